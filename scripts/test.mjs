@@ -3,7 +3,7 @@
  * else. Every step runs even when an earlier one failed; the exit status is 1 if any did.
  */
 import { spawn } from 'node:child_process';
-import { mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { ensureReady, ROOT } from './prepare.mjs';
 
@@ -28,7 +28,7 @@ const STEPS = [
       bin('dependency-cruiser', 'bin', 'dependency-cruise.mjs'),
       '--config',
       '.dependency-cruiser.cjs',
-      ...['src', 'workers', 'experiments', 'examples', 'bench'],
+      ...['src', 'workers', 'experiments', 'examples', 'bench'].filter((folder) => existsSync(join(ROOT, folder))),
     ],
   ],
   ['tests', VITEST],

@@ -1,0 +1,33 @@
+/** Everything that a machine is, as data that can be sent to a worker. */
+import type { CoreRow } from './core.js';
+
+export const PAGE_SHIFT = 12;
+export const PAGE_SIZE = 4096;
+
+export interface MachineConfig {
+  readonly core: CoreRow;
+  readonly cpus: number;
+  /** Kernel threads that the machine can hold: at least one per CPU. */
+  readonly threadsMax: number;
+  readonly devicesMax: number;
+  /** Page frames of ZONE_NORMAL, mapped by the direct map. */
+  readonly lowmemPages: number;
+  /** Page frames of ZONE_HIGHMEM. */
+  readonly highmemPages: number;
+  readonly pageOffset: number;
+  /** LAST_PKMAP: a power of two, at least 2. */
+  readonly pkmapSlots: number;
+  /** Kernel version as `uname -r` begins: '2.6.30'. */
+  readonly kernel: string;
+  /** Names of the patches in force: those that the version contains and those asked for. */
+  readonly patches: readonly string[];
+  /** CONFIG_DEBUG_HIGHMEM. */
+  readonly debugHighmem: boolean;
+  /** CONFIG_PREEMPT. */
+  readonly preempt: boolean;
+  /** Are spinlocks ticket locks (x86 from 2.6.25, ARM from 3.6), or plain test-and-set words (ARM until 3.5)? */
+  readonly ticketLocks: boolean;
+  /** Timer interrupts per second and CPU in parallel mode; 0 for none. */
+  readonly hz: number;
+  readonly seed: number;
+}

@@ -1,0 +1,73 @@
+/**
+ * What a core is, as data: cache geometry, coherence, TLB, and the properties that decide which maintenance is needed.
+ * The rows are in `arch/<arch>/cores.ts`. Source of the parameters: spec/hardware.md §4.1.
+ */
+
+/** How a victim is chosen when a line has to be filled. */
+export type Replacement =
+  /** Lowest-numbered invalid way, else one round-robin counter for all sets (ARM11 family; adopted for ARM926). */
+  | 'rr-invalid-first'
+  /** One victim counter for all sets, used and advanced by every fill whether or not a way is free (ARM920T). */
+  | 'rr-shared-unconditional'
+  /** Lowest-numbered invalid way, else one counter per set (XScale). */
+  | 'rr-per-set'
+  /** Lowest-numbered invalid way, else pseudo-random from a shared LFSR. */
+  | 'random'
+  /** Lowest-numbered invalid way, else the least recently used. */
+  | 'lru';
+
+/** Who else sees what a CPU does to its data cache. */
+export type Coherence =
+  /** Nobody: one CPU only. */
+  | 'none'
+  /** Private caches kept coherent by MESI (a snoop control unit). */
+  | 'mesi'
+  /** One cache that all CPUs use. No such ARM was built; it runs the text of seed 002 literally. */
+  | 'shared';
+
+export interface CacheGeometry {
+  readonly sets: number;
+  readonly ways: number;
+  readonly lineBytes: number;
+  /** Bytes per dirty bit: the line, or half of it. */
+  readonly granuleBytes: number;
+  readonly indexBy: 'VA' | 'PA';
+  readonly tagBy: 'VA' | 'PA';
+  /** Does a store that misses allocate a line? If not it goes to the write buffer. */
+  readonly allocOnStoreMiss: boolean;
+  readonly replacement: Replacement;
+  /** Words that the write buffer holds. 0: stores go to memory at once. */
+  readonly writeBufferWords: number;
+}
+
+/** A physically indexed cache behind all CPUs, operated by physical address (PL310, XScale3 L2). */
+export interface OuterGeometry {
+  readonly sets: number;
+  readonly ways: number;
+  readonly lineBytes: number;
+}
+
+export interface CoreRow {
+  readonly id: string;
+  readonly title: string;
+  readonly arch: 'arm';
+  /** The CPU type whose maintenance functions the kernel uses. */
+  readonly proc: 'arm920' | 'arm926' | 'feroceon' | 'xscale' | 'xsc3' | 'v6' | 'v7';
+  readonly cpusMax: number;
+  readonly dcache: CacheGeometry;
+  readonly coherence: Coherence;
+  /** Do maintenance operations by address act on every CPU's cache? */
+  readonly cacheOpsBroadcast: boolean;
+  /** Do TLB maintenance operations reach every CPU (ID_MMFR3[15:12] = 2)? */
+  readonly tlbOpsBroadcast: boolean;
+  readonly tlbEntries: number;
+  /** Where page-table walks read: memory only, or coherent with the data cache. */
+  readonly walkReads: 'memory' | 'l1';
+  /** May the cache load lines that nobody asked for? */
+  readonly speculativeFill: boolean;
+  readonly outer: OuterGeometry | null;
+  readonly physBase: number;
+  /** Is there such a machine? */
+  readonly real: boolean;
+  readonly note: string;
+}

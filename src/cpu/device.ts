@@ -1,0 +1,118 @@
+/**
+ * A bus master: reads and writes physical memory without the caches, and raises interrupt lines. It runs in a worker of its
+ * own, executes no kernel code and holds no CPU.
+ *
+ * Each aligned word of a transfer is one step; CPUs and other masters come in between (spec/hardware.md §8.2).
+ */
+import { ExecutionStopped } from '../shared/errors.js';
+import { Point } from '../shared/point.js';
+import type { Paddr } from '../shared/types.js';
+import type { MachineConfig } from './config.js';
+import { Control, DEVICE_WORDS, type HwLayout, layoutHw } from './hw.js';
+import { type Buffers, raiseLine } from './kernel.js';
+import { PhysicalMemory } from './memory.js';
+
+const DOORBELL = DEVICE_WORDS - 1;
+const SLEEP_MS = 5;
+
+export class Device {
+  readonly index: number;
+  readonly config: MachineConfig;
+  vars: Record<string, number> = {};
+  readonly #memory: PhysicalMemory;
+  readonly #hw: Int32Array;
+  readonly #layout: HwLayout;
+  readonly #registers: number;
+
+  constructor(config: MachineConfig, buffers: Buffers, index: number) {
+    this.config = config;
+    this.index = index;
+    this.#layout = layoutHw(config);
+    this.#hw = new Int32Array(buffers.hw);
+    this.#memory = new PhysicalMemory(buffers.arena, config.core.physBase);
+    this.#registers = this.#layout.devices + index * DEVICE_WORDS;
+  }
+
+  point(_kind: Point, _addr: number): void {
+    if (this.#hw[Control.abort] !== 0) throw new ExecutionStopped('stopped');
+  }
+
+  /** One word of memory. */
+  read32(pa: Paddr): number {
+    this.point(Point.Dma, pa);
+    return this.#memory.read32(pa) >>> 0;
+  }
+
+  write32(pa: Paddr, value: number): void {
+    this.point(Point.Dma, pa);
+    this.#memory.write32(pa, value);
+  }
+
+  /** Fill [pa, pa + bytes) with the words that @word gives, ascending. */
+  transferIn(pa: Paddr, bytes: number, word: (offset: number) => number): void {
+    for (let offset = 0; offset < bytes; offset += 4) this.write32((pa + offset) as Paddr, word(offset));
+  }
+
+  /** Read [pa, pa + bytes), ascending. */
+  transferOut(pa: Paddr, bytes: number, word: (offset: number, value: number) => void): void {
+    for (let offset = 0; offset < bytes; offset += 4) word(offset, this.read32((pa + offset) as Paddr));
+  }
+
+  /** Raise an interrupt line of a CPU: the completion interrupt. */
+  raise(cpu: number, line: number): void {
+    this.point(Point.Raise, line);
+    raiseLine(this.#hw, this.#layout, cpu, line);
+    Atomics.add(this.#hw, Control.progress, 1);
+  }
+
+  /** Register @n (0 to 31) as the driver sees it. */
+  register(n: number): number {
+    return Atomics.load(this.#hw, this.#registers + n) >>> 0;
+  }
+
+  setRegister(n: number, value: number): void {
+    Atomics.store(this.#hw, this.#registers + n, value);
+  }
+
+  /** Sleep until the driver rings; takes one ring. */
+  waitDoorbell(): void {
+    const bell = this.#registers + DOORBELL;
+    Atomics.sub(this.#hw, Control.devicesBusy, 1);
+    while (Atomics.load(this.#hw, bell) === 0) {
+      this.point(Point.Wait, bell);
+      Atomics.wait(this.#hw, bell, 0, SLEEP_MS);
+    }
+    Atomics.add(this.#hw, Control.devicesBusy, 1);
+    Atomics.sub(this.#hw, bell, 1);
+  }
+}
+
+/** The driver's side: device registers are strongly ordered, so buffered stores go first. */
+export interface DeviceAccess {
+  readonly hw: Int32Array;
+  readonly layout: HwLayout;
+  readonly mmu: { drain(): void };
+  point(kind: Point, addr: number): void;
+}
+
+export function deviceWrite(k: DeviceAccess, device: number, register: number, value: number): void {
+  k.point(Point.Store, device);
+  k.mmu.drain();
+  Atomics.store(k.hw, k.layout.devices + device * DEVICE_WORDS + register, value);
+}
+
+export function deviceRead(k: DeviceAccess, device: number, register: number): number {
+  k.point(Point.Load, device);
+  k.mmu.drain();
+  return Atomics.load(k.hw, k.layout.devices + device * DEVICE_WORDS + register) >>> 0;
+}
+
+/** Tell the device that there is work: wakes waitDoorbell(). */
+export function ringDoorbell(k: DeviceAccess, device: number): void {
+  k.point(Point.Raise, device);
+  k.mmu.drain();
+  const bell = k.layout.devices + device * DEVICE_WORDS + DOORBELL;
+  Atomics.add(k.hw, bell, 1);
+  Atomics.add(k.hw, Control.progress, 1);
+  Atomics.notify(k.hw, bell);
+}

@@ -1,0 +1,211 @@
+/**
+ * The second shared area: hardware state, and what the control plane needs to see. One `Int32Array`, laid out from the
+ * configuration alone, so that every worker computes the same offsets. Nothing here is visible to kernel code as memory.
+ */
+import type { MachineConfig } from './config.js';
+import type { OuterGeometry } from './core.js';
+
+/** Words of the control block, at the start of the area. */
+export const Control = {
+  /** Non-zero: the execution is over for everybody, unwind at the next point. */
+  abort: 0,
+  /** Non-zero: no further execution is to be started. */
+  quit: 1,
+  /** Threads and devices of the execution that have not ended. */
+  live: 2,
+  /** Phase barrier: participants that have arrived, and the number of the phase. */
+  arrived: 3,
+  phase: 4,
+  participants: 5,
+  /** Executions begun. */
+  execution: 6,
+  /** Counts wake-ups, exits and device events: it stands still when nothing can happen any more. */
+  progress: 7,
+  /** First verdict of the execution: see `Verdict`. */
+  verdict: 8,
+  /** Devices that are not asleep. */
+  devicesBusy: 9,
+  logLock: 11,
+  logHead: 12,
+  /** Phase of the run, for the progress display. */
+  stage: 13,
+  seed: 14,
+  failures: 15,
+  /** What was found wrong, per `Outcome` index. */
+  outcomes: 16, // 16..23
+  words: 32,
+} as const;
+
+/** Bits of a seat's attention word. Zero is the fast path of every scheduling point. */
+export const Attention = {
+  irq: 1,
+  stop: 2,
+  controlled: 4,
+  dump: 8,
+  wake: 16,
+} as const;
+
+/** Words of a CPU's seat. */
+export const Seat = {
+  attention: 0,
+  pending: 1,
+  irqsOff: 2,
+  current: 3,
+  needResched: 4,
+  idle: 5,
+  activeMm: 6,
+  rqLock: 7,
+  rqHead: 8,
+  rqCount: 9,
+  // call-function data of this CPU as a sender
+  callFn: 10,
+  callArg0: 11,
+  callArg1: 12,
+  callRefs: 13,
+  /** CPUs that have sent this CPU a call-function interrupt. */
+  callFrom: 14,
+  softirqPending: 15,
+  // statistics
+  ops: 16,
+  interrupts: 17,
+  ipis: 18,
+  lockAcquired: 19,
+  lockContended: 20,
+  writeBacks: 21,
+  fills: 22,
+  evictions: 23,
+  switches: 24,
+  invalidatedDirty: 25,
+  tlbMisses: 26,
+  /** Answered pings of the watchdog. */
+  pong: 27,
+  /** Depth of hard interrupts, for the backtrace. */
+  irqDepth: 28,
+  /** ASID / mm of the TLB. */
+  words: 64,
+  queue: 32, // 32..63: run queue
+} as const;
+export const RUN_QUEUE_MAX = 32;
+
+/** What a thread waits for. */
+export const WaitKind = { none: 0, lock: 1, ipi: 2, sleep: 3, seat: 4, bit: 5, device: 6 } as const;
+export type WaitKind = (typeof WaitKind)[keyof typeof WaitKind];
+
+/** Words of a kernel thread. */
+export const Thread = {
+  /** 1 when the thread has been given its CPU's seat. */
+  run: 0,
+  cpu: 1,
+  /** In the run queue, or running. */
+  onRq: 2,
+  waitKind: 3,
+  waitOn: 4,
+  heldDepth: 5,
+  irqsOffSaved: 6,
+  /** 0 unused, 1 to run, 2 ended. */
+  state: 7,
+  mm: 8,
+  words: 64,
+  held: 16, // 16..63: addresses of the locks held
+} as const;
+export const HELD_MAX = 48;
+
+/** First verdict of an execution, other than by the oracle. */
+export const Verdict = { none: 0, bug: 1, oops: 2, deadlock: 3, hang: 4, error: 5 } as const;
+export type Verdict = (typeof Verdict)[keyof typeof Verdict];
+
+export const LOG_BYTES = 1 << 16;
+export const BUS_LOCKS = 64;
+export const DEVICE_WORDS = 64;
+
+/** Word offsets of one cache. */
+export interface CacheLayout {
+  readonly tags: number;
+  readonly flags: number;
+  readonly pas: number;
+  readonly data: number;
+  readonly stamps: number;
+  /** One lock word and one sequence word per set. */
+  readonly locks: number;
+  readonly seqs: number;
+  /** Replacement pointer(s): one shared, then one per set. */
+  readonly pointers: number;
+}
+
+export interface HwLayout {
+  readonly words: number;
+  readonly seats: number;
+  readonly threads: number;
+  readonly devices: number;
+  readonly tlbs: number;
+  readonly tlbWords: number;
+  readonly writeBuffers: number;
+  readonly writeBufferWords: number;
+  readonly caches: readonly CacheLayout[];
+  readonly outer: CacheLayout | null;
+  readonly busLocks: number;
+  /** How many threads sleep on a lock word, by address hash. */
+  readonly lockWaiters: number;
+  readonly log: number;
+  readonly dump: number;
+  readonly dumpWords: number;
+}
+
+/** Words at the head of a TLB: generation, victim counter, then `tag, pte` pairs. */
+export const TLB_HEAD = 4;
+/** Words at the head of a write buffer: head, count; then `pa, value, mask` triples. */
+export const WB_HEAD = 4;
+
+export function layoutHw(config: MachineConfig): HwLayout {
+  let next: number = Control.words;
+  const take = (words: number): number => {
+    const at = next;
+    next = (next + words + 15) & ~15;
+    return at;
+  };
+  const cache = (sets: number, ways: number, lineBytes: number): CacheLayout => ({
+    tags: take(sets * ways),
+    flags: take(sets * ways),
+    pas: take(sets * ways),
+    stamps: take(sets * ways),
+    locks: take(sets),
+    seqs: take(sets),
+    pointers: take(sets + 1),
+    data: take((sets * ways * lineBytes) / 4),
+  });
+  const { core, cpus } = config;
+  const d = core.dcache;
+  const seats = take(cpus * Seat.words);
+  const threads = take(config.threadsMax * Thread.words);
+  const devices = take(Math.max(1, config.devicesMax) * DEVICE_WORDS);
+  const tlbWords = TLB_HEAD + core.tlbEntries * 2;
+  const tlbs = take(cpus * tlbWords);
+  const writeBufferWords = WB_HEAD + d.writeBufferWords * 3;
+  const writeBuffers = take(cpus * writeBufferWords);
+  const busLocks = take(BUS_LOCKS);
+  const lockWaiters = take(64);
+  const units = core.coherence === 'shared' ? 1 : cpus;
+  const caches = Array.from({ length: units }, () => cache(d.sets, d.ways, d.lineBytes));
+  const o: OuterGeometry | null = core.outer;
+  const outer = o ? cache(o.sets, o.ways, o.lineBytes) : null;
+  const log = take(LOG_BYTES / 4);
+  const dumpWords = 1024;
+  const dump = take(config.threadsMax * dumpWords);
+  return {
+    words: next,
+    seats,
+    threads,
+    devices,
+    tlbs,
+    tlbWords,
+    writeBuffers,
+    writeBufferWords,
+    caches,
+    outer,
+    busLocks,
+    lockWaiters,
+    log,
+    dump,
+    dumpWords,
+  };
+}

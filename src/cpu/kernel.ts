@@ -1,0 +1,460 @@
+/**
+ * A simulated CPU as the code that runs on it sees it: memory, interrupts, preemption, the clock of the scheduling points.
+ *
+ * One object per worker thread. The worker is bound to a thread slot for good, and to a CPU for the length of a run; it executes
+ * kernel code only while its thread holds the CPU's seat. All state that another context may see is in the shared areas.
+ */
+import { type BugKind, ExecutionStopped, KernelBug, MurphyError } from '../shared/errors.js';
+import type { KernelBase, Symbols } from '../shared/kernel-base.js';
+import type { Field } from '../shared/layout.js';
+import { Point } from '../shared/point.js';
+import type { Paddr, Ptr, Vaddr } from '../shared/types.js';
+import type { MachineConfig } from './config.js';
+import { Attention, Control, HELD_MAX, type HwLayout, layoutHw, Seat, Thread, Verdict, WaitKind } from './hw.js';
+import { PhysicalMemory } from './memory.js';
+import { Mmu } from './mmu.js';
+import { OuterCache } from './outer.js';
+import { appendLog } from './printk.js';
+import type { Scheduler } from './sched.js';
+
+/** The shared areas of a machine, as a worker gets them. */
+export interface Buffers {
+  readonly arena: SharedArrayBuffer;
+  readonly hw: SharedArrayBuffer;
+}
+
+/** What the kernel has installed for the CPU to call: the exception vectors, and what a context switch does to the MMU. */
+export interface Vectors {
+  irq(k: Kernel, line: number): void;
+  dataAbort(k: Kernel, va: number, status: number, write: boolean): never;
+  switchMm(k: Kernel, prev: number, next: number): void;
+}
+
+/** Where the static objects are, as `layoutSymbols` answers. */
+export interface StaticLayout {
+  readonly sym: Readonly<Symbols>;
+  /** Bytes from PAGE_OFFSET on that hold kernel data, page tables and mem_map. */
+  readonly bytes: number;
+}
+
+/** What controlled mode installs behind the scheduling point. */
+export interface Controller {
+  point(kind: Point, addr: number): void;
+}
+
+const SPINS = 60;
+const LOCK_SLEEP_MS = 0.2;
+/** Waiting rounds of LOCK_SLEEP_MS before a waiter looks for a cycle. */
+const STUCK_ROUNDS = 10;
+
+export class Kernel implements KernelBase {
+  readonly config: MachineConfig;
+  readonly sym: Readonly<Symbols>;
+  readonly layout: HwLayout;
+  /** Physical memory as words and bytes. */
+  readonly words: Int32Array;
+  readonly bytes: Uint8Array;
+  readonly hw: Int32Array;
+  readonly memory: PhysicalMemory;
+  readonly mmu: Mmu;
+  readonly cpu: number;
+  /** Thread slot of this worker. */
+  readonly slot: number;
+  readonly ticketLocks: boolean;
+  readonly preemptible: boolean;
+  readonly current: Ptr<'task_struct'>;
+  readonly staticBase: number;
+  readonly staticBytes: number;
+  /** Words that the functions of a race share outside the emulated memory. */
+  vars: Record<string, number> = {};
+  /** Machine time, microseconds: host time since boot in parallel mode, steps in controlled mode. */
+  clock: () => number = () => 0;
+  vectors: Vectors | null = null;
+  scheduler: Scheduler | null = null;
+  controller: Controller | null = null;
+  /** Called while a waiter makes no progress: looks for a deadlock. */
+  onStuck: ((k: Kernel) => void) | null = null;
+  /** Called while every CPU idles and nothing can happen any more. */
+  onQuiet: ((k: Kernel) => void) | null = null;
+  /** Interrupt handlers of the race, by line. */
+  irqHandlers: ReadonlyMap<number, (k: Kernel) => void> = new Map();
+  /** What smp_call_function() can call, by number. */
+  readonly callFunctions: ((k: Kernel, arg0: number, arg1: number) => void)[] = [];
+  /** Soft interrupt actions by vector. */
+  readonly softirqs: ((k: Kernel) => void)[] = [];
+  readonly #patches: ReadonlySet<string>;
+  readonly #seat: number;
+  readonly #thread: number;
+  readonly #preemptIndex: number;
+
+  constructor(
+    config: MachineConfig,
+    buffers: Buffers,
+    statics: StaticLayout,
+    cpu: number,
+    slot: number,
+    taskOf: (slot: number) => { task: Ptr<'task_struct'>; preemptCount: Vaddr },
+  ) {
+    this.config = config;
+    this.sym = statics.sym;
+    this.cpu = cpu;
+    this.slot = slot;
+    this.layout = layoutHw(config);
+    this.words = new Int32Array(buffers.arena);
+    this.bytes = new Uint8Array(buffers.arena);
+    this.hw = new Int32Array(buffers.hw);
+    this.memory = new PhysicalMemory(buffers.arena, config.core.physBase);
+    if (config.core.outer !== null && this.layout.outer !== null) {
+      this.memory.outer = new OuterCache(
+        this.hw,
+        this.layout.outer,
+        config.core.outer,
+        buffers.arena,
+        config.core.physBase,
+      );
+    }
+    this.mmu = new Mmu(this.hw, this.layout, config, cpu, this.memory, this);
+    this.staticBase = config.pageOffset;
+    this.staticBytes = statics.bytes;
+    this.ticketLocks = config.ticketLocks;
+    this.preemptible = config.preempt;
+    this.#patches = new Set(config.patches);
+    this.#seat = this.layout.seats + cpu * Seat.words;
+    this.#thread = this.layout.threads + slot * Thread.words;
+    const { task, preemptCount } = taskOf(slot);
+    this.current = task;
+    this.#preemptIndex = (preemptCount - this.staticBase) >>> 2;
+  }
+
+  has(patch: string): boolean {
+    return this.#patches.has(patch);
+  }
+
+  // ---- scheduling points -------------------------------------------------------------------------------------------
+
+  /** A visible step comes next: one load and a branch, unless somebody wants this CPU's attention. */
+  point(kind: Point, addr: number): void {
+    if (this.hw[this.#seat] !== 0) this.#attend(kind, addr);
+  }
+
+  #attend(kind: Point, addr: number): void {
+    const bits = Atomics.load(this.hw, this.#seat);
+    if ((bits & Attention.stop) !== 0) throw new ExecutionStopped('stopped');
+    if ((bits & Attention.controlled) !== 0) this.controller?.point(kind, addr);
+    if ((bits & Attention.dump) !== 0) this.#dump();
+    if ((bits & Attention.wake) !== 0) Atomics.and(this.hw, this.#seat, ~Attention.wake);
+    if ((bits & Attention.irq) !== 0 && !this.irqsOff) this.#takeInterrupts();
+  }
+
+  #takeInterrupts(): void {
+    Atomics.and(this.hw, this.#seat, ~Attention.irq);
+    const lines = Atomics.exchange(this.hw, this.#seat + Seat.pending, 0);
+    const vectors = this.vectors;
+    if (vectors === null) throw new MurphyError('interrupt before the kernel has installed its vectors');
+    for (let line = 0, left = lines >>> 0; left !== 0; line++, left >>>= 1) {
+      if ((left & 1) === 0) continue;
+      const was = this.irqsOff;
+      this.irqsOff = true;
+      vectors.irq(this, line);
+      this.irqsOff = was;
+    }
+    if (this.preemptCount === 0) this.preemptCheck();
+  }
+
+  /** The watchdog asks where this CPU is: answer with the call stack, and that we are alive. */
+  #dump(): void {
+    Atomics.and(this.hw, this.#seat, ~Attention.dump);
+    const limit = Error.stackTraceLimit;
+    Error.stackTraceLimit = 40;
+    const stack = new Error('here').stack ?? '';
+    Error.stackTraceLimit = limit;
+    const bytes = new TextEncoder().encode(stack).subarray(0, this.layout.dumpWords * 4 - 4);
+    const at = this.layout.dump + this.slot * this.layout.dumpWords;
+    new Uint8Array(this.hw.buffer, (at + 1) * 4, bytes.length).set(bytes);
+    Atomics.store(this.hw, at, bytes.length);
+    Atomics.add(this.hw, this.#seat + Seat.pong, 1);
+  }
+
+  // ---- memory ------------------------------------------------------------------------------------------------------
+
+  load(addr: Vaddr): number {
+    this.point(Point.Load, addr);
+    const offset = addr - this.staticBase;
+    if (offset >= 0 && offset < this.staticBytes) return this.words[offset >>> 2] as number;
+    return this.#loadFar(addr);
+  }
+
+  loadPtr<T extends string>(addr: Vaddr): Ptr<T> {
+    return (this.load(addr) >>> 0) as Ptr<T>;
+  }
+
+  store(addr: Vaddr, value: number): void {
+    this.point(Point.Store, addr);
+    const offset = addr - this.staticBase;
+    if (offset >= 0 && offset < this.staticBytes) this.words[offset >>> 2] = value;
+    else this.#storeFar(addr, value, -1);
+  }
+
+  #loadFar(addr: number): number {
+    if ((addr & 3) !== 0) this.#unaligned(addr);
+    return this.mmu.load32(addr);
+  }
+
+  #storeFar(addr: number, value: number, mask: number): void {
+    if ((addr & 3) !== 0) this.#unaligned(addr);
+    this.mmu.store32(addr, value, mask);
+  }
+
+  #unaligned(addr: number): never {
+    return this.dataAbort(addr, 1, false);
+  }
+
+  /** One byte, unsigned. */
+  load8(addr: Vaddr): number {
+    this.point(Point.CachedLoad, addr);
+    return (this.#word((addr & ~3) >>> 0) >>> ((addr & 3) * 8)) & 0xff;
+  }
+
+  load16(addr: Vaddr): number {
+    this.point(Point.CachedLoad, addr);
+    return (this.#word((addr & ~3) >>> 0) >>> ((addr & 2) * 8)) & 0xffff;
+  }
+
+  /** An aligned word of page contents, unsigned. */
+  load32(addr: Vaddr): number {
+    return this.load(addr) >>> 0;
+  }
+
+  store8(addr: Vaddr, value: number): void {
+    this.point(Point.CachedStore, addr);
+    const shift = (addr & 3) * 8;
+    this.#putMasked((addr & ~3) >>> 0, value << shift, 0xff << shift);
+  }
+
+  store16(addr: Vaddr, value: number): void {
+    this.point(Point.CachedStore, addr);
+    const shift = (addr & 2) * 8;
+    this.#putMasked((addr & ~3) >>> 0, value << shift, 0xffff << shift);
+  }
+
+  store32(addr: Vaddr, value: number): void {
+    this.store(addr, value);
+  }
+
+  #word(addr: number): number {
+    const offset = addr - this.staticBase;
+    return offset >= 0 && offset < this.staticBytes ? (this.words[offset >>> 2] as number) : this.mmu.load32(addr);
+  }
+
+  #putMasked(addr: number, value: number, mask: number): void {
+    const offset = addr - this.staticBase;
+    if (offset >= 0 && offset < this.staticBytes) {
+      const index = offset >>> 2;
+      this.words[index] = ((this.words[index] as number) & ~mask) | (value & mask);
+    } else this.mmu.store32(addr, value, mask);
+  }
+
+  /** A field of a struct, unsigned. Fields of 1, 2 and 4 bytes. */
+  read<T extends string>(p: Ptr<T>, field: Field<T>): number {
+    const addr = (p + field.offset) as Vaddr;
+    if (field.bytes === 4) return this.load(addr) >>> 0;
+    return field.bytes === 2 ? this.load16(addr) : this.load8(addr);
+  }
+
+  write<T extends string>(p: Ptr<T>, field: Field<T>, value: number): void {
+    const addr = (p + field.offset) as Vaddr;
+    if (field.bytes === 4) this.store(addr, value);
+    else if (field.bytes === 2) this.store16(addr, value);
+    else this.store8(addr, value);
+  }
+
+  #index(addr: Vaddr): number {
+    const offset = addr - this.staticBase;
+    if (offset < 0 || offset >= this.staticBytes || (addr & 3) !== 0) this.#atomicOutside(addr);
+    return offset >>> 2;
+  }
+
+  #atomicOutside(addr: number): never {
+    throw new MurphyError(`atomic operation outside static kernel data: ${addr.toString(16)}`);
+  }
+
+  atomicLoad(addr: Vaddr): number {
+    return Atomics.load(this.words, this.#index(addr));
+  }
+  atomicStore(addr: Vaddr, value: number): void {
+    Atomics.store(this.words, this.#index(addr), value);
+  }
+  atomicAdd(addr: Vaddr, value: number): number {
+    return Atomics.add(this.words, this.#index(addr), value);
+  }
+  atomicOr(addr: Vaddr, value: number): number {
+    return Atomics.or(this.words, this.#index(addr), value);
+  }
+  atomicAnd(addr: Vaddr, value: number): number {
+    return Atomics.and(this.words, this.#index(addr), value);
+  }
+  cmpxchg(addr: Vaddr, old: number, value: number): number {
+    return Atomics.compareExchange(this.words, this.#index(addr), old, value);
+  }
+  xchg(addr: Vaddr, value: number): number {
+    return Atomics.exchange(this.words, this.#index(addr), value);
+  }
+
+  /** Physical address behind a direct-mapped virtual address. */
+  __pa(addr: Vaddr): Paddr {
+    return (addr - this.config.pageOffset + this.config.core.physBase) as Paddr;
+  }
+
+  __va(pa: Paddr): Vaddr {
+    return (pa - this.config.core.physBase + this.config.pageOffset) as Vaddr;
+  }
+
+  dataAbort(va: number, status: number, write: boolean): never {
+    if (this.vectors === null) throw new KernelBug('oops', 'data abort', va);
+    return this.vectors.dataAbort(this, va, status, write);
+  }
+
+  // ---- interrupts and preemption -----------------------------------------------------------------------------------
+
+  get irqsOff(): boolean {
+    return this.hw[this.#seat + Seat.irqsOff] !== 0;
+  }
+
+  set irqsOff(off: boolean) {
+    this.hw[this.#seat + Seat.irqsOff] = off ? 1 : 0;
+  }
+
+  get preemptCount(): number {
+    return this.words[this.#preemptIndex] as number;
+  }
+
+  set preemptCount(count: number) {
+    this.words[this.#preemptIndex] = count;
+  }
+
+  preemptCheck(): void {
+    if (this.hw[this.#seat + Seat.needResched] !== 0) this.scheduler?.preemptSchedule(this);
+  }
+
+  schedule(): void {
+    if (this.scheduler === null) throw new MurphyError('schedule() before the scheduler is installed');
+    this.scheduler.schedule(this);
+  }
+
+  tryToWakeUp(task: Ptr<'task_struct'>): boolean {
+    if (this.scheduler === null) throw new MurphyError('wake-up before the scheduler is installed');
+    return this.scheduler.tryToWakeUp(this, task);
+  }
+
+  /** Raise an interrupt line of a CPU. */
+  raise(cpu: number, line: number): void {
+    raiseLine(this.hw, this.layout, cpu, line);
+  }
+
+  // ---- waiting -----------------------------------------------------------------------------------------------------
+
+  waitForLock(addr: Vaddr, seen: number): void {
+    this.count(Seat.lockContended);
+    this.waitWhile(this.words, this.#index(addr), seen, WaitKind.lock, addr);
+  }
+
+  /**
+   * Spin until a word is no longer @value: briefly on the CPU, then on the host's futex. Interrupts are taken meanwhile if they are
+   * enabled. The watchdog sees what is waited for.
+   */
+  waitWhile(memory: Int32Array, index: number, value: number, kind: WaitKind, on: number): void {
+    const outerKind = this.hw[this.#thread + Thread.waitKind] as number;
+    const outerOn = this.hw[this.#thread + Thread.waitOn] as number;
+    this.hw[this.#thread + Thread.waitOn] = on;
+    Atomics.store(this.hw, this.#thread + Thread.waitKind, kind);
+    if (kind === WaitKind.lock) Atomics.add(this.hw, this.#waiters(on), 1);
+    try {
+      for (let round = 0; Atomics.load(memory, index) === value; round++) {
+        this.point(Point.Wait, on);
+        if (round < SPINS) continue;
+        Atomics.wait(memory, index, value, LOCK_SLEEP_MS);
+        if (round % STUCK_ROUNDS === 0) this.onStuck?.(this);
+      }
+    } finally {
+      if (kind === WaitKind.lock) Atomics.sub(this.hw, this.#waiters(on), 1);
+      this.hw[this.#thread + Thread.waitOn] = outerOn;
+      Atomics.store(this.hw, this.#thread + Thread.waitKind, outerKind);
+    }
+  }
+
+  #waiters(addr: number): number {
+    return this.layout.lockWaiters + ((addr >>> 2) & 63);
+  }
+
+  lockReleased(addr: Vaddr): void {
+    if (this.hw[this.#waiters(addr)] !== 0) Atomics.notify(this.words, (addr - this.staticBase) >>> 2);
+  }
+
+  lockHeld(addr: Vaddr): void {
+    const depth = this.hw[this.#thread + Thread.heldDepth] as number;
+    if (depth < HELD_MAX) this.hw[this.#thread + Thread.held + depth] = addr;
+    this.hw[this.#thread + Thread.heldDepth] = depth + 1;
+    this.count(Seat.lockAcquired);
+  }
+
+  lockDropped(addr: Vaddr): void {
+    const held = this.#thread + Thread.held;
+    const depth = (this.hw[this.#thread + Thread.heldDepth] as number) - 1;
+    if (depth < 0) return;
+    this.hw[this.#thread + Thread.heldDepth] = depth;
+    if (this.hw[held + depth] === (addr | 0)) return;
+    for (let i = Math.min(depth, HELD_MAX - 1); i >= 0; i--) {
+      if (this.hw[held + i] !== (addr | 0)) continue;
+      this.hw.copyWithin(held + i, held + i + 1, held + depth + 1);
+      return;
+    }
+  }
+
+  // ---- reports -----------------------------------------------------------------------------------------------------
+
+  count(stat: number): void {
+    const at = this.#seat + stat;
+    this.hw[at] = ((this.hw[at] as number) + 1) | 0;
+  }
+
+  /** A kernel operation begins: the rate in the final table. */
+  op(): void {
+    this.count(Seat.ops);
+  }
+
+  printk(text: string): void {
+    appendLog(this.hw, this.layout, this.cpu, this.clock(), text);
+  }
+
+  /** Record the execution's verdict if there is none yet, and call everybody off. */
+  verdict(verdict: Verdict): boolean {
+    const first = Atomics.compareExchange(this.hw, Control.verdict, Verdict.none, verdict) === Verdict.none;
+    stopAll(this.hw, this.layout, this.config);
+    return first;
+  }
+
+  die(kind: BugKind, message: string, addr: number): never {
+    throw new KernelBug(kind, message, addr);
+  }
+}
+
+/** Set an interrupt line of @cpu pending and call its attention. From any thread. */
+export function raiseLine(hw: Int32Array, layout: HwLayout, cpu: number, line: number): void {
+  const seat = layout.seats + cpu * Seat.words;
+  Atomics.or(hw, seat + Seat.pending, 1 << line);
+  Atomics.or(hw, seat + Seat.attention, Attention.irq);
+  Atomics.notify(hw, seat + Seat.attention);
+}
+
+/** Every context unwinds at its next scheduling point, and sleepers wake to do so. */
+export function stopAll(hw: Int32Array, layout: HwLayout, config: MachineConfig): void {
+  Atomics.store(hw, Control.abort, 1);
+  for (let cpu = 0; cpu < config.cpus; cpu++) {
+    const seat = layout.seats + cpu * Seat.words;
+    Atomics.or(hw, seat + Seat.attention, Attention.stop);
+    Atomics.notify(hw, seat + Seat.attention);
+  }
+  for (let slot = 0; slot < config.threadsMax; slot++) {
+    Atomics.notify(hw, layout.threads + slot * Thread.words + Thread.run);
+  }
+}

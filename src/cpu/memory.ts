@@ -1,0 +1,75 @@
+/**
+ * Physical memory, and the bus to it: what caches, table walkers and DMA masters share.
+ *
+ * One `SharedArrayBuffer`; `word(pa)` of it is at index `(pa - physBase) >>> 2`. Behind the data caches there may be an outer
+ * cache (PL310 and its kind); devices bypass it.
+ */
+import type { Paddr } from '../shared/types.js';
+import type { OuterCache } from './outer.js';
+
+export class PhysicalMemory {
+  readonly words: Int32Array;
+  readonly bytes: Uint8Array;
+  readonly base: number;
+  readonly sizeBytes: number;
+  /** Set by the machine when the core has one. */
+  outer: OuterCache | null = null;
+
+  constructor(buffer: SharedArrayBuffer, physBase: number) {
+    this.words = new Int32Array(buffer);
+    this.bytes = new Uint8Array(buffer);
+    this.base = physBase;
+    this.sizeBytes = buffer.byteLength;
+  }
+
+  /** Is there RAM at @pa? */
+  has(pa: number): boolean {
+    return pa >= this.base && pa - this.base < this.sizeBytes;
+  }
+
+  /** One aligned word, as a DMA master or an uncached access sees it. Nothing answers outside RAM: all ones. */
+  read32(pa: Paddr): number {
+    return this.has(pa) ? (this.words[(pa - this.base) >>> 2] as number) : -1;
+  }
+
+  /** The bytes of one aligned word that @mask selects. Outside RAM the write is lost. */
+  write32(pa: Paddr, value: number, mask = -1): void {
+    if (!this.has(pa)) return;
+    const index = (pa - this.base) >>> 2;
+    if (mask === -1) this.words[index] = value;
+    else this.#writeBytes(index << 2, value, mask);
+  }
+
+  #writeBytes(at: number, value: number, mask: number): void {
+    for (let i = 0; i < 4; i++) {
+      if (((mask >>> (8 * i)) & 0xff) !== 0) this.bytes[at + i] = value >>> (8 * i);
+    }
+  }
+
+  /** A line moves into a data cache: @count words from @pa to @to of @data. */
+  readLine(pa: Paddr, data: Int32Array, to: number, count: number): void {
+    if (this.outer !== null) this.outer.readLine(pa, data, to, count);
+    else this.readRam(pa, data, to, count);
+  }
+
+  /** Dirty bytes leave a data cache. */
+  writeLine(pa: Paddr, data: Int32Array, from: number, count: number): void {
+    if (this.outer !== null && this.outer.writeHit(pa, data, from, count)) return;
+    this.writeRam(pa, data, from, count);
+  }
+
+  readRam(pa: Paddr, data: Int32Array, to: number, count: number): void {
+    if (!this.has(pa)) {
+      data.fill(-1, to, to + count);
+      return;
+    }
+    const index = (pa - this.base) >>> 2;
+    for (let i = 0; i < count; i++) data[to + i] = this.words[index + i] as number;
+  }
+
+  writeRam(pa: Paddr, data: Int32Array, from: number, count: number): void {
+    if (!this.has(pa)) return;
+    const index = (pa - this.base) >>> 2;
+    for (let i = 0; i < count; i++) this.words[index + i] = data[from + i] as number;
+  }
+}

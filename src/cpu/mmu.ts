@@ -1,0 +1,182 @@
+/**
+ * From a virtual address to bytes: direct map, TLB, table walk, data cache, write buffer.
+ *
+ * The direct map of lowmem is translated without the TLB (its sections are never changed). Kernel static data, `mem_map` and
+ * the page tables in it are reached before this file is: they count as coherent and skip the cache model.
+ * Page tables: two levels, spec/hardware.md §2.5. Domains and access permissions are not checked.
+ */
+import { Point } from '../shared/point.js';
+import type { Paddr } from '../shared/types.js';
+import type { MachineConfig } from './config.js';
+import { type CacheOp, CpuCache, type PointSink } from './cpu-cache.js';
+import { type HwLayout, Seat } from './hw.js';
+import type { PhysicalMemory } from './memory.js';
+import { Tlb } from './tlb.js';
+
+/** C and B of a page-table entry. */
+export const Attr = { uncached: 0, buffered: 1, writeThrough: 2, writeBack: 3 } as const;
+
+const PTE_TYPE = 3;
+const SECTION = 2;
+const COARSE = 1;
+
+export interface MmuOwner extends PointSink {
+  /** The MMU refused: @status as the fault status register. Does not return. */
+  dataAbort(va: number, status: number, write: boolean): never;
+}
+
+/** Fault status: translation fault of a section, of a page. Source: ARM926EJ-S TRM, fault status register. */
+const FSR_SECTION = 0x5;
+const FSR_PAGE = 0x7;
+
+export class Mmu {
+  readonly cache: CpuCache;
+  readonly tlbs: readonly Tlb[];
+  readonly tlb: Tlb;
+  readonly memory: PhysicalMemory;
+  /** Physical address of the first-level table in use: TTBR. */
+  ttbr: Paddr = 0 as Paddr;
+  /** Address space of user translations. */
+  asid = 0;
+  readonly #owner: MmuOwner;
+  readonly #vivt: boolean;
+  readonly #directBase: number;
+  readonly #directEnd: number;
+  readonly #directDelta: number;
+  readonly #hw: Int32Array;
+  readonly #missStat: number;
+  readonly #walkL1: boolean;
+  readonly #broadcast: boolean;
+  /** C and B of the last translation. */
+  #attr: number = Attr.writeBack;
+
+  constructor(
+    hw: Int32Array,
+    layout: HwLayout,
+    config: MachineConfig,
+    cpu: number,
+    memory: PhysicalMemory,
+    owner: MmuOwner,
+  ) {
+    this.#hw = hw;
+    this.memory = memory;
+    this.#owner = owner;
+    this.cache = new CpuCache(hw, layout, config.core, cpu, memory, owner);
+    this.tlbs = Array.from({ length: config.cpus }, (_, i) => {
+      return new Tlb(hw, layout.tlbs + i * layout.tlbWords, config.core.tlbEntries);
+    });
+    this.tlb = this.tlbs[cpu] as Tlb;
+    this.#vivt = config.core.dcache.tagBy === 'VA';
+    this.#directBase = config.pageOffset;
+    this.#directEnd = config.pageOffset + config.lowmemPages * 4096;
+    this.#directDelta = config.core.physBase - config.pageOffset;
+    this.#missStat = layout.seats + cpu * Seat.words + Seat.tlbMisses;
+    this.#walkL1 = config.core.walkReads === 'l1';
+    this.#broadcast = config.core.tlbOpsBroadcast;
+  }
+
+  /** Aligned word at @va. Faults end in dataAbort(). */
+  load32(va: number): number {
+    const cache = this.cache;
+    if (this.#vivt && cache.loadHit(va)) return cache.value;
+    const pa = this.translate(va, false);
+    const attr = this.#attr;
+    if (attr >= Attr.writeThrough) {
+      return cache.load(this.#vivt ? va : pa, pa, attr === Attr.writeThrough);
+    }
+    cache.writeBuffer.drain();
+    return this.memory.read32(pa);
+  }
+
+  /** The bytes of the aligned word at @va that @mask selects. */
+  store32(va: number, value: number, mask = -1): void {
+    const cache = this.cache;
+    if (this.#vivt && cache.storeHit(va, value, mask)) return;
+    const pa = this.translate(va, true);
+    const attr = this.#attr;
+    if (attr >= Attr.writeThrough) {
+      cache.store(this.#vivt ? va : pa, pa, attr === Attr.writeThrough, value, mask);
+      return;
+    }
+    if (attr === Attr.buffered) {
+      cache.writeBuffer.push(pa, value, mask);
+      return;
+    }
+    cache.writeBuffer.drain();
+    this.memory.write32(pa, value, mask);
+  }
+
+  /** Physical address of @va by this CPU's TLB, walking the tables on a miss. */
+  translate(va: number, write: boolean): Paddr {
+    if (va >= this.#directBase && va < this.#directEnd) {
+      this.#attr = Attr.writeBack;
+      return ((va + this.#directDelta) >>> 0) as Paddr;
+    }
+    const tag = Tlb.tag(va, va < this.#directBase - 0x1000000 ? this.asid : 0);
+    let at = this.tlb.find(tag);
+    while (at < 0) {
+      this.#miss(va, tag, write);
+      at = this.tlb.find(tag);
+    }
+    const pte = this.tlb.pte(at);
+    this.#attr = (pte >>> 2) & 3;
+    return (((pte & ~0xfff) | (va & 0xfff)) >>> 0) as Paddr;
+  }
+
+  #miss(va: number, tag: number, write: boolean): void {
+    this.#owner.point(Point.Tlb, va);
+    this.#hw[this.#missStat] = ((this.#hw[this.#missStat] as number) + 1) | 0;
+    const generation = this.tlb.generation();
+    const pte = this.#walk(va, write);
+    this.tlb.insert(tag, pte, generation);
+  }
+
+  /** Two reads; the result is a small-page entry, made up for a section. */
+  #walk(va: number, write: boolean): number {
+    const first = this.#readTable((this.ttbr + ((va >>> 20) << 2)) >>> 0);
+    if ((first & PTE_TYPE) === SECTION) {
+      return (first & 0xfff00000) | (va & 0xff000) | (first & 0xc) | SECTION;
+    }
+    if ((first & PTE_TYPE) !== COARSE) this.#owner.dataAbort(va, FSR_SECTION, write);
+    const second = this.#readTable(((first & ~0x3ff) + (((va >>> 12) & 0xff) << 2)) >>> 0);
+    if ((second & PTE_TYPE) === 0) this.#owner.dataAbort(va, FSR_PAGE, write);
+    return second;
+  }
+
+  #readTable(pa: number): number {
+    return this.#walkL1 ? this.cache.peek(pa as Paddr) : this.memory.read32(pa as Paddr);
+  }
+
+  /**
+   * Maintenance of the line that holds @va: one step. VIVT looks the address up as it is and never faults; a physically tagged
+   * cache translates by this CPU's TLB and faults if the mapping has gone (spec/hardware.md §2.2).
+   */
+  cacheLine(op: CacheOp, va: number): void {
+    this.#owner.point(Point.CacheOp, va);
+    this.cache.lineOp(op, this.#vivt ? va : this.translate(va, false));
+  }
+
+  /** The lines of [start, end), in one step: hardware range operations (Feroceon). */
+  cacheRange(op: CacheOp, start: number, end: number): void {
+    this.#owner.point(Point.CacheOp, start);
+    const step = this.cache.own.geometry.lineBytes;
+    for (let va = start & -step; va >>> 0 < end; va += step) this.cache.lineOp(op, va >>> 0);
+  }
+
+  /** Remove the page's translation from this CPU's TLB, or everybody's if the core broadcasts and @everywhere. */
+  flushTlbPage(va: number, everywhere: boolean): void {
+    this.#owner.point(Point.Tlb, va);
+    if (everywhere && this.#broadcast) for (const tlb of this.tlbs) tlb.invalidatePage(va);
+    else this.tlb.invalidatePage(va);
+  }
+
+  flushTlbAll(): void {
+    this.#owner.point(Point.Tlb, 0);
+    this.tlb.invalidateAll();
+  }
+
+  /** Drain the write buffer: DSB on these cores. */
+  drain(): void {
+    this.cache.writeBuffer.drain();
+  }
+}

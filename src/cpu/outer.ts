@@ -1,0 +1,93 @@
+/**
+ * An outer cache: physically indexed, behind all CPUs, operated by physical address through registers (L220, PL310, XScale3 L2).
+ * A fill of a data cache allocates a line here; a write-back into it makes the line dirty if it is present, else goes to RAM.
+ *
+ * Source: spec/hardware.md §2.2, arch/arm/mm/cache-l2x0.c, Linux 2.6.30.
+ */
+import type { Paddr } from '../shared/types.js';
+import type { OuterGeometry } from './core.js';
+import { DCache } from './dcache.js';
+import { lockWord, unlockWord } from './hostlock.js';
+import type { CacheLayout } from './hw.js';
+import { PhysicalMemory } from './memory.js';
+
+export class OuterCache {
+  readonly store: DCache;
+  readonly #ram: PhysicalMemory;
+
+  constructor(
+    hw: Int32Array,
+    layout: CacheLayout,
+    geometry: OuterGeometry,
+    buffer: SharedArrayBuffer,
+    physBase: number,
+  ) {
+    this.store = new DCache(hw, layout, {
+      ...geometry,
+      granuleBytes: geometry.lineBytes,
+      indexBy: 'PA',
+      tagBy: 'PA',
+      allocOnStoreMiss: false,
+      replacement: 'rr-per-set',
+      writeBufferWords: 0,
+    });
+    this.#ram = new PhysicalMemory(buffer, physBase);
+  }
+
+  #locked<R>(pa: number, act: () => R): R {
+    const word = this.store.locks + this.store.setOf(pa);
+    lockWord(this.store.hw, word);
+    const result = act();
+    unlockWord(this.store.hw, word);
+    return result;
+  }
+
+  /** A data cache fills @count words from here; a miss allocates. */
+  readLine(pa: Paddr, data: Int32Array, to: number, count: number): void {
+    this.#locked(pa, () => {
+      let line = this.store.find(pa);
+      if (line < 0) {
+        const victim = this.store.victim(this.store.setOf(pa));
+        if (this.store.isValid(victim)) this.store.writeBack(victim, this.#ram);
+        line = this.store.install(pa, pa, 0, this.#ram);
+      }
+      const from = this.store.wordIndex(line, pa);
+      for (let i = 0; i < count; i++) data[to + i] = this.store.hw[from + i] as number;
+    });
+  }
+
+  /** A data cache writes back. Return: whether the line was here; if not the caller writes to RAM. */
+  writeHit(pa: Paddr, data: Int32Array, from: number, count: number): boolean {
+    return this.#locked(pa, () => {
+      const line = this.store.find(pa);
+      if (line < 0) return false;
+      for (let i = 0; i < count; i++) this.store.put(line, pa + i * 4, data[from + i] as number, -1);
+      this.store.hw[this.store.flags + line] = this.store.flagsOf(line) | 1;
+      return true;
+    });
+  }
+
+  cleanLine(pa: Paddr): void {
+    this.#locked(pa, () => {
+      const line = this.store.find(pa);
+      if (line >= 0) this.store.writeBack(line, this.#ram);
+    });
+  }
+
+  /** Dirty bytes are lost. */
+  invalidateLine(pa: Paddr): void {
+    this.#locked(pa, () => {
+      const line = this.store.find(pa);
+      if (line >= 0) this.store.invalidate(line);
+    });
+  }
+
+  flushLine(pa: Paddr): void {
+    this.#locked(pa, () => {
+      const line = this.store.find(pa);
+      if (line < 0) return;
+      this.store.writeBack(line, this.#ram);
+      this.store.invalidate(line);
+    });
+  }
+}

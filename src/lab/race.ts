@@ -1,0 +1,88 @@
+/**
+ * Race modules: what a user writes. `race()` checks the shape and gives the types; it does nothing else.
+ */
+import type { Device } from '../cpu/device.js';
+import type { Kernel } from '../cpu/kernel.js';
+import { UsageError } from '../shared/errors.js';
+import type { Outcome } from './types.js';
+
+/** A machine as a race asks for it; what is left out gets the default of `lab/configure.ts`. */
+export interface MachineSpec {
+  readonly core?: string;
+  readonly cpus?: number;
+  readonly kernel?: string;
+  /** Patches added to those of the version; a leading `-` takes one away. */
+  readonly patches?: readonly string[];
+  readonly pkmapSlots?: number;
+  readonly lowmemPages?: number;
+  readonly highmemPages?: number;
+  readonly debugHighmem?: boolean;
+  readonly preempt?: boolean;
+  readonly ticketLocks?: boolean;
+  readonly hz?: number;
+}
+
+/** A configuration of the experiment, and what it claims to show there. */
+export interface Case {
+  /** A few words: 'unpinned', 'pinned on cortex-a9'. */
+  readonly name: string;
+  readonly machine?: MachineSpec;
+  readonly outcome: Outcome | readonly Outcome[];
+}
+
+export type ThreadFn = (k: Kernel, index: number) => void;
+
+/** A kernel thread of the race. A bare function runs on the CPU of its position in the list, modulo the CPUs. */
+export interface ThreadSpec {
+  readonly run: ThreadFn;
+  readonly cpu: number;
+  /** Name for reports. */
+  readonly name?: string;
+  /** Address space: threads with the same number share one; 0, the default, is a kernel thread. */
+  readonly mm?: number;
+}
+
+export interface RaceSpec {
+  /** `<year>-<month>-<subject>-<symptom>`. */
+  readonly id: string;
+  readonly title: string;
+  /** The thread or source that it stems from. */
+  readonly source: string;
+  /** Rows of the specification that it shows: 'highmem/E1'. */
+  readonly spec: readonly string[];
+  readonly machine: MachineSpec;
+  readonly cases: readonly Case[];
+  /** Words that the functions of the race share outside the emulated memory: `k.vars.pageA`. */
+  readonly vars?: readonly string[];
+  /** Builds the situation: on CPU 0, before each execution, nothing else runs. */
+  readonly setup?: (k: Kernel) => void;
+  /** Run concurrently; capture nothing from outside. */
+  readonly threads:
+    | readonly (ThreadFn | ThreadSpec)[]
+    | ((machine: { readonly cpus: number }) => readonly (ThreadFn | ThreadSpec)[]);
+  /** Interrupt handlers by line, 0 to 15. */
+  readonly irqs?: Readonly<Record<number, (k: Kernel) => void>>;
+  /** Bus masters: each runs in a worker of its own. */
+  readonly devices?: readonly ((d: Device) => void)[];
+  /** The oracle, on CPU 0 when all have ended. Reports by `wrongBytes()` and `report()`. */
+  readonly check?: (k: Kernel) => void;
+}
+
+const ID = /^[a-z0-9][a-z0-9-]*$/;
+
+/** Define a race. Throws UsageError when a part is missing. */
+export function race(spec: RaceSpec): RaceSpec {
+  const wrong = (what: string): never => {
+    throw new UsageError(`race ${String(spec?.id ?? '(without id)')}: ${what}`);
+  };
+  if (typeof spec !== 'object' || spec === null) wrong('the argument of race() must be an object');
+  if (typeof spec.id !== 'string' || !ID.test(spec.id)) wrong('id must be lower-case words joined by "-"');
+  const threads = spec.threads;
+  if (typeof threads !== 'function' && (!Array.isArray(threads) || threads.length === 0)) {
+    wrong('threads must be a non-empty list of functions, or a function that returns one');
+  }
+  for (const name of ['setup', 'check'] as const) {
+    if (spec[name] !== undefined && typeof spec[name] !== 'function') wrong(`${name} must be a function`);
+  }
+  return spec;
+}

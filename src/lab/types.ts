@@ -1,0 +1,109 @@
+/** What a run answers with: typed results, as the public API returns them and as `--json` prints them. */
+
+/** In order of gravity. */
+export const OUTCOMES = ['clean', 'report', 'warn', 'wrong-bytes', 'oops', 'bug', 'deadlock', 'hang'] as const;
+export type Outcome = (typeof OUTCOMES)[number];
+
+/** One execution that went wrong. */
+export interface Failure {
+  readonly outcome: Outcome;
+  /** One line: what was lost, where. */
+  readonly message: string;
+  /** Which execution of the run, from 1. */
+  readonly execution: number;
+  /** Page frame, byte offset in it, and the byte expected and seen there (outcome wrong-bytes). */
+  readonly pfn?: number;
+  readonly offset?: number;
+  readonly expected?: number;
+  readonly seen?: number;
+  readonly cpu?: number;
+  readonly addr?: number;
+  /** What every CPU held and waited for (outcomes deadlock and hang), a line each. */
+  readonly state?: readonly string[];
+}
+
+/** Counters of one simulated CPU over a run. */
+export interface CpuStats {
+  readonly cpu: number;
+  /** Kernel operations begun: kmap, kunmap, kmap_atomic, DMA maps, page allocations, ... */
+  readonly ops: number;
+  /** Hardware interrupts taken, inter-processor interrupts among them. */
+  readonly interrupts: number;
+  readonly ipis: number;
+  readonly lockAcquired: number;
+  readonly lockContended: number;
+  /** Dirty granules written to memory by evictions and cleans. */
+  readonly writeBacks: number;
+  readonly fills: number;
+  readonly evictions: number;
+  /** Dirty lines thrown away by an invalidation. */
+  readonly invalidatedDirty: number;
+  readonly tlbMisses: number;
+  readonly switches: number;
+}
+
+export interface Progress {
+  readonly experiment: string;
+  readonly caseName: string;
+  readonly seconds: number;
+  readonly secondsMax: number;
+  readonly executions: number;
+  readonly failures: number;
+  readonly cpus: readonly CpuStats[];
+}
+
+export interface RunResult {
+  readonly experiment: string;
+  readonly title: string;
+  /** The case of the experiment whose configuration this is, if any. */
+  readonly caseName: string | null;
+  readonly spec: readonly string[];
+  readonly mode: 'parallel' | 'controlled';
+  readonly core: string;
+  readonly cpus: number;
+  readonly kernel: string;
+  /** Every patch in force. */
+  readonly patches: readonly string[];
+  readonly outcome: Outcome;
+  /** What the experiment claims for this configuration; null when it claims nothing. */
+  readonly claimed: readonly Outcome[] | null;
+  /** Is the outcome what the experiment claims? True when it claims nothing. */
+  readonly expected: boolean;
+  readonly executions: number;
+  /** How many executions ended in each outcome. */
+  readonly outcomes: Readonly<Record<Outcome, number>>;
+  readonly exhausted: boolean;
+  readonly seconds: number;
+  readonly seed: number;
+  readonly replay: string | null;
+  /** CRC-32 of the machine's memory after the last execution, hexadecimal. */
+  readonly memoryHash: string;
+  readonly failure: Failure | null;
+  readonly dmesg: readonly string[];
+  readonly cpuStats: readonly CpuStats[];
+  /** Was the run ended early (Ctrl-C, or a worker that died)? */
+  readonly interrupted: boolean;
+}
+
+/** What a user asks of a run; everything else comes from the experiment. */
+export interface RunOptions {
+  readonly cpus?: number;
+  readonly core?: string;
+  readonly kernel?: string;
+  /** Patches to add to, and to take away from, those that the version contains. */
+  readonly patches?: readonly string[];
+  readonly noPatches?: readonly string[];
+  readonly seconds?: number;
+  /** Stop after so many executions. */
+  readonly executions?: number;
+  readonly seed?: number;
+  /** Stop at the first failing execution. */
+  readonly stopAtFailure?: boolean;
+  /** Seconds after which an execution that makes no progress is reported. */
+  readonly watchdogSeconds?: number;
+  /** The case to run, when not found from the configuration. */
+  readonly caseName?: string;
+  readonly onProgress?: (progress: Progress) => void;
+  /** Ends the run early; the result says `interrupted`. */
+  readonly signal?: AbortSignal;
+}

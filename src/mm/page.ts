@@ -1,0 +1,29 @@
+/** Frames, zones and `struct page`. Source: include/linux/{mm,mmzone}.h, asm-generic/memory_model.h (flat), Linux 2.6.30. */
+import type { Kernel } from '../cpu/kernel.js';
+import { struct_page } from '../shared/structs/page.js';
+import type { Paddr, Pfn, Ptr, Vaddr } from '../shared/types.js';
+
+export type Page = Ptr<'page'>;
+
+/** Zones of a machine without ZONE_DMA. */
+export const ZONE_NORMAL = 0;
+export const ZONE_HIGHMEM = 1;
+/** The zone stands in the two top bits of page->flags. */
+export const ZONES_PGSHIFT = 30;
+
+export const page_to_pfn = (k: Kernel, page: Page): Pfn =>
+  (((page - k.sym.mem_map) >>> 5) + (k.config.core.physBase >>> 12)) as Pfn;
+export const pfn_to_page = (k: Kernel, pfn: Pfn): Page =>
+  (k.sym.mem_map + (pfn - (k.config.core.physBase >>> 12)) * struct_page.sizeof) as Page;
+export const page_to_phys = (k: Kernel, page: Page): Paddr => (page_to_pfn(k, page) * 4096) as Paddr;
+
+/** The zone never changes, so no scheduling point. */
+export const page_zonenum = (k: Kernel, page: Page): number =>
+  (k.words[(page - k.staticBase) >>> 2] as number) >>> ZONES_PGSHIFT;
+export const PageHighMem = (k: Kernel, page: Page): boolean => page_zonenum(k, page) === ZONE_HIGHMEM;
+
+/** Linear address of a lowmem page. */
+export const lowmem_page_address = (k: Kernel, page: Page): Vaddr => k.__va(page_to_phys(k, page));
+
+/** The next struct page, as `page + n` in C. */
+export const page_plus = (page: Page, n: number): Page => (page + n * struct_page.sizeof) as Page;

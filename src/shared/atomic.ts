@@ -1,0 +1,70 @@
+/** `atomic_t` and atomic bit operations. Source: asm/atomic.h, asm/bitops.h. A plain read is a plain load, as in the kernel. */
+import type { KernelBase } from './kernel-base.js';
+import { Point } from './point.js';
+import type { Vaddr } from './types.js';
+
+export function atomic_read(k: KernelBase, v: Vaddr): number {
+  return k.load(v);
+}
+
+export function atomic_set(k: KernelBase, v: Vaddr, value: number): void {
+  k.store(v, value);
+}
+
+/** Return: the new value. */
+export function atomic_add_return(k: KernelBase, value: number, v: Vaddr): number {
+  k.point(Point.Atomic, v);
+  return (k.atomicAdd(v, value) + value) | 0;
+}
+
+export function atomic_inc(k: KernelBase, v: Vaddr): void {
+  atomic_add_return(k, 1, v);
+}
+
+export function atomic_dec(k: KernelBase, v: Vaddr): void {
+  atomic_add_return(k, -1, v);
+}
+
+export function atomic_dec_and_test(k: KernelBase, v: Vaddr): boolean {
+  return atomic_add_return(k, -1, v) === 0;
+}
+
+export function atomic_inc_return(k: KernelBase, v: Vaddr): number {
+  return atomic_add_return(k, 1, v);
+}
+
+/** Return: the value found; @value is stored if that was @old. */
+export function atomic_cmpxchg(k: KernelBase, v: Vaddr, old: number, value: number): number {
+  k.point(Point.Atomic, v);
+  return k.cmpxchg(v, old, value);
+}
+
+export function atomic_xchg(k: KernelBase, v: Vaddr, value: number): number {
+  k.point(Point.Atomic, v);
+  return k.xchg(v, value);
+}
+
+export function set_bit(k: KernelBase, nr: number, v: Vaddr): void {
+  k.point(Point.Atomic, v);
+  k.atomicOr(v, 1 << nr);
+}
+
+export function clear_bit(k: KernelBase, nr: number, v: Vaddr): void {
+  k.point(Point.Atomic, v);
+  k.atomicAnd(v, ~(1 << nr));
+}
+
+/** Return: whether the bit was set before. */
+export function test_and_set_bit(k: KernelBase, nr: number, v: Vaddr): boolean {
+  k.point(Point.Atomic, v);
+  return (k.atomicOr(v, 1 << nr) & (1 << nr)) !== 0;
+}
+
+export function test_and_clear_bit(k: KernelBase, nr: number, v: Vaddr): boolean {
+  k.point(Point.Atomic, v);
+  return (k.atomicAnd(v, ~(1 << nr)) & (1 << nr)) !== 0;
+}
+
+export function test_bit(k: KernelBase, nr: number, v: Vaddr): boolean {
+  return (k.load(v) & (1 << nr)) !== 0;
+}

@@ -1,0 +1,75 @@
+/**
+ * What the kernel code of the lower floors asks of the CPU that executes it. The one implementation is `cpu/kernel.ts`.
+ */
+import type { Field } from './layout.js';
+import type { Point } from './point.js';
+import type { Ptr, Vaddr } from './types.js';
+
+/**
+ * The machine's System.map: static kernel objects by name. Each file of kernel code adds its own by declaration merging and
+ * lists them with their sizes for the layout (`SymbolSpec`).
+ */
+export interface Symbols {
+  /** Contended by nobody: the address where static data begins. */
+  _sdata: Vaddr;
+}
+
+/** Size and alignment of a static object, in bytes. */
+export interface SymbolSpec {
+  readonly bytes: number;
+  readonly align?: number;
+}
+
+export interface KernelBase {
+  readonly sym: Readonly<Symbols>;
+  /** Number of the executing CPU: smp_processor_id(). */
+  readonly cpu: number;
+  readonly ticketLocks: boolean;
+  /** CONFIG_PREEMPT. */
+  readonly preemptible: boolean;
+  /** The running thread's task_struct. */
+  readonly current: Ptr<'task_struct'>;
+
+  /** Is the named patch in force? */
+  has(patch: string): boolean;
+  /** Announce a visible step; interrupts are taken here. */
+  point(kind: Point, addr: number): void;
+
+  /** Plain 32-bit load, signed. */
+  load(addr: Vaddr): number;
+  /** Plain 32-bit load of a pointer or another unsigned word. */
+  loadPtr<T extends string>(addr: Vaddr): Ptr<T>;
+  /** Plain 32-bit store. */
+  store(addr: Vaddr, value: number): void;
+  read<T extends string>(p: Ptr<T>, field: Field<T>): number;
+  write<T extends string>(p: Ptr<T>, field: Field<T>, value: number): void;
+
+  /** Atomic operations on an aligned word of static memory; each returns the old value, signed. */
+  atomicLoad(addr: Vaddr): number;
+  atomicStore(addr: Vaddr, value: number): void;
+  atomicAdd(addr: Vaddr, value: number): number;
+  atomicOr(addr: Vaddr, value: number): number;
+  atomicAnd(addr: Vaddr, value: number): number;
+  cmpxchg(addr: Vaddr, old: number, value: number): number;
+  xchg(addr: Vaddr, value: number): number;
+
+  /** A failed CAS on a lock word: wait until the word is no longer @seen. Interrupts are taken meanwhile if enabled. */
+  waitForLock(addr: Vaddr, seen: number): void;
+  /** Wake those who sleep in waitForLock() on the word. */
+  lockReleased(addr: Vaddr): void;
+  /** Bookkeeping for reports: which locks this thread holds. */
+  lockHeld(addr: Vaddr): void;
+  lockDropped(addr: Vaddr): void;
+
+  /** Low-level interrupt mask of this CPU: true = masked. */
+  irqsOff: boolean;
+  /** preempt_count of the running thread. */
+  preemptCount: number;
+  /** Is TIF_NEED_RESCHED set? Give up the CPU if it may. Called when preempt_count has dropped to 0. */
+  preemptCheck(): void;
+  /** Sleep or let others run: see cpu/sched.ts. */
+  schedule(): void;
+  tryToWakeUp(task: Ptr<'task_struct'>): boolean;
+
+  printk(text: string): void;
+}

@@ -1,0 +1,216 @@
+/**
+ * Spinlocks and reader-writer locks on Atomics.
+ *
+ * Models asm/spinlock.h and include/linux/spinlock.h: the plain form (word 0 free, 1 held; ARM until 3.5) and the ticket form
+ * (next ticket in the upper half, owner in the lower; x86 from 2.6.25, ARM from 3.6). A contended lock spins briefly and then
+ * sleeps on the host's futex, since hosts have fewer cores than we simulate: `waitForLock` of the CPU.
+ * Left out: memory barriers; controlled mode is sequentially consistent and Atomics are.
+ */
+import {
+  type IrqFlags,
+  local_irq_disable,
+  local_irq_enable,
+  local_irq_restore,
+  local_irq_save,
+  preempt_enable,
+  SOFTIRQ_OFFSET,
+} from './irqflags.js';
+import type { KernelBase } from './kernel-base.js';
+import { defineStruct } from './layout.js';
+import { Point } from './point.js';
+import type { Ptr } from './types.js';
+
+/** `spinlock_t` without lock debugging, SMP. */
+export const struct_spinlock = defineStruct('spinlock', 4, { raw_lock: 0 });
+/** `rwlock_t`, SMP: the sign bit is the writer, the rest counts readers. Source: arch/arm/include/asm/spinlock.h, Linux 2.6.30. */
+export const struct_rwlock = defineStruct('rwlock', 4, { raw_lock: 0 });
+
+export type SpinLock = Ptr<'spinlock'>;
+export type RwLock = Ptr<'rwlock'>;
+
+const WRITER = 0x80000000 | 0;
+const TICKET = 0x10000;
+
+export function spin_lock_init(k: KernelBase, lock: SpinLock): void {
+  k.store(lock, 0);
+}
+
+export function spin_is_locked(k: KernelBase, lock: SpinLock): boolean {
+  const word = k.atomicLoad(lock);
+  return k.ticketLocks ? word >>> 16 !== (word & 0xffff) : word !== 0;
+}
+
+/** Context: any; preemption and interrupts are the caller's business. */
+export function _raw_spin_lock(k: KernelBase, lock: SpinLock): void {
+  k.point(Point.Lock, lock);
+  if (k.ticketLocks) ticketLock(k, lock);
+  else {
+    let seen = k.cmpxchg(lock, 0, 1);
+    while (seen !== 0) {
+      k.waitForLock(lock, seen);
+      k.point(Point.Lock, lock);
+      seen = k.cmpxchg(lock, 0, 1);
+    }
+  }
+  k.lockHeld(lock);
+}
+
+function ticketLock(k: KernelBase, lock: SpinLock): void {
+  let word = k.atomicAdd(lock, TICKET);
+  const mine = word >>> 16;
+  while ((word & 0xffff) !== mine) {
+    k.waitForLock(lock, word);
+    k.point(Point.Wait, lock);
+    word = k.atomicLoad(lock);
+  }
+}
+
+/** Take the lock if it is free. Return: whether it was. */
+export function _raw_spin_trylock(k: KernelBase, lock: SpinLock): boolean {
+  k.point(Point.Lock, lock);
+  const word = k.atomicLoad(lock);
+  const free = k.ticketLocks ? word >>> 16 === (word & 0xffff) : word === 0;
+  if (!free || k.cmpxchg(lock, word, k.ticketLocks ? (word + TICKET) | 0 : 1) !== word) return false;
+  k.lockHeld(lock);
+  return true;
+}
+
+export function _raw_spin_unlock(k: KernelBase, lock: SpinLock): void {
+  k.point(Point.Unlock, lock);
+  k.lockDropped(lock);
+  if (k.ticketLocks) ticketUnlock(k, lock);
+  else k.atomicStore(lock, 0);
+  k.lockReleased(lock);
+}
+
+/** The owner half is 16 bits wide and must not carry into the tickets. */
+function ticketUnlock(k: KernelBase, lock: SpinLock): void {
+  let word = k.atomicLoad(lock);
+  for (;;) {
+    const next = (word & 0xffff0000) | ((word + 1) & 0xffff);
+    const seen = k.cmpxchg(lock, word, next);
+    if (seen === word) return;
+    word = seen;
+  }
+}
+
+/** Context: process or softirq; not for locks that an interrupt handler takes. Disables preemption. */
+export function spin_lock(k: KernelBase, lock: SpinLock): void {
+  k.preemptCount += 1;
+  _raw_spin_lock(k, lock);
+}
+
+export function spin_unlock(k: KernelBase, lock: SpinLock): void {
+  _raw_spin_unlock(k, lock);
+  preempt_enable(k);
+}
+
+/** Return: 1 with the lock held and preemption disabled, or 0. */
+export function spin_trylock(k: KernelBase, lock: SpinLock): boolean {
+  k.preemptCount += 1;
+  if (_raw_spin_trylock(k, lock)) return true;
+  preempt_enable(k);
+  return false;
+}
+
+/** Context: process, interrupts enabled. */
+export function spin_lock_irq(k: KernelBase, lock: SpinLock): void {
+  local_irq_disable(k);
+  spin_lock(k, lock);
+}
+
+/** Enables interrupts whatever they were. */
+export function spin_unlock_irq(k: KernelBase, lock: SpinLock): void {
+  _raw_spin_unlock(k, lock);
+  local_irq_enable(k);
+  preempt_enable(k);
+}
+
+/** Context: any. Return: the state for spin_unlock_irqrestore(). */
+export function spin_lock_irqsave(k: KernelBase, lock: SpinLock): IrqFlags {
+  const flags = local_irq_save(k);
+  spin_lock(k, lock);
+  return flags;
+}
+
+export function spin_unlock_irqrestore(k: KernelBase, lock: SpinLock, flags: IrqFlags): void {
+  _raw_spin_unlock(k, lock);
+  local_irq_restore(k, flags);
+  preempt_enable(k);
+}
+
+/** Context: process or softirq. Keeps soft interrupts from running on this CPU. */
+export function spin_lock_bh(k: KernelBase, lock: SpinLock): void {
+  k.preemptCount += SOFTIRQ_OFFSET;
+  spin_lock(k, lock);
+}
+
+/** Pending soft interrupts run at the next interrupt exit or local_bh_enable(). */
+export function spin_unlock_bh(k: KernelBase, lock: SpinLock): void {
+  _raw_spin_unlock(k, lock);
+  k.preemptCount -= SOFTIRQ_OFFSET;
+  preempt_enable(k);
+}
+
+/** Context: any; may be taken recursively by readers, also from an interrupt of a reader. */
+export function read_lock(k: KernelBase, lock: RwLock): void {
+  k.preemptCount += 1;
+  for (;;) {
+    k.point(Point.Lock, lock);
+    const word = k.atomicLoad(lock);
+    if (word >= 0) {
+      if (k.cmpxchg(lock, word, word + 1) === word) break;
+    } else k.waitForLock(lock, word);
+  }
+  k.lockHeld(lock);
+}
+
+export function read_unlock(k: KernelBase, lock: RwLock): void {
+  k.point(Point.Unlock, lock);
+  k.lockDropped(lock);
+  k.atomicAdd(lock, -1);
+  k.lockReleased(lock);
+  preempt_enable(k);
+}
+
+/** Waits for all readers; a stream of readers can starve it, as on the machine. */
+export function write_lock(k: KernelBase, lock: RwLock): void {
+  k.preemptCount += 1;
+  for (;;) {
+    k.point(Point.Lock, lock);
+    const seen = k.cmpxchg(lock, 0, WRITER);
+    if (seen === 0) break;
+    k.waitForLock(lock, seen);
+  }
+  k.lockHeld(lock);
+}
+
+export function write_unlock(k: KernelBase, lock: RwLock): void {
+  k.point(Point.Unlock, lock);
+  k.lockDropped(lock);
+  k.atomicStore(lock, 0);
+  k.lockReleased(lock);
+  preempt_enable(k);
+}
+
+export function read_lock_irqsave(k: KernelBase, lock: RwLock): IrqFlags {
+  const flags = local_irq_save(k);
+  read_lock(k, lock);
+  return flags;
+}
+
+export function read_unlock_irqrestore(k: KernelBase, lock: RwLock, flags: IrqFlags): void {
+  read_unlock(k, lock);
+  local_irq_restore(k, flags);
+}
+
+export function write_lock_irqsave(k: KernelBase, lock: RwLock): IrqFlags {
+  const flags = local_irq_save(k);
+  write_lock(k, lock);
+  return flags;
+}
+
+export function write_unlock_irqrestore(k: KernelBase, lock: RwLock, flags: IrqFlags): void {
+  write_unlock(k, lock);
+  local_irq_restore(k, flags);
+}

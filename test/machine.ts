@@ -1,0 +1,44 @@
+/** Machines of one CPU in the test's own thread, for tests of hardware and kernel code that need no parallelism. */
+import { CORES } from '../src/arch/arm/cores.js';
+import type { MachineConfig } from '../src/cpu/config.js';
+import { layoutHw } from '../src/cpu/hw.js';
+import type { Kernel } from '../src/cpu/kernel.js';
+import { createKernel, layoutStatics, start_kernel } from '../src/mm/boot.js';
+
+export interface LocalMachine {
+  readonly config: MachineConfig;
+  /** A kernel object for each CPU, all in this thread. */
+  readonly cpus: readonly Kernel[];
+  readonly k: Kernel;
+}
+
+/** Boot a machine in this thread. Its CPUs run when the test calls on them. */
+export function localMachine(core: string, options: Partial<MachineConfig> = {}): LocalMachine {
+  const row = CORES.find((c) => c.id === core);
+  if (row === undefined) throw new Error(`no core ${core}`);
+  const config: MachineConfig = {
+    core: row,
+    cpus: 1,
+    threadsMax: 4,
+    devicesMax: 1,
+    lowmemPages: 256,
+    highmemPages: 16,
+    pageOffset: 0xc0000000,
+    pkmapSlots: 4,
+    kernel: '2.6.31',
+    patches: ['kmap-high-get', 'tlb-ops-broadcast'],
+    debugHighmem: false,
+    preempt: true,
+    ticketLocks: false,
+    hz: 0,
+    seed: 1,
+    ...options,
+  };
+  const arena = new SharedArrayBuffer((config.lowmemPages + config.highmemPages) * 4096);
+  const hw = new SharedArrayBuffer(layoutHw(config).words * 4);
+  const statics = layoutStatics(config);
+  const cpus = Array.from({ length: config.cpus }, (_, cpu) => createKernel(config, { arena, hw }, statics, cpu, cpu));
+  const k = cpus[0] as Kernel;
+  start_kernel(k);
+  return { config, cpus, k };
+}

@@ -1,0 +1,54 @@
+/** One result in words: what ran, how it ended, and the first failure with the bytes that it lost. */
+import picocolors from 'picocolors';
+import type { Failure, RunResult } from '../lab/types.js';
+import { count, hex, oneLine, plural } from './output.js';
+
+/** Executions that did not end clean. */
+export function failureCount(result: RunResult): number {
+  return Object.entries(result.outcomes).reduce((sum, [outcome, n]) => sum + (outcome === 'clean' ? 0 : n), 0);
+}
+
+/** `2009-03-kmap-recycle-lost-bytes (unpinned)`. */
+export function resultName(result: Pick<RunResult, 'experiment' | 'caseName'>): string {
+  return result.caseName === null ? result.experiment : `${result.experiment} (${result.caseName})`;
+}
+
+/** `wrong-bytes, as claimed`; `clean, but wrong-bytes or oops was claimed`. */
+export function outcomeText(result: RunResult): string {
+  if (result.claimed === null) return `${result.outcome}, and nothing was claimed`;
+  if (result.expected) return `${result.outcome}, as claimed`;
+  return `${result.outcome}, but ${result.claimed.join(' or ')} was claimed`;
+}
+
+/** A paragraph per result. */
+export function resultText(result: RunResult, colour = false): string {
+  const colours = picocolors.createColors(colour);
+  const paint = result.expected ? colours.green : colours.red;
+  const machine = [result.core, result.kernel, plural(result.cpus, 'CPU'), `${result.seconds.toFixed(1)} s`].join(', ');
+  const counts = `${plural(result.executions, 'execution')}, ${plural(failureCount(result), 'failure')}`;
+  const lines = [
+    colours.bold(resultName(result)),
+    `  ${machine}: ${counts}${result.interrupted ? ', interrupted' : ''}: ${paint(outcomeText(result))}`,
+  ];
+  if (result.patches.length > 0) lines.push(`  patches: ${result.patches.join(', ')}`);
+  if (result.failure !== null) lines.push(...failureText(result.failure).map((line) => `  ${line}`));
+  if (result.replay !== null) lines.push(`  replay: ${result.replay}`);
+  return `${lines.join('\n')}\n`;
+}
+
+/** The failure in lines: the message, the bytes, and who held what. */
+export function failureText(failure: Failure): string[] {
+  const { pfn, offset, expected, seen, cpu, addr } = failure;
+  const lines = [`first failure, execution ${count(failure.execution)}: ${oneLine(failure.message)}`];
+  const place = [
+    pfn === undefined ? '' : `page frame ${hex(pfn, 1)}`,
+    offset === undefined ? '' : `offset ${hex(offset, 3)}`,
+    expected === undefined ? '' : `expected ${hex(expected, 2)}`,
+    seen === undefined ? '' : `seen ${hex(seen, 2)}`,
+    cpu === undefined ? '' : `CPU${cpu}`,
+    addr === undefined ? '' : `address V${hex(addr, 8)}`,
+  ].filter((part) => part !== '');
+  if (place.length > 0) lines.push(`  ${place.join(', ')}`);
+  for (const line of failure.state ?? []) lines.push(`  ${line}`);
+  return lines;
+}

@@ -1,0 +1,29 @@
+/** The part of the lab that the command line uses. */
+import type { RaceSpec } from '../lab/race.js';
+import type { RunOptions, RunResult } from '../lab/types.js';
+
+/** A row of a catalogue: cores, kernel versions, patches. */
+export interface CatalogueRow {
+  readonly id: string;
+  readonly title: string;
+}
+
+export interface PatchRow extends CatalogueRow {
+  readonly author?: string;
+  readonly date?: string;
+  readonly seed?: string | null;
+  /** The first version that contains it; null when none does. */
+  readonly since?: string | null;
+  readonly kind?: 'patch' | 'mutant';
+}
+
+export interface Lab {
+  /** @race is an experiment's id or the path of a race module. Throws UsageError for bad input. */
+  run(race: string, options: RunOptions): Promise<RunResult>;
+  /** Every case of the experiment in turn. */
+  runCases(race: string, options: RunOptions): AsyncIterable<RunResult>;
+  listExperiments(): Promise<readonly RaceSpec[]>;
+  readonly cores: readonly CatalogueRow[];
+  readonly kernels: readonly CatalogueRow[];
+  readonly patches: readonly PatchRow[];
+}

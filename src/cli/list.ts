@@ -1,0 +1,83 @@
+/** `list [what]`: what there is to run, and to run it on. */
+import { type Command, Option } from 'commander';
+import type { Case, RaceSpec } from '../lab/race.js';
+import { hasColour } from '../report/output.js';
+import { table } from '../report/table.js';
+import { UsageError } from '../shared/errors.js';
+import type { CommandContext } from './command.js';
+import type { Host } from './host.js';
+import type { CatalogueRow, Lab, PatchRow } from './lab.js';
+import { quote } from './options.js';
+import { didYouMean } from './suggest.js';
+
+const KINDS = ['experiments', 'cores', 'kernels', 'patches'] as const;
+type Kind = (typeof KINDS)[number];
+
+export function addListCommand(program: Command, context: CommandContext): void {
+  program
+    .command('list')
+    .argument('[what]', `${KINDS.join(', ')} (default: all of them)`)
+    .summary('what there is: experiments, cores, kernels, patches')
+    .description('Show the experiments with their cases, the cores, the kernel versions and the patches.')
+    .addOption(new Option('--json', 'one JSON object a line'))
+    .action(async (what: string | undefined, options: { json?: boolean }) => {
+      const kinds = what === undefined ? KINDS : [kindOf(what)];
+      const lab = await context.host.lab();
+      for (const kind of kinds) {
+        const rows = await rowsOf(kind, lab);
+        if (options.json) for (const row of rows) context.host.stdout.write(`${JSON.stringify(toJson(kind, row))}\n`);
+        else context.host.stdout.write(`${kinds.length > 1 ? `${kind}:\n` : ''}${toTable(context.host, kind, rows)}\n`);
+      }
+    });
+}
+
+function kindOf(what: string): Kind {
+  const kind = KINDS.find((name) => name === what || name === `${what}s` || name === `${what}es`);
+  if (kind !== undefined) return kind;
+  throw new UsageError(`cannot list ${quote(what)}${didYouMean(what, KINDS)}: there are ${KINDS.join(', ')}`);
+}
+
+async function rowsOf(kind: Kind, lab: Lab): Promise<readonly (RaceSpec | CatalogueRow)[]> {
+  if (kind === 'experiments') return lab.listExperiments();
+  return kind === 'cores' ? lab.cores : kind === 'kernels' ? lab.kernels : lab.patches;
+}
+
+const claims = (one: Case): string => [one.outcome].flat().join(' or ');
+
+function toJson(kind: Kind, row: RaceSpec | CatalogueRow): object {
+  if (kind !== 'experiments') return { kind: KIND_OF_ROW[kind], ...row };
+  const { id, title, source, spec, machine, cases } = row as RaceSpec;
+  return { kind: 'experiment', id, title, source, spec, machine, cases };
+}
+
+const KIND_OF_ROW = { cores: 'core', kernels: 'kernel', patches: 'patch' } as const;
+
+function toTable(host: Host, kind: Kind, rows: readonly (RaceSpec | CatalogueRow)[]): string {
+  const colour = hasColour(host.stdout, host.env);
+  if (kind === 'experiments') return experimentText(rows as readonly RaceSpec[]);
+  if (kind === 'patches') {
+    const cells = (rows as readonly PatchRow[]).map((row) => [
+      row.id,
+      row.kind ?? 'patch',
+      row.since ?? 'never',
+      row.seed ?? '',
+      [row.author, row.date].filter((part) => part !== undefined).join(', '),
+      row.title,
+    ]);
+    return table(['patch', 'kind', 'since', 'seed', 'from', 'what it does'], cells, colour);
+  }
+  const cells = (rows as readonly CatalogueRow[]).map((row) => [row.id, row.title]);
+  return table([KIND_OF_ROW[kind], 'what it is'], cells, colour);
+}
+
+/** An id and a claim are too long for columns: a paragraph each. */
+function experimentText(races: readonly RaceSpec[]): string {
+  return races
+    .map(({ id, title, source, spec, cases }) => {
+      const lines = [id, `  ${title}`, `  from ${source}${spec.length > 0 ? `; shows ${spec.join(', ')}` : ''}`];
+      const nameLength = Math.max(0, ...cases.map((one) => one.name.length));
+      for (const one of cases) lines.push(`    ${one.name.padEnd(nameLength)}  ${claims(one)}`);
+      return `${lines.join('\n')}\n`;
+    })
+    .join('');
+}

@@ -1,0 +1,223 @@
+/** `run [EXPERIMENT...]`, the default: experiments in parallel mode, on real threads. */
+import { type Command, Option } from 'commander';
+import type { RaceSpec } from '../lab/race.js';
+import type { RunOptions, RunResult } from '../lab/types.js';
+import { printDmesg } from '../report/dmesg.js';
+import { resultToJson } from '../report/json.js';
+import { hasColour } from '../report/output.js';
+import { NO_PROGRESS, type ProgressDisplay, progressDisplay } from '../report/progress.js';
+import { resultName, resultText } from '../report/result.js';
+import { caseTable, cpuTable, verdict } from '../report/table.js';
+import { UsageError } from '../shared/errors.js';
+import type { CommandContext } from './command.js';
+import type { Host } from './host.js';
+import { invocation } from './host.js';
+import { type Interrupt, interruptible } from './interrupt.js';
+import type { Lab } from './lab.js';
+import {
+  addMachineOptions,
+  addOutputOptions,
+  changesMachine,
+  type MachineOptions,
+  machineRunOptions,
+  quote,
+  seconds,
+  wholeNumber,
+} from './options.js';
+import { didYouMean } from './suggest.js';
+
+/** Seconds that the main job may take for all its cases, and the most that one of them gets. */
+const MAIN_JOB_SECONDS = 36;
+const CASE_SECONDS = 3;
+const DMESG_LINES_MAX = 40;
+
+interface Options extends MachineOptions {
+  seconds?: number;
+  executions?: number;
+  case?: string;
+  stopAtFailure?: boolean;
+  watchdog?: number;
+  json?: boolean;
+  quiet?: boolean;
+}
+
+export function addRunCommand(program: Command, context: CommandContext): void {
+  const command = program
+    .command('run', { isDefault: true })
+    .argument('[experiment...]', 'ids, rows of a specification ("highmem/E1"), or paths of race modules')
+    .summary('run experiments on real threads; without a name, those of the seeds')
+    .description(
+      'Run experiments in parallel mode: every simulated CPU is a thread of its own at full speed. ' +
+        'Each case of an experiment is run, before its fix and after; --core, --kernel, --patch, --no-patch or --case ' +
+        'choose one configuration instead. Without a name it runs what the seeds claim.',
+    );
+  addMachineOptions(command)
+    .addOption(
+      new Option('--seconds <s>', `how long each case runs (default: ${CASE_SECONDS}, less in a run without a name)`)
+        // Checked here rather than by the lab, so that the line names the option.
+        .argParser(seconds('--seconds')),
+    )
+    .addOption(
+      new Option('--executions <n>', 'stop a case after so many executions').argParser(
+        wholeNumber('--executions', 1, Number.MAX_SAFE_INTEGER),
+      ),
+    )
+    .option('--case <name>', 'run this case of the experiment only')
+    .option('--stop-at-failure', 'end a case at its first failing execution')
+    .addOption(
+      new Option('--watchdog <s>', 'seconds without progress after which a hang is reported').argParser(
+        seconds('--watchdog'),
+      ),
+    );
+  addOutputOptions(command);
+  command.action(async (names: string[], options: Options) => {
+    context.exitCode = await runExperiments(context.host, names, options, context.commandNames);
+  });
+}
+
+/** What to run: the lab's name of an experiment, or a path. */
+type Target = string;
+
+async function runExperiments(
+  host: Host,
+  names: readonly string[],
+  options: Options,
+  commands: readonly string[],
+): Promise<number> {
+  checkOptions(names, options);
+  const lab = await host.lab();
+  const machine = machineRunOptions(options, lab);
+  const experiments = await lab.listExperiments();
+  const mainJob = names.length === 0;
+  const chosen = mainJob ? seedExperiments(experiments) : [];
+  const targets = mainJob
+    ? chosen.map((race) => race.id)
+    : names.flatMap((name) => resolve(host, name, experiments, commands));
+  const progress = options.quiet ? NO_PROGRESS : progressDisplay(host.stderr);
+  const base: RunOptions = {
+    ...machine,
+    ...timeLimit(options, chosen),
+    ...(options.executions !== undefined && { executions: options.executions }),
+    ...(options.stopAtFailure !== undefined && { stopAtFailure: true }),
+    ...(options.watchdog !== undefined && { watchdogSeconds: options.watchdog }),
+    ...(options.case !== undefined && { caseName: options.case }),
+    onProgress: (state) => progress.update(state),
+  };
+  const oneConfiguration = changesMachine(options) || options.case !== undefined;
+  return interruptible(
+    host,
+    () => progress.clear(),
+    (interrupt) => {
+      const runOptions = { ...base, signal: interrupt.signal };
+      const results = runAll(lab, targets, runOptions, oneConfiguration);
+      return collect(host, results, options, progress, interrupt);
+    },
+  );
+}
+
+function checkOptions(names: readonly string[], options: Options): void {
+  if (options.case !== undefined && names.length !== 1) {
+    throw new UsageError('--case belongs to one experiment: name exactly one');
+  }
+  const changed = (['core', 'kernel', 'patch'] as const).find((name) => options[name] !== undefined);
+  if (names.length === 0 && changed !== undefined) {
+    const option = changed === 'patch' && options.patch?.[0]?.startsWith('-') ? 'no-patch' : changed;
+    throw new UsageError(`--${option} changes the machine of an experiment: name the experiment`);
+  }
+}
+
+/** The main job: experiments that stem from a seed. Should none say so, all. */
+function seedExperiments(experiments: readonly RaceSpec[]): readonly RaceSpec[] {
+  const ofSeeds = experiments.filter((race) => /\bseed\b/i.test(race.source));
+  const chosen = ofSeeds.length > 0 ? ofSeeds : experiments;
+  if (chosen.length === 0) throw new UsageError('there are no experiments in this build; run "npm run build" again');
+  return chosen;
+}
+
+function timeLimit(options: Options, mainJob: readonly RaceSpec[]): RunOptions {
+  if (options.seconds !== undefined) return { seconds: options.seconds };
+  if (options.executions !== undefined) return {};
+  const cases = mainJob.reduce((sum, race) => sum + Math.max(1, race.cases.length), 0);
+  return { seconds: cases === 0 ? CASE_SECONDS : Math.min(CASE_SECONDS, MAIN_JOB_SECONDS / cases) };
+}
+
+/** Every name is looked up before anything runs: a slip in the last must not cost the time of the others. */
+function resolve(
+  host: Host,
+  name: string,
+  experiments: readonly RaceSpec[],
+  commands: readonly string[],
+): readonly Target[] {
+  if (/^\.{0,2}\/|\.[cm]?[jt]s$/.test(name)) return [name];
+  const found = experiments.filter((race) => race.id === name || race.spec.includes(name));
+  if (found.length > 0) return found.map((race) => race.id);
+  if (commands.includes(name)) {
+    throw new UsageError(`the command ${quote(name)} has to come first: ${invocation(host)} ${name} ...`);
+  }
+  const known = [...experiments.flatMap((race) => [race.id, ...race.spec]), ...commands];
+  throw new UsageError(
+    `unknown experiment ${quote(name)}${didYouMean(name, known)}; "${invocation(host)} list" shows them`,
+  );
+}
+
+async function* runAll(
+  lab: Lab,
+  targets: readonly Target[],
+  options: RunOptions,
+  oneConfiguration: boolean,
+): AsyncGenerator<RunResult> {
+  for (const target of targets) {
+    if (options.signal?.aborted) return;
+    if (oneConfiguration) yield await lab.run(target, options);
+    else yield* lab.runCases(target, options);
+  }
+}
+
+/** Print results as they come and the tables at the end, whatever ends the run. */
+async function collect(
+  host: Host,
+  results: AsyncIterable<RunResult>,
+  options: Options,
+  progress: ProgressDisplay,
+  interrupt: Interrupt,
+): Promise<number> {
+  const collected: RunResult[] = [];
+  const colour = hasColour(host.stdout, host.env);
+  try {
+    for await (const result of results) {
+      progress.clear();
+      collected.push(result);
+      printResult(host, result, options);
+      if (interrupt.signal.aborted) break;
+    }
+  } catch (error) {
+    if (!interrupt.signal.aborted || !isAbort(error)) throw error;
+  } finally {
+    progress.clear();
+    if (!options.json && collected.length > 0) {
+      host.stdout.write(`\n${cpuTable(collected, colour)}\n${caseTable(collected, colour)}\n${verdict(collected)}\n`);
+    }
+  }
+  const stopped = interrupt.exitCode();
+  if (stopped !== null) {
+    if (collected.length === 0) host.stderr.write('murphy: interrupted before the first result\n');
+    return stopped;
+  }
+  const broken = collected.find((result) => result.interrupted);
+  if (broken !== undefined)
+    throw new UsageError(`${resultName(broken)} ended early: ${whyBroken(broken)}; run it again`);
+  return collected.every((result) => result.expected) ? 0 : 1;
+}
+
+const isAbort = (error: unknown): boolean => error instanceof Error && error.name === 'AbortError';
+
+const whyBroken = (result: RunResult): string => result.failure?.message ?? 'a worker died';
+
+function printResult(host: Host, result: RunResult, options: Options): void {
+  const log = options.json ? host.stderr : host.stdout;
+  if (options.json) host.stdout.write(`${resultToJson(result)}\n`);
+  else host.stdout.write(`\n${resultText(result, hasColour(host.stdout, host.env))}`);
+  if (!options.quiet) {
+    printDmesg(log, result.dmesg, { linesMax: DMESG_LINES_MAX, colour: hasColour(log, host.env) });
+  }
+}

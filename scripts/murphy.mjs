@@ -9,6 +9,15 @@ for (const stream of [process.stdout, process.stderr]) {
   });
 }
 
+// A promise or a worker that nobody waited for: cause in one line, as for every error.
+process.on('uncaughtException', (error) => {
+  const stack = process.env.MURPHY_DEBUG ? `\n${error?.stack}` : '';
+  process.stderr.write(
+    `murphy: internal error: ${String(error).replace(/\s+/g, ' ')}; MURPHY_DEBUG=1 shows the stack${stack}\n`,
+  );
+  process.exit(2);
+});
+
 await ensureReady();
 const { main } = await import('../dist/src/cli/main.js');
 process.exitCode = await main(process.argv.slice(2));

@@ -1,18 +1,13 @@
 /** `run [EXPERIMENT...]`, the default: experiments in parallel mode, on real threads. */
 import { type Command, Option } from 'commander';
 import type { RaceSpec } from '../lab/race.js';
-import type { RunOptions, RunResult } from '../lab/types.js';
-import { printDmesg } from '../report/dmesg.js';
-import { resultToJson } from '../report/json.js';
-import { hasColour } from '../report/output.js';
-import { NO_PROGRESS, type ProgressDisplay, progressDisplay } from '../report/progress.js';
-import { resultName, resultText } from '../report/result.js';
-import { caseTable, cpuTable, verdict } from '../report/table.js';
+import type { Progress, RunOptions, RunResult } from '../lab/types.js';
+import { NO_PROGRESS, progressDisplay } from '../report/progress.js';
 import { UsageError } from '../shared/errors.js';
+import { collect } from './collect.js';
 import type { CommandContext } from './command.js';
-import type { Host } from './host.js';
-import { invocation } from './host.js';
-import { type Interrupt, interruptible } from './interrupt.js';
+import { type Host, invocation } from './host.js';
+import { interruptible } from './interrupt.js';
 import type { Lab } from './lab.js';
 import {
   addMachineOptions,
@@ -29,7 +24,6 @@ import { didYouMean } from './suggest.js';
 /** Seconds that the main job may take for all its cases, and the most that one of them gets. */
 const MAIN_JOB_SECONDS = 36;
 const CASE_SECONDS = 3;
-const DMESG_LINES_MAX = 40;
 
 interface Options extends MachineOptions {
   seconds?: number;
@@ -101,14 +95,17 @@ async function runExperiments(
     ...(options.stopAtFailure !== undefined && { stopAtFailure: true }),
     ...(options.watchdog !== undefined && { watchdogSeconds: options.watchdog }),
     ...(options.case !== undefined && { caseName: options.case }),
-    onProgress: (state) => progress.update(state),
   };
   const oneConfiguration = changesMachine(options) || options.case !== undefined;
   return interruptible(
     host,
     () => progress.clear(),
     (interrupt) => {
-      const runOptions = { ...base, signal: interrupt.signal };
+      const { signal } = interrupt;
+      const onProgress = (state: Progress): void => {
+        if (!signal.aborted) progress.update(state);
+      };
+      const runOptions = { ...base, signal, onProgress };
       const results = runAll(lab, targets, runOptions, oneConfiguration);
       return collect(host, results, options, progress, interrupt);
     },
@@ -170,54 +167,5 @@ async function* runAll(
     if (options.signal?.aborted) return;
     if (oneConfiguration) yield await lab.run(target, options);
     else yield* lab.runCases(target, options);
-  }
-}
-
-/** Print results as they come and the tables at the end, whatever ends the run. */
-async function collect(
-  host: Host,
-  results: AsyncIterable<RunResult>,
-  options: Options,
-  progress: ProgressDisplay,
-  interrupt: Interrupt,
-): Promise<number> {
-  const collected: RunResult[] = [];
-  const colour = hasColour(host.stdout, host.env);
-  try {
-    for await (const result of results) {
-      progress.clear();
-      collected.push(result);
-      printResult(host, result, options);
-      if (interrupt.signal.aborted) break;
-    }
-  } catch (error) {
-    if (!interrupt.signal.aborted || !isAbort(error)) throw error;
-  } finally {
-    progress.clear();
-    if (!options.json && collected.length > 0) {
-      host.stdout.write(`\n${cpuTable(collected, colour)}\n${caseTable(collected, colour)}\n${verdict(collected)}\n`);
-    }
-  }
-  const stopped = interrupt.exitCode();
-  if (stopped !== null) {
-    if (collected.length === 0) host.stderr.write('murphy: interrupted before the first result\n');
-    return stopped;
-  }
-  const broken = collected.find((result) => result.interrupted);
-  if (broken !== undefined)
-    throw new UsageError(`${resultName(broken)} ended early: ${whyBroken(broken)}; run it again`);
-  return collected.every((result) => result.expected) ? 0 : 1;
-}
-
-const isAbort = (error: unknown): boolean => error instanceof Error && error.name === 'AbortError';
-
-const whyBroken = (result: RunResult): string => result.failure?.message ?? 'a worker died';
-
-function printResult(host: Host, result: RunResult, options: Options): void {
-  const log = options.json ? host.stderr : host.stdout;
-  if (options.json) host.stdout.write(`${resultToJson(result)}\n`);
-  else host.stdout.write(`\n${resultText(result, hasColour(host.stdout, host.env))}`);
-  if (!options.quiet) {
-    printDmesg(log, result.dmesg, { linesMax: DMESG_LINES_MAX, colour: hasColour(log, host.env) });
   }
 }

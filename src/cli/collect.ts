@@ -1,0 +1,67 @@
+/** Results on their way to the user: nothing that was collected is lost, however the run ends. */
+import type { RunResult } from '../lab/types.js';
+import { printDmesg } from '../report/dmesg.js';
+import { resultToJson } from '../report/json.js';
+import { hasColour } from '../report/output.js';
+import type { ProgressDisplay } from '../report/progress.js';
+import { resultName, resultText } from '../report/result.js';
+import { caseTable, cpuTable, verdict } from '../report/table.js';
+import { UsageError } from '../shared/errors.js';
+import type { Host } from './host.js';
+import type { Interrupt } from './interrupt.js';
+
+const DMESG_LINES_MAX = 40;
+
+export interface CollectOptions {
+  readonly json?: boolean;
+  readonly quiet?: boolean;
+}
+
+/** Print @results as they come and the tables at the end, whatever ends the run. Answers with the exit status. */
+export async function collect(
+  host: Host,
+  results: AsyncIterable<RunResult>,
+  options: CollectOptions,
+  progress: ProgressDisplay,
+  interrupt: Interrupt,
+): Promise<number> {
+  const collected: RunResult[] = [];
+  const colour = hasColour(host.stdout, host.env);
+  try {
+    for await (const result of results) {
+      progress.clear();
+      collected.push(result);
+      printResult(host, result, options);
+      if (interrupt.signal.aborted) break;
+    }
+  } catch (error) {
+    if (!interrupt.signal.aborted || !isAbort(error)) throw error;
+  } finally {
+    progress.clear();
+    if (!options.json && collected.length > 0) {
+      host.stdout.write(`\n${cpuTable(collected, colour)}\n${caseTable(collected, colour)}\n${verdict(collected)}\n`);
+    }
+  }
+  const stopped = interrupt.exitCode();
+  if (stopped !== null) {
+    if (collected.length === 0) host.stderr.write('murphy: interrupted before the first result\n');
+    return stopped;
+  }
+  const broken = collected.find((result) => result.interrupted);
+  if (broken !== undefined)
+    throw new UsageError(`${resultName(broken)} ended early: ${whyBroken(broken)}; run it again`);
+  return collected.every((result) => result.expected) ? 0 : 1;
+}
+
+const isAbort = (error: unknown): boolean => error instanceof Error && error.name === 'AbortError';
+
+const whyBroken = (result: RunResult): string => result.failure?.message ?? 'a worker died';
+
+function printResult(host: Host, result: RunResult, options: CollectOptions): void {
+  const log = options.json ? host.stderr : host.stdout;
+  if (options.json) host.stdout.write(`${resultToJson(result)}\n`);
+  else host.stdout.write(`\n${resultText(result, hasColour(host.stdout, host.env))}`);
+  if (!options.quiet) {
+    printDmesg(log, result.dmesg, { linesMax: DMESG_LINES_MAX, colour: hasColour(log, host.env) });
+  }
+}

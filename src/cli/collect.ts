@@ -47,15 +47,14 @@ export async function collect(
     if (collected.length === 0) host.stderr.write('murphy: interrupted before the first result\n');
     return stopped;
   }
-  const broken = collected.find((result) => result.interrupted);
-  if (broken !== undefined)
-    throw new UsageError(`${resultName(broken)} ended early: ${whyBroken(broken)}; run it again`);
+  const broken = collected.find((result) => result.error !== null);
+  if (broken !== undefined) {
+    throw new UsageError(`${resultName(broken)} ended early: ${broken.error}; what it had collected is shown`);
+  }
   return collected.every((result) => result.expected) ? 0 : 1;
 }
 
 const isAbort = (error: unknown): boolean => error instanceof Error && error.name === 'AbortError';
-
-const whyBroken = (result: RunResult): string => result.failure?.message ?? 'a worker died';
 
 function printResult(host: Host, result: RunResult, options: CollectOptions): void {
   const log = options.json ? host.stderr : host.stdout;

@@ -1,15 +1,8 @@
-/** The real lab, loaded when a command needs it. */
+/** The real lab, loaded when a command needs it: `--help` does not wait for the kernel code. */
 import type { Lab } from './lab.js';
 
-interface Catalogue {
-  readonly CORES: Lab['cores'];
-  readonly KERNELS: Lab['kernels'];
-  readonly PATCHES: Lab['patches'];
-}
-
 export async function loadLab(): Promise<Lab> {
-  const paths = { run: '../lab/run.js', catalogue: '../lab/catalogue.js' };
-  const { run, runCases, listExperiments } = (await import(paths.run)) as Lab;
-  const { CORES, KERNELS, PATCHES } = (await import(paths.catalogue)) as Catalogue;
+  const { run, runCases, listExperiments } = await import('../lab/run.js');
+  const { CORES, KERNELS, PATCHES } = await import('../lab/catalogue.js');
   return { run, runCases, listExperiments, cores: CORES, kernels: KERNELS, patches: PATCHES };
 }

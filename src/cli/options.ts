@@ -1,12 +1,11 @@
 /** Options that several commands share: their text, and what counts as a good value. */
 import { type Command, Option } from 'commander';
+import { CPUS_MAX } from '../lab/configure.js';
 import type { RunOptions } from '../lab/types.js';
 import { UsageError } from '../shared/errors.js';
 import type { CatalogueRow, Lab } from './lab.js';
 import { didYouMean } from './suggest.js';
 
-/** What fits the machine's bit masks of CPUs; a core may allow fewer. */
-export const CPUS_MAX = 32;
 const SECONDS_MAX = 7 * 24 * 3600;
 
 /** A whole number from @min to @max; 0x... is hexadecimal. */

@@ -61,9 +61,9 @@ export interface CoreRow {
   /** Do TLB maintenance operations reach every CPU (ID_MMFR3[15:12] = 2)? */
   readonly tlbOpsBroadcast: boolean;
   readonly tlbEntries: number;
-  /** Where page-table walks read: memory only, or coherent with the data cache. */
-  readonly walkReads: 'memory' | 'l1';
-  /** May the cache load lines that nobody asked for? */
+  /** Where page-table walks read: RAM only, the outer cache before RAM, or coherent with the data cache. */
+  readonly walkReads: 'memory' | 'outer' | 'l1';
+  /** May the cache load lines that nobody asked for? They come by `Mmu.speculativeFill()`. */
   readonly speculativeFill: boolean;
   readonly outer: OuterGeometry | null;
   readonly physBase: number;

@@ -148,7 +148,7 @@ export class CpuCache {
     if ((flags & bit) === 0) {
       if ((flags & LineFlag.writeThrough) !== 0) {
         const offset = key & ~own.lineMask & ~3;
-        this.writeBuffer.push(((own.paOf(line) + offset) >>> 0) as Paddr, value, mask);
+        this.writeBuffer.push(((own.paOf(line) + offset) >>> 0) as Paddr, value, mask, true);
       } else this.#hw[own.flags + line] = flags | bit;
     }
     own.put(line, key, value, mask);
@@ -158,12 +158,32 @@ export class CpuCache {
   /** Store through the cache: a miss allocates, or goes to the write buffer (step S4). */
   store(key: number, pa: Paddr, writeThrough: boolean, value: number, mask: number): void {
     while (!this.storeHit(key, value, mask)) {
-      if (!this.#allocOnStoreMiss && this.own.find(key) < 0) {
-        this.writeBuffer.push(pa, value, mask);
-        return;
-      }
-      this.#fill(key, pa, writeThrough, true);
+      if (this.#allocOnStoreMiss) this.#fill(key, pa, writeThrough, true);
+      else if (this.#storePast(key, pa, value, mask)) return;
     }
+  }
+
+  /** Step S4, unless the line has come in: another CPU that shares the cache may be filling it. Return: whether the store is done. */
+  #storePast(key: number, pa: Paddr, value: number, mask: number): boolean {
+    const own = this.own;
+    const set = own.setOf(key);
+    this.#lockSet(own, set);
+    const done = own.find(key) < 0;
+    if (done) this.writeBuffer.push(pa, value, mask, true);
+    this.#unlockSet(own, set);
+    return done;
+  }
+
+  /**
+   * Step S14: a line comes in, clean, that no instruction asked for.
+   *
+   * Context: this CPU's own worker, as for every fill: load hits take no lock, so nobody else may put lines into its cache.
+   * Return:  false when the line was here already, or a line that would have to go was dirtied meanwhile.
+   */
+  speculativeFill(key: number, pa: Paddr): boolean {
+    if (this.own.find(key) >= 0) return false;
+    this.#fill(key, pa, false, false);
+    return this.own.find(key) >= 0;
   }
 
   /** Steps S5 to S7; with @own, the line arrives so that it may be written. An interrupt may run at either point. */
@@ -177,7 +197,7 @@ export class CpuCache {
     const candidate = this.own.victim(set);
     if (this.own.isDirty(candidate)) {
       this.#sink.point(Point.WriteBack, this.own.paOf(candidate));
-      this.#evict(set);
+      this.#cleanVictim(set);
     }
     this.#sink.point(Point.Fill, pa);
     this.writeBuffer.drain();
@@ -194,17 +214,15 @@ export class CpuCache {
     this.#unlockBus(bus);
   }
 
-  /** Write back and drop the victim of a set, if it is still dirty. */
-  #evict(set: number): void {
+  /**
+   * Step S6: write back the victim of a set, if it is still dirty. It stays valid until the fill takes its way: were it dropped here, the
+   * fill would find a free way and leave the replacement pointer where it was.
+   */
+  #cleanVictim(set: number): void {
     const own = this.own;
     const bus = this.#lockBus(own.paOf(own.victim(set)));
     this.#lockSet(own, set);
-    const victim = own.victim(set);
-    if (own.isDirty(victim)) {
-      this.#count(Seat.writeBacks, own.writeBack(victim, this.#memory));
-      this.#count(Seat.evictions);
-      own.invalidate(victim);
-    }
+    this.#count(Seat.writeBacks, own.writeBack(own.victim(set), this.#memory));
     this.#unlockSet(own, set);
     this.#unlockBus(bus);
   }
@@ -281,7 +299,7 @@ export class CpuCache {
     }
   }
 
-  /** What this CPU would load from @pa without touching anything: for coherent table walks and oracles. */
+  /** What this CPU would load from cacheable memory at @pa, without touching anything: for coherent table walks and oracles. */
   peek(pa: Paddr): number {
     if (this.own.geometry.tagBy === 'PA') {
       for (const cache of this.#all) {
@@ -289,7 +307,7 @@ export class CpuCache {
         if (line >= 0) return this.#hw[cache.wordIndex(line, pa)] as number;
       }
     }
-    return this.#memory.read32(pa);
+    return this.#memory.readCacheable32(pa);
   }
 
   /** Every cache of the machine: after reset. */

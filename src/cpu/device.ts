@@ -8,7 +8,7 @@ import { ExecutionStopped } from '../shared/errors.js';
 import { Point } from '../shared/point.js';
 import type { Paddr } from '../shared/types.js';
 import type { MachineConfig } from './config.js';
-import { Control, DEVICE_WORDS, type HwLayout, layoutHw } from './hw.js';
+import { Attention, Control, DEVICE_WORDS, type HwLayout, layoutHw, Seat } from './hw.js';
 import { type Buffers, raiseLine } from './kernel.js';
 import { PhysicalMemory } from './memory.js';
 
@@ -20,21 +20,33 @@ export class Device {
   readonly config: MachineConfig;
   vars: Record<string, number> = {};
   readonly #memory: PhysicalMemory;
-  readonly #hw: Int32Array;
-  readonly #layout: HwLayout;
+  readonly hw: Int32Array;
+  readonly layout: HwLayout;
   readonly #registers: number;
 
   constructor(config: MachineConfig, buffers: Buffers, index: number) {
     this.config = config;
     this.index = index;
-    this.#layout = layoutHw(config);
-    this.#hw = new Int32Array(buffers.hw);
+    this.layout = layoutHw(config);
+    this.hw = new Int32Array(buffers.hw);
     this.#memory = new PhysicalMemory(buffers.arena, config.core.physBase);
-    this.#registers = this.#layout.devices + index * DEVICE_WORDS;
+    this.#registers = this.layout.devices + index * DEVICE_WORDS;
   }
 
   point(_kind: Point, _addr: number): void {
-    if (this.#hw[Control.abort] !== 0) throw new ExecutionStopped('stopped');
+    if (this.hw[Control.abort] !== 0) throw new ExecutionStopped('stopped');
+  }
+
+  /** The device's function has returned: one context less lives. */
+  ended(): void {
+    Atomics.sub(this.hw, Control.devicesBusy, 1);
+    Atomics.add(this.hw, Control.progress, 1);
+    if (Atomics.sub(this.hw, Control.live, 1) !== 1) return;
+    for (let cpu = 0; cpu < this.config.cpus; cpu++) {
+      const attention = this.layout.seats + cpu * Seat.words + Seat.attention;
+      Atomics.or(this.hw, attention, Attention.wake);
+      Atomics.notify(this.hw, attention);
+    }
   }
 
   /** One word of memory. */
@@ -61,29 +73,29 @@ export class Device {
   /** Raise an interrupt line of a CPU: the completion interrupt. */
   raise(cpu: number, line: number): void {
     this.point(Point.Raise, line);
-    raiseLine(this.#hw, this.#layout, cpu, line);
-    Atomics.add(this.#hw, Control.progress, 1);
+    raiseLine(this.hw, this.layout, cpu, line);
+    Atomics.add(this.hw, Control.progress, 1);
   }
 
   /** Register @n (0 to 31) as the driver sees it. */
   register(n: number): number {
-    return Atomics.load(this.#hw, this.#registers + n) >>> 0;
+    return Atomics.load(this.hw, this.#registers + n) >>> 0;
   }
 
   setRegister(n: number, value: number): void {
-    Atomics.store(this.#hw, this.#registers + n, value);
+    Atomics.store(this.hw, this.#registers + n, value);
   }
 
   /** Sleep until the driver rings; takes one ring. */
   waitDoorbell(): void {
     const bell = this.#registers + DOORBELL;
-    Atomics.sub(this.#hw, Control.devicesBusy, 1);
-    while (Atomics.load(this.#hw, bell) === 0) {
+    Atomics.sub(this.hw, Control.devicesBusy, 1);
+    while (Atomics.load(this.hw, bell) === 0) {
       this.point(Point.Wait, bell);
-      Atomics.wait(this.#hw, bell, 0, SLEEP_MS);
+      Atomics.wait(this.hw, bell, 0, SLEEP_MS);
     }
-    Atomics.add(this.#hw, Control.devicesBusy, 1);
-    Atomics.sub(this.#hw, bell, 1);
+    Atomics.add(this.hw, Control.devicesBusy, 1);
+    Atomics.sub(this.hw, bell, 1);
   }
 }
 

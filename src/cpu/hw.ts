@@ -27,10 +27,15 @@ export const Control = {
   devicesBusy: 9,
   logLock: 11,
   logHead: 12,
+  keptLogHead: 10,
   /** Phase of the run, for the progress display. */
   stage: 13,
   seed: 14,
   failures: 15,
+  /** Non-zero while CPU 0 runs setup or check: the other CPUs take interrupts at the barrier. */
+  serve: 24,
+  /** Non-zero: a worker has died, nobody must wait at a barrier any more. */
+  broken: 25,
   /** What was found wrong, per `Outcome` index. */
   outcomes: 16, // 16..23
   words: 32,
@@ -81,7 +86,8 @@ export const Seat = {
   pong: 27,
   /** Depth of hard interrupts, for the backtrace. */
   irqDepth: 28,
-  /** ASID / mm of the TLB. */
+  /** Non-zero while a worker that waits at a barrier takes this CPU's interrupts. */
+  serving: 29,
   words: 64,
   queue: 32, // 32..63: run queue
 } as const;
@@ -111,10 +117,12 @@ export const Thread = {
 export const HELD_MAX = 48;
 
 /** First verdict of an execution, other than by the oracle. */
-export const Verdict = { none: 0, bug: 1, oops: 2, deadlock: 3, hang: 4, error: 5 } as const;
+export const Verdict = { none: 0, bug: 1, oops: 2, deadlock: 3, hang: 4, error: 5, report: 6 } as const;
 export type Verdict = (typeof Verdict)[keyof typeof Verdict];
 
 export const LOG_BYTES = 1 << 16;
+export const VERDICT_WORDS = 1024;
+export const RACE_VARS = 64;
 export const BUS_LOCKS = 64;
 export const DEVICE_WORDS = 64;
 
@@ -147,6 +155,12 @@ export interface HwLayout {
   /** How many threads sleep on a lock word, by address hash. */
   readonly lockWaiters: number;
   readonly log: number;
+  /** What the first verdict of an execution found: bytes of text, then UTF-8 JSON. */
+  readonly verdictText: number;
+  /** The log of the first failing execution. */
+  readonly keptLog: number;
+  /** Variables that the functions of a race share: RACE_VARS words. */
+  readonly raceVars: number;
   readonly dump: number;
   readonly dumpWords: number;
 }
@@ -189,6 +203,9 @@ export function layoutHw(config: MachineConfig): HwLayout {
   const o: OuterGeometry | null = core.outer;
   const outer = o ? cache(o.sets, o.ways, o.lineBytes) : null;
   const log = take(LOG_BYTES / 4);
+  const verdictText = take(VERDICT_WORDS);
+  const keptLog = take(LOG_BYTES / 4);
+  const raceVars = take(RACE_VARS);
   const dumpWords = 1024;
   const dump = take(config.threadsMax * dumpWords);
   return {
@@ -205,6 +222,9 @@ export function layoutHw(config: MachineConfig): HwLayout {
     busLocks,
     lockWaiters,
     log,
+    verdictText,
+    keptLog,
+    raceVars,
     dump,
     dumpWords,
   };

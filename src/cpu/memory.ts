@@ -40,6 +40,17 @@ export class PhysicalMemory {
     else this.#writeBytes(index << 2, value, mask);
   }
 
+  /** One aligned word as a table walk with cacheable attributes reads it: an outer cache answers before RAM. */
+  readCacheable32(pa: Paddr): number {
+    return this.outer !== null ? this.outer.read32(pa) : this.read32(pa);
+  }
+
+  /** A store to a cacheable page that no data cache keeps: it goes into an outer cache that holds the line, else to RAM. */
+  writeCacheable32(pa: Paddr, value: number, mask: number): void {
+    if (this.outer !== null) this.outer.write32(pa, value, mask);
+    else this.write32(pa, value, mask);
+  }
+
   #writeBytes(at: number, value: number, mask: number): void {
     for (let i = 0; i < 4; i++) {
       if (((mask >>> (8 * i)) & 0xff) !== 0) this.bytes[at + i] = value >>> (8 * i);

@@ -8,6 +8,7 @@
 import { Point } from '../shared/point.js';
 import type { Paddr } from '../shared/types.js';
 import type { MachineConfig } from './config.js';
+import type { CoreRow } from './core.js';
 import { type CacheOp, CpuCache, type PointSink } from './cpu-cache.js';
 import { type HwLayout, Seat } from './hw.js';
 import type { PhysicalMemory } from './memory.js';
@@ -45,7 +46,8 @@ export class Mmu {
   readonly #directDelta: number;
   readonly #hw: Int32Array;
   readonly #missStat: number;
-  readonly #walkL1: boolean;
+  readonly #walkReads: CoreRow['walkReads'];
+  readonly #speculates: boolean;
   readonly #broadcast: boolean;
   /** C and B of the last translation. */
   #attr: number = Attr.writeBack;
@@ -71,7 +73,8 @@ export class Mmu {
     this.#directEnd = config.pageOffset + config.lowmemPages * 4096;
     this.#directDelta = config.core.physBase - config.pageOffset;
     this.#missStat = layout.seats + cpu * Seat.words + Seat.tlbMisses;
-    this.#walkL1 = config.core.walkReads === 'l1';
+    this.#walkReads = config.core.walkReads;
+    this.#speculates = config.core.speculativeFill;
     this.#broadcast = config.core.tlbOpsBroadcast;
   }
 
@@ -99,7 +102,7 @@ export class Mmu {
       return;
     }
     if (attr === Attr.buffered) {
-      cache.writeBuffer.push(pa, value, mask);
+      cache.writeBuffer.push(pa, value, mask, false);
       return;
     }
     cache.writeBuffer.drain();
@@ -112,7 +115,7 @@ export class Mmu {
       this.#attr = Attr.writeBack;
       return ((va + this.#directDelta) >>> 0) as Paddr;
     }
-    const tag = Tlb.tag(va, va < this.#directBase - 0x1000000 ? this.asid : 0);
+    const tag = this.#tagOf(va);
     let at = this.tlb.find(tag);
     while (at < 0) {
       this.#miss(va, tag, write);
@@ -121,6 +124,11 @@ export class Mmu {
     const pte = this.tlb.pte(at);
     this.#attr = (pte >>> 2) & 3;
     return (((pte & ~0xfff) | (va & 0xfff)) >>> 0) as Paddr;
+  }
+
+  /** Kernel mappings are global; TASK_SIZE is 16 MB below PAGE_OFFSET. */
+  #tagOf(va: number): number {
+    return Tlb.tag(va, va < this.#directBase - 0x1000000 ? this.asid : 0);
   }
 
   #miss(va: number, tag: number, write: boolean): void {
@@ -144,7 +152,8 @@ export class Mmu {
   }
 
   #readTable(pa: number): number {
-    return this.#walkL1 ? this.cache.peek(pa as Paddr) : this.memory.read32(pa as Paddr);
+    if (this.#walkReads === 'l1') return this.cache.peek(pa as Paddr);
+    return this.#walkReads === 'outer' ? this.memory.readCacheable32(pa as Paddr) : this.memory.read32(pa as Paddr);
   }
 
   /**
@@ -161,6 +170,22 @@ export class Mmu {
     this.#owner.point(Point.CacheOp, start);
     const step = this.cache.own.geometry.lineBytes;
     for (let va = start & -step; va >>> 0 < end; va += step) this.cache.lineOp(op, va >>> 0);
+  }
+
+  /**
+   * The cache brings in the line that holds @va although no instruction asked for it: a prefetcher, or a load on a path not taken. It
+   * needs a translation that this CPU's TLB has and a cacheable page; nothing is walked and nothing faults.
+   *
+   * Return:  whether a line came in. Never on cores without speculation.
+   * Context: this CPU's own worker.
+   * Source:  spec/hardware.md §4.3 S14.
+   */
+  speculativeFill(va: number): boolean {
+    if (!this.#speculates) return false;
+    const direct = va >= this.#directBase && va < this.#directEnd;
+    if (!direct && this.tlb.find(this.#tagOf(va)) < 0) return false;
+    const pa = this.translate(va, false);
+    return this.#attr === Attr.writeBack && this.cache.speculativeFill(this.#vivt ? va : pa, pa);
   }
 
   /** Remove the page's translation from this CPU's TLB, or everybody's if the core broadcasts and @everywhere. */

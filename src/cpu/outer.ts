@@ -1,6 +1,7 @@
 /**
  * An outer cache: physically indexed, behind all CPUs, operated by physical address through registers (L220, PL310, XScale3 L2).
- * A fill of a data cache allocates a line here; a write-back into it makes the line dirty if it is present, else goes to RAM.
+ * A fill of a data cache allocates a line here; a write-back, or a cacheable store that no data cache keeps, makes the line dirty if
+ * it is present, else goes to RAM.
  *
  * Source: spec/hardware.md §2.2, arch/arm/mm/cache-l2x0.c, Linux 2.6.30.
  */
@@ -64,6 +65,27 @@ export class OuterCache {
       for (let i = 0; i < count; i++) this.store.put(line, pa + i * 4, data[from + i] as number, -1);
       this.store.hw[this.store.flags + line] = this.store.flagsOf(line) | 1;
       return true;
+    });
+  }
+
+  /** One aligned word; a miss allocates nothing. */
+  read32(pa: Paddr): number {
+    return this.#locked(pa, () => {
+      const line = this.store.find(pa);
+      return line < 0 ? this.#ram.read32(pa) : (this.store.hw[this.store.wordIndex(line, pa)] as number);
+    });
+  }
+
+  /** The bytes of one aligned word that @mask selects; a miss goes to RAM. */
+  write32(pa: Paddr, value: number, mask: number): void {
+    this.#locked(pa, () => {
+      const line = this.store.find(pa);
+      if (line < 0) {
+        this.#ram.write32(pa, value, mask);
+        return;
+      }
+      this.store.put(line, pa, value, mask);
+      this.store.hw[this.store.flags + line] = this.store.flagsOf(line) | 1;
     });
   }
 

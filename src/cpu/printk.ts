@@ -34,11 +34,12 @@ export function appendLog(hw: Int32Array, layout: HwLayout, cpu: number, micros:
   unlockWord(hw, Control.logLock);
 }
 
-export function readLog(hw: Int32Array, layout: HwLayout): LogRecord[] {
+/** @ring: word offset of the log or of its kept copy; @head: the control word that says how much of it is used. */
+export function readLog(hw: Int32Array, ring: number, head: number): LogRecord[] {
   const records: LogRecord[] = [];
-  const end = Math.min(Atomics.load(hw, Control.logHead), LOG_BYTES / 4);
+  const end = Math.min(Atomics.load(hw, head), LOG_BYTES / 4);
   for (let at = 0; at < end; ) {
-    const base = layout.log + at;
+    const base = ring + at;
     const length = hw[base] as number;
     const text = new Uint8Array(hw.buffer, (base + HEAD_WORDS) * 4, length).slice();
     records.push({ cpu: hw[base + 1] as number, time: (hw[base + 2] as number) >>> 0, text: decoder.decode(text) });

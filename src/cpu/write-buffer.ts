@@ -8,6 +8,9 @@ import type { Paddr } from '../shared/types.js';
 import { WB_HEAD } from './hw.js';
 import type { PhysicalMemory } from './memory.js';
 
+/** Bit of an entry's address, which is that of a word: an outer cache looks at the store on its way. */
+const CACHEABLE = 1;
+
 export class WriteBuffer {
   readonly #hw: Int32Array;
   readonly #base: number;
@@ -25,15 +28,17 @@ export class WriteBuffer {
     return this.#hw[this.#base + 1] as number;
   }
 
-  push(pa: Paddr, value: number, mask: number): void {
+  /** @cacheable: to a cacheable page, so an outer cache that holds the line takes it. */
+  push(pa: Paddr, value: number, mask: number, cacheable: boolean): void {
     if (this.#capacity === 0) {
-      this.#memory.write32(pa, value, mask);
+      if (cacheable) this.#memory.writeCacheable32(pa, value, mask);
+      else this.#memory.write32(pa, value, mask);
       return;
     }
     if (this.count === this.#capacity) this.drainOne();
     const head = this.#hw[this.#base] as number;
     const at = this.#base + WB_HEAD + ((head + this.count) % this.#capacity) * 3;
-    this.#hw[at] = pa;
+    this.#hw[at] = cacheable ? pa | CACHEABLE : pa;
     this.#hw[at + 1] = value;
     this.#hw[at + 2] = mask;
     this.#hw[this.#base + 1] = this.count + 1;
@@ -43,8 +48,12 @@ export class WriteBuffer {
   drainOne(): void {
     const head = this.#hw[this.#base] as number;
     const at = this.#base + WB_HEAD + head * 3;
-    const pa = ((this.#hw[at] as number) >>> 0) as Paddr;
-    this.#memory.write32(pa, this.#hw[at + 1] as number, this.#hw[at + 2] as number);
+    const entry = this.#hw[at] as number;
+    const pa = ((entry & ~CACHEABLE) >>> 0) as Paddr;
+    const value = this.#hw[at + 1] as number;
+    const mask = this.#hw[at + 2] as number;
+    if ((entry & CACHEABLE) !== 0) this.#memory.writeCacheable32(pa, value, mask);
+    else this.#memory.write32(pa, value, mask);
     this.#hw[this.#base] = (head + 1) % this.#capacity;
     this.#hw[this.#base + 1] = this.count - 1;
   }

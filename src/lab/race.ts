@@ -1,6 +1,7 @@
 /**
  * Race modules: what a user writes. `race()` checks the shape and gives the types; it does nothing else.
  */
+import { fileURLToPath } from 'node:url';
 import type { Device } from '../cpu/device.js';
 import type { Kernel } from '../cpu/kernel.js';
 import { UsageError } from '../shared/errors.js';
@@ -52,6 +53,8 @@ export interface RaceSpec {
   readonly spec: readonly string[];
   readonly machine: MachineSpec;
   readonly cases: readonly Case[];
+  /** Seconds that one execution may take before the watchdog asks; for long-running races. */
+  readonly executionSeconds?: number;
   /** Words that the functions of the race share outside the emulated memory: `k.vars.pageA`. */
   readonly vars?: readonly string[];
   /** Builds the situation: on CPU 0, before each execution, nothing else runs. */
@@ -70,6 +73,24 @@ export interface RaceSpec {
 
 const ID = /^[a-z0-9][a-z0-9-]*$/;
 
+/** Which file made a race: workers have to import it. */
+const modules = new WeakMap<RaceSpec, string>();
+
+/** Path of the module that called race(), or null when @spec did not come from it. */
+export const moduleOf = (spec: RaceSpec): string | null => modules.get(spec) ?? null;
+
+/** File of the caller's caller, from the stack: there is no other way to know it. */
+function callingFile(): string | null {
+  const frames = (new Error('where').stack ?? '').split('\n').slice(1);
+  const self = frames[0]?.match(/((?:file:\/\/)?\/[^)\s]+?)(?:\?[^)\s]*)?:\d+:\d+\)?$/)?.[1];
+  for (const frame of frames) {
+    const file = frame.match(/((?:file:\/\/)?\/[^)\s]+?)(?:\?[^)\s]*)?:\d+:\d+\)?$/)?.[1];
+    if (file === undefined || file === self) continue;
+    return file.startsWith('file:') ? fileURLToPath(file) : file;
+  }
+  return null;
+}
+
 /** Define a race. Throws UsageError when a part is missing. */
 export function race(spec: RaceSpec): RaceSpec {
   const wrong = (what: string): never => {
@@ -84,5 +105,7 @@ export function race(spec: RaceSpec): RaceSpec {
   for (const name of ['setup', 'check'] as const) {
     if (spec[name] !== undefined && typeof spec[name] !== 'function') wrong(`${name} must be a function`);
   }
+  const file = callingFile();
+  if (file !== null) modules.set(spec, file);
   return spec;
 }

@@ -83,6 +83,8 @@ export interface RunResult {
   readonly cpuStats: readonly CpuStats[];
   /** Was the run ended early (Ctrl-C, or a worker that died)? */
   readonly interrupted: boolean;
+  /** What ended the run early, one line: a worker that died, a module that threw. The counts are what was collected before. */
+  readonly error: string | null;
 }
 
 /** What a user asks of a run; everything else comes from the experiment. */

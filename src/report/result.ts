@@ -8,6 +8,14 @@ export function failureCount(result: RunResult): number {
   return Object.entries(result.outcomes).reduce((sum, [outcome, n]) => sum + (outcome === 'clean' ? 0 : n), 0);
 }
 
+/** `17 failures`; `480 failures (20 wrong-bytes, 460 oops)` when they differ. */
+function failuresText(result: RunResult): string {
+  const kinds = Object.entries(result.outcomes).filter(([outcome, n]) => outcome !== 'clean' && n > 0);
+  const total = plural(failureCount(result), 'failure');
+  if (kinds.length < 2) return total;
+  return `${total} (${kinds.map(([outcome, n]) => `${count(n)} ${outcome}`).join(', ')})`;
+}
+
 /** `2009-03-kmap-recycle-lost-bytes (unpinned)`. */
 export function resultName(result: Pick<RunResult, 'experiment' | 'caseName'>): string {
   return result.caseName === null ? result.experiment : `${result.experiment} (${result.caseName})`;
@@ -25,13 +33,14 @@ export function resultText(result: RunResult, colour = false): string {
   const colours = picocolors.createColors(colour);
   const paint = result.expected ? colours.green : colours.red;
   const machine = [result.core, result.kernel, plural(result.cpus, 'CPU'), `${result.seconds.toFixed(1)} s`].join(', ');
-  const counts = `${plural(result.executions, 'execution')}, ${plural(failureCount(result), 'failure')}`;
+  const counts = `${plural(result.executions, 'execution')}, ${failuresText(result)}`;
   const lines = [
     colours.bold(resultName(result)),
     `  ${machine}: ${counts}${result.interrupted ? ', interrupted' : ''}: ${paint(outcomeText(result))}`,
   ];
   if (result.patches.length > 0) lines.push(`  patches: ${result.patches.join(', ')}`);
   if (result.failure !== null) lines.push(...failureText(result.failure).map((line) => `  ${line}`));
+  if (result.error !== null) lines.push(`  ended early: ${oneLine(result.error)}`);
   if (result.replay !== null) lines.push(`  replay: ${result.replay}`);
   return `${lines.join('\n')}\n`;
 }
@@ -39,7 +48,9 @@ export function resultText(result: RunResult, colour = false): string {
 /** The failure in lines: the message, the bytes, and who held what. */
 export function failureText(failure: Failure): string[] {
   const { pfn, offset, expected, seen, cpu, addr } = failure;
-  const lines = [`first failure, execution ${count(failure.execution)}: ${oneLine(failure.message)}`];
+  const lines = [
+    `first failure, ${failure.outcome} in execution ${count(failure.execution)}: ${oneLine(failure.message)}`,
+  ];
   const place = [
     pfn === undefined ? '' : `page frame ${hex(pfn, 1)}`,
     offset === undefined ? '' : `offset ${hex(offset, 3)}`,

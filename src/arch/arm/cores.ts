@@ -95,6 +95,7 @@ export const CORES: readonly CoreRow[] = [
     dcache: { ...vivt926, sets: 256, granuleBytes: 32, replacement: 'rr-per-set' },
     tlbEntries: 32,
     physBase: 0x80000000,
+    walkReads: 'outer',
     outer: { sets: 1024, ways: 8, lineBytes: 32 },
     note: 'TLB size, replacement and dirty granularity are not documented',
   },

@@ -1,0 +1,108 @@
+/**
+ * Claim: dma_map_page(FROM_DEVICE) on a highmem page invalidates the cache line by line at an address that it does not own. While it
+ * does, kmap_high() of another CPU can give the address to another page; the lines that the new owner has dirtied are thrown away.
+ *
+ * CPU 0 maps pages for DMA; the other CPUs kmap pages of their own, read and write them, and check what they wrote. Nobody else touches a
+ * page of theirs, so every byte that they read must be the last one they stored.
+ *
+ * Kernels: unpinned (without `kmap-high-get`) loses bytes on a virtually tagged cache; on Cortex-A9, where the operation translates its
+ * address and is broadcast, it loses bytes or faults. With the patch neither happens.
+ * Source: Nicolas Pitre, "atomic highmem kmap page pinning", 2009-03-04 (seed 002).
+ */
+import {
+  alloc_page,
+  DMA_FROM_DEVICE,
+  dma_map_page,
+  expectWord,
+  fillMemory,
+  GFP_HIGHUSER,
+  type Kernel,
+  kmap,
+  kunmap,
+  LAST_PKMAP,
+  type Page,
+  type Ptr,
+  page_to_pfn,
+  race,
+  type Vaddr,
+} from '../src/index.js';
+
+const LINE = 32;
+const PAGE_BYTES = 4096;
+/** What the other CPUs' pages hold before. */
+const OLD = 0x01d01d01;
+/** Pages that each of the other CPUs works on. */
+const PAGES_EACH = 2;
+
+const own = (k: Kernel, cpu: number, i: number): Page => (k.vars.firstPage! + ((cpu - 1) * PAGES_EACH + i) * 32) as Ptr<'page'>;
+
+/** CPU 0: a device is about to write to page A, so its lines are invalidated. */
+function mapForDevice(k: Kernel): void {
+  dma_map_page(k, k.vars.pageA as Page, 0, PAGE_BYTES, DMA_FROM_DEVICE);
+}
+
+/** The others: map a page, read a line and write to it, all the way up; then read everything back. */
+function writeOwnPages(k: Kernel): void {
+  for (let i = 0; i < PAGES_EACH; i++) {
+    const page = own(k, k.cpu, i);
+    const addr = kmap(k, page);
+    for (let offset = 0; offset < PAGE_BYTES; offset += LINE) {
+      const word = (addr + offset) as Vaddr;
+      k.load32(word);
+      k.store32(word, pattern(k, page, offset));
+    }
+    for (let offset = 0; offset < PAGE_BYTES; offset += LINE) {
+      const seen = k.load32((addr + offset) as Vaddr);
+      expectWord(page_to_pfn(k, page), offset, pattern(k, page, offset), seen, `read back by CPU ${k.cpu}`);
+    }
+    kunmap(k, page);
+  }
+}
+
+/** Take the next slot and leave it mapped without a user. */
+function useSlot(k: Kernel, page: Page): Vaddr {
+  const addr = kmap(k, page);
+  kunmap(k, page);
+  return addr;
+}
+
+const pattern = (k: Kernel, page: Page, offset: number): number => ((page_to_pfn(k, page) << 16) ^ offset ^ 0xb00b0000) >>> 0;
+
+export default race({
+  id: '2009-03-kmap-recycle-lost-bytes',
+  title: 'dma_map_page() discards dirty lines of the new owner of a recycled kmap address',
+  source: 'seed 002',
+  spec: ['highmem/E1'],
+  machine: { core: 'vivt-shared', cpus: 2, kernel: '2.6.31', pkmapSlots: 4, highmemPages: 64 },
+  cases: [
+    { name: 'unpinned', machine: { patches: ['-kmap-high-get'] }, outcome: 'wrong-bytes' },
+    { name: 'pinned', outcome: 'clean' },
+    {
+      name: 'unpinned, cortex-a9',
+      machine: { core: 'cortex-a9', patches: ['-kmap-high-get'] },
+      outcome: ['wrong-bytes', 'oops'],
+    },
+    { name: 'pinned, cortex-a9', machine: { core: 'cortex-a9' }, outcome: 'clean' },
+  ],
+  vars: ['pageA', 'firstPage'],
+
+  /**
+   * Page A is kmapped, touched and kunmapped in slot 0; the other slots are used up behind it. So A's address is the first to be handed
+   * out again, after the wrap that the next kmap_high() makes.
+   */
+  setup(k) {
+    k.vars.firstPage = alloc_page(k, GFP_HIGHUSER);
+    for (let i = 1; i < (k.config.cpus - 1) * PAGES_EACH; i++) alloc_page(k, GFP_HIGHUSER);
+    for (let cpu = 1; cpu < k.config.cpus; cpu++) {
+      for (let i = 0; i < PAGES_EACH; i++) fillMemory(k, own(k, cpu, i), () => OLD);
+    }
+    for (let nr = 1; nr < LAST_PKMAP(k); nr++) useSlot(k, alloc_page(k, GFP_HIGHUSER));
+    const pageA = alloc_page(k, GFP_HIGHUSER);
+    k.vars.pageA = pageA;
+    const addr = useSlot(k, pageA);
+    for (let offset = 0; offset < PAGE_BYTES; offset += LINE) k.load32((addr + offset) as Vaddr);
+    for (let nr = 1; nr < LAST_PKMAP(k); nr++) useSlot(k, alloc_page(k, GFP_HIGHUSER));
+  },
+
+  threads: ({ cpus }) => Array.from({ length: cpus }, (_, cpu) => (cpu === 0 ? mapForDevice : writeOwnPages)),
+});

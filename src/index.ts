@@ -1,0 +1,49 @@
+/** The public API: re-exports, nothing else. */
+export { km_type, LAST_PKMAP, PKMAP_ADDR, PKMAP_NR } from './arch/arm/memory.js';
+export { set_pte_ext } from './arch/arm/pgtable.js';
+export { flush_cache_all } from './arch/arm/cache.js';
+export { type Device, deviceRead, deviceWrite, ringDoorbell } from './cpu/device.js';
+export { local_bh_disable, local_bh_enable, open_softirq, raise_softirq, Softirq } from './cpu/irq.js';
+export type { Kernel } from './cpu/kernel.js';
+export { CORES, KERNELS, PATCHES, type Patch } from './lab/catalogue.js';
+export { expect, expectWord, fillMemory, memoryWord, report, wrongByte } from './lab/oracle.js';
+export { type Case, type MachineSpec, type RaceSpec, race, type ThreadFn, type ThreadSpec } from './lab/race.js';
+export { listExperiments, Machine, run, runCases } from './lab/run.js';
+export type { CpuStats, Failure, Outcome, Progress, RunOptions, RunResult } from './lab/types.js';
+export {
+  DMA_BIDIRECTIONAL,
+  DMA_FROM_DEVICE,
+  DMA_NONE,
+  DMA_TO_DEVICE,
+  type DmaDirection,
+  dma_map_page,
+  dma_map_sg,
+  dma_map_single,
+  dma_sync_single_for_cpu,
+  dma_sync_single_for_device,
+  dma_unmap_page,
+  dma_unmap_sg,
+  dma_unmap_single,
+  type Scatterlist,
+} from './mm/arm/dma-mapping.js';
+export { kmap, kmap_atomic, kmap_atomic_to_page, kunmap, kunmap_atomic } from './mm/arm/highmem.js';
+export {
+  kmap_flush_unused,
+  kmap_high,
+  kmap_high_get,
+  kunmap_high,
+  page_address,
+  pinnedSlots,
+  pkmap_count,
+  pkmap_page,
+} from './mm/highmem.js';
+export { type Page, PageHighMem, page_to_pfn, page_to_phys, pfn_to_page } from './mm/page.js';
+export { __free_page, alloc_page, GFP_HIGHUSER, GFP_KERNEL } from './mm/page_alloc.js';
+export * from './shared/atomic.js';
+export * from './shared/bug.js';
+export * from './shared/errors.js';
+export * from './shared/irqflags.js';
+export { Prng } from './shared/prng.js';
+export * from './shared/spinlock.js';
+export * from './shared/types.js';
+export * from './shared/wait.js';

@@ -1,0 +1,71 @@
+/**
+ * What the main thread can ask of a worker, over comlink. A run is one synchronous call inside the worker: its event loop stands still
+ * until the run is over, and everything on the way goes through shared memory.
+ */
+import { Control } from '../cpu/hw.js';
+import { Device } from '../cpu/device.js';
+import { raiseLine } from '../cpu/kernel.js';
+import { TIMER_LINE } from '../cpu/lines.js';
+import { UsageError } from '../shared/errors.js';
+import type { Job } from './job.js';
+import type { RaceSpec } from './race.js';
+import { runDevice, type WorkerReport, WorkerRunner } from './worker-runner.js';
+
+async function loadRace(url: string): Promise<RaceSpec> {
+  const module = (await import(url)) as { default?: RaceSpec };
+  if (module.default === undefined) throw new UsageError(`${url} has no default export`);
+  return module.default;
+}
+
+/** A worker that is a kernel thread. */
+export class CpuActor {
+  #runner: WorkerRunner | null = null;
+
+  /** The worker is up. */
+  ping(): number {
+    return performance.now();
+  }
+
+  /** Load the race and bind to a slot; slot 0 boots the kernel. */
+  async prepare(job: Job): Promise<void> {
+    this.#runner = new WorkerRunner(job, await loadRace(job.module));
+    if (job.slot === 0) this.#runner.boot();
+  }
+
+  run(): WorkerReport {
+    if (this.#runner === null) throw new UsageError('run() before prepare()');
+    return this.#runner.run();
+  }
+}
+
+/** A worker that is a device: a bus master of the race, or the machine's timer. */
+export class DeviceActor {
+  #job: Job | null = null;
+  #race: RaceSpec | null = null;
+
+  ping(): number {
+    return performance.now();
+  }
+
+  async prepare(job: Job): Promise<void> {
+    this.#race = await loadRace(job.module);
+    this.#job = job;
+  }
+
+  run(): void {
+    if (this.#job === null || this.#race === null) throw new UsageError('run() before prepare()');
+    const device = new Device(this.#job.config, this.#job.buffers, this.#job.slot);
+    runDevice(this.#job, this.#race, device, device.hw);
+  }
+
+  /** Raise the timer line of every CPU, `hz` times a second, until the run is over. */
+  runTimer(job: Job): void {
+    const device = new Device(job.config, job.buffers, 0);
+    const { hw, layout } = device;
+    const period = 1000 / job.config.hz;
+    while (Atomics.load(hw, Control.quit) === 0) {
+      Atomics.wait(hw, Control.quit, 0, period);
+      for (let cpu = 0; cpu < job.config.cpus; cpu++) raiseLine(hw, layout, cpu, TIMER_LINE);
+    }
+  }
+}

@@ -1,0 +1,89 @@
+/** The catalogues: kernel versions, patches, cores. What `murphy list` shows and what options are checked against. */
+export { CORES } from '../arch/arm/cores.js';
+
+/** Kernel versions in order of release. A version contains every patch whose `since` is not later. */
+export const KERNELS = [
+  { id: '2.6.29', title: 'ARM highmem as in its author\'s tree, before Pitre\'s patch', date: '2009-03-23' },
+  { id: '2.6.30', title: 'kmap_high_get(); TLB flushes by inter-processor call', date: '2009-06-09' },
+  { id: '2.6.31', title: 'TLB flushes by hardware broadcast where the core has it', date: '2009-09-09' },
+  { id: '2.6.32', title: 'kmap_atomic() uses an existing pkmap mapping', date: '2009-12-02' },
+  { id: '2.6.33', title: 'as 2.6.32 for what is modelled', date: '2010-02-24' },
+  { id: '2.6.34', title: 'DMA maintenance at unmap, temporary mappings for L1 maintenance', date: '2010-05-16' },
+  { id: '2.6.35', title: 'kmap_atomic() debugging on caches that are not VIVT', date: '2010-08-01' },
+] as const;
+
+export interface Patch {
+  readonly id: string;
+  readonly title: string;
+  readonly author: string;
+  readonly date: string;
+  /** Seed or source. */
+  readonly seed: string;
+  /** First version that contains it; null for what no release has. */
+  readonly since: string | null;
+  /** A `mutant` is a deliberate defect, or a change that makes no difference; it stems from the specification. */
+  readonly kind: 'patch' | 'mutant';
+}
+
+const patch = (id: string, title: string, author: string, date: string, seed: string, since: string): Patch => ({
+  id,
+  title,
+  author,
+  date,
+  seed,
+  since,
+  kind: 'patch',
+});
+
+const mutant = (id: string, title: string, seed: string): Patch => ({
+  id: `mutant-${id}`,
+  title,
+  author: 'Murphy',
+  date: '',
+  seed,
+  since: null,
+  kind: 'mutant',
+});
+
+export const PATCHES: readonly Patch[] = [
+  patch('kmap-high-get', 'atomic highmem kmap page pinning', 'Nicolas Pitre', '2009-03-04', '002', '2.6.30'),
+  patch('tlb-ops-broadcast', 'TLB maintenance by hardware broadcast on SMP', 'Russell King', '2009-05-28', 'faa7bc51c11', '2.6.31'),
+  patch('kmap-atomic-uses-pkmap', 'kmap_atomic() reuses the pkmap mapping of a page', 'Nicolas Pitre', '2009-09-03', '7929eb9cf64', '2.6.32'),
+  patch('debug-kmap-atomic', 'ARM calls debug_kmap_atomic()', 'Russell King', '2009-10-10', '2.6.32-rc5', '2.6.32'),
+  patch('flush-kmaps-vivt-only', 'flush_cache_kmaps() only on VIVT caches', 'Nicolas Pitre', '2010-03-29', '2.6.34', '2.6.34'),
+  patch('kunmap-atomic-vivt-only', 'kunmap_atomic() flushes only on VIVT caches', 'Nicolas Pitre', '2010-03-29', '2.6.34', '2.6.34'),
+  patch('kmap-high-l1-vipt', 'L1 maintenance of unmapped highmem pages on VIPT', 'Nicolas Pitre', '2010-03-29', '7e5a69e83ba', '2.6.34'),
+  patch('dma-speculative-prefetch', 'maintenance at unmap too, for speculative prefetching', 'Russell King', '2009-11-26', '2ffe2da3e71', '2.6.34'),
+  patch('kmap-atomic-debug-nonvivt', 'with DEBUG_HIGHMEM never the pkmap address on non-VIVT', 'Nicolas Pitre', '2010-06-07', '2.6.35', '2.6.35'),
+  {
+    id: 'v6-unmap-invalidates',
+    title: 'v6 UP invalidates at unmap (2.6.34-rc1 to rc7 only)',
+    author: 'Russell King',
+    date: '2009-11-26',
+    seed: '2.6.34-rc1',
+    since: null,
+    kind: 'patch',
+  },
+  mutant('no-edge-clean', 'an invalidation does not clean partial first and last lines', 'highmem/E11'),
+  mutant('no-remote-tlb-flush', 'flush_tlb_kernel_range() reaches only the executing CPU', 'highmem/E6'),
+  mutant('kunmap-irq', 'kunmap_high() enables interrupts instead of restoring them', 'highmem/E4b'),
+  mutant('queue-after-unlock', 'a waiter for a slot queues itself only after unlock_kmap()', 'highmem/E5c i'),
+  mutant('queue-test-before-lock', 'kunmap_high() tests the queue before it takes kmap_lock', 'highmem/E5c ii'),
+  mutant('state-after-unlock', 'a waiter sets TASK_UNINTERRUPTIBLE after unlock_kmap()', 'highmem/E5c iii'),
+  mutant('exclusive-waiters', 'a freed slot wakes one waiter only', 'highmem/E5c iv'),
+  mutant('scan-without-wrap', 'the scan for a slot sleeps at the end of the table instead of wrapping', 'highmem/E5c v'),
+  mutant('eq-queue-test-after-unlock', 'kunmap_high() tests the queue after unlock_kmap(): equivalent', 'highmem/E5c'),
+  mutant('eq-queue-test-before-decrement', 'kunmap_high() tests the queue before the decrement: equivalent', 'highmem/E5c'),
+  mutant('cache-flush-after-pte', 'flush_all_zero_pkmaps() flushes the cache after clearing the entries', 'highmem/E16'),
+  mutant('tlb-flush-before-pte', 'flush_all_zero_pkmaps() flushes the TLB before clearing the entries', 'highmem/E16'),
+  mutant('hash-before-pte', 'map_new_virtual() publishes the address before the entry', 'highmem/E16'),
+  mutant('count-before-pte', 'map_new_virtual() sets the count before the entry', 'highmem/E16'),
+  mutant('inner-before-outer', 'unmap maintains the inner cache before the outer one', 'highmem/E10'),
+];
+
+/** Position of a version in order of release, or -1. */
+export const kernelIndex = (version: string): number => KERNELS.findIndex((k) => k.id === version);
+
+/** The patches that a version contains. */
+export const patchesOf = (version: string): string[] =>
+  PATCHES.filter((p) => p.since !== null && kernelIndex(p.since) <= kernelIndex(version)).map((p) => p.id);

@@ -1,0 +1,204 @@
+/**
+ * From what an experiment, a case and a user ask for to the configuration of a machine. Everything wrong is said in one line that
+ * names cause and mend.
+ */
+import { isPrivateVivt } from '../arch/arm/cores.js';
+import type { MachineConfig } from '../cpu/config.js';
+import type { CoreRow } from '../cpu/core.js';
+import { UsageError } from '../shared/errors.js';
+import { CORES, KERNELS, PATCHES, patchesOf } from './catalogue.js';
+import type { Case, MachineSpec, RaceSpec, ThreadFn, ThreadSpec } from './race.js';
+import type { Outcome, RunOptions } from './types.js';
+
+export const CPUS_MAX = 8;
+const THREADS_MAX = 32;
+
+const DEFAULTS = {
+  core: 'vivt-shared',
+  kernel: '2.6.31',
+  pkmapSlots: 4,
+  lowmemPages: 512,
+  highmemPages: 64,
+  debugHighmem: false,
+  preempt: true,
+  ticketLocks: false,
+  hz: 100,
+} as const;
+
+/** Names that differ least from @name, for "did you mean". */
+function closest(name: string, names: readonly string[]): string {
+  const distance = (a: string, b: string): number => {
+    let row = Array.from({ length: b.length + 1 }, (_, i) => i);
+    for (let i = 1; i <= a.length; i++) {
+      const next = [i];
+      for (let j = 1; j <= b.length; j++) {
+        const change = (row[j - 1] as number) + (a[i - 1] === b[j - 1] ? 0 : 1);
+        next.push(Math.min(change, (row[j] as number) + 1, (next[j - 1] as number) + 1));
+      }
+      row = next;
+    }
+    return row[b.length] as number;
+  };
+  const best = [...names].sort((a, b) => distance(name, a) - distance(name, b))[0];
+  return best !== undefined && distance(name, best) <= Math.max(2, name.length / 2) ? ` (did you mean "${best}"?)` : '';
+}
+
+/** Throws UsageError unless @name is one of @names. */
+export function oneOf(kind: string, name: string, names: readonly string[]): void {
+  if (names.includes(name)) return;
+  const shown = names.length <= 12 ? `it is one of ${names.join(', ')}` : `"npm run smp -- list" shows them`;
+  throw new UsageError(`unknown ${kind} "${name}"${closest(name, names)}; ${shown}`);
+}
+
+/** The effective set: those of the version, with and without what was asked, in catalogue order. */
+function resolvePatches(kernel: string, lists: readonly (readonly string[])[]): string[] {
+  const ids = PATCHES.map((p) => p.id);
+  const set = new Set(patchesOf(kernel));
+  for (const list of lists) {
+    for (const entry of list) {
+      const name = entry.replace(/^-/, '');
+      oneOf('patch', name, ids);
+      if (list.includes(name) && list.includes(`-${name}`)) {
+        throw new UsageError(`patch "${name}" is both asked for and taken away; leave one of the two out`);
+      }
+      if (entry.startsWith('-')) set.delete(name);
+      else set.add(name);
+    }
+  }
+  return ids.filter((id) => set.has(id));
+}
+
+function checkCpus(cpus: number, core: CoreRow): void {
+  if (!Number.isInteger(cpus) || cpus < 1 || cpus > CPUS_MAX) {
+    throw new UsageError(`a machine has 1 to ${CPUS_MAX} CPUs, not ${cpus}; give --cpus a number in that range`);
+  }
+  if (cpus <= core.cpusMax) return;
+  if (isPrivateVivt(core)) {
+    throw new UsageError(
+      `core "${core.id}" has a private VIVT cache without coherence, so ${cpus} of them make no SMP machine; ` +
+        `use --cpus 1, or one of ${smpCores().join(', ')}`,
+    );
+  }
+  throw new UsageError(`core "${core.id}" goes up to ${core.cpusMax} CPUs, not ${cpus}; give --cpus a smaller number`);
+}
+
+const smpCores = (): string[] => CORES.filter((c) => c.cpusMax > 1).map((c) => c.id);
+
+function checkNumber(name: string, value: number, min: number, max: number): void {
+  if (!Number.isInteger(value) || value < min || value > max) {
+    throw new UsageError(`${name} must be a whole number from ${min} to ${max}, not ${value}`);
+  }
+}
+
+/** The machine of one run. @layers: experiment, case, user, each overriding the one before. */
+export function configure(layers: readonly MachineSpec[], threadsMax: number, devicesMax: number, seed: number): MachineConfig {
+  const merged: Required<Omit<MachineSpec, 'cpus' | 'patches'>> & { cpus?: number } = { ...DEFAULTS };
+  for (const { patches: _, ...layer } of layers) Object.assign(merged, layer);
+  oneOf('core', merged.core, CORES.map((c) => c.id));
+  oneOf('kernel', merged.kernel, KERNELS.map((k) => k.id));
+  const core = CORES.find((c) => c.id === merged.core) as CoreRow;
+  const cpus = merged.cpus ?? Math.min(2, core.cpusMax);
+  checkCpus(cpus, core);
+  checkNumber('pkmapSlots', merged.pkmapSlots, 2, 512);
+  if ((merged.pkmapSlots & (merged.pkmapSlots - 1)) !== 0) {
+    throw new UsageError(`pkmapSlots must be a power of two, not ${merged.pkmapSlots}: the kernel wraps by a mask`);
+  }
+  checkNumber('lowmemPages', merged.lowmemPages, 64, 1 << 16);
+  checkNumber('highmemPages', merged.highmemPages, 0, 1 << 16);
+  checkNumber('hz', merged.hz, 0, 1000);
+  const patches = resolvePatches(merged.kernel, layers.map((l) => l.patches ?? []));
+  return {
+    core,
+    cpus,
+    threadsMax: Math.max(threadsMax, cpus),
+    devicesMax,
+    lowmemPages: merged.lowmemPages,
+    highmemPages: merged.highmemPages,
+    pageOffset: 0xc0000000,
+    pkmapSlots: merged.pkmapSlots,
+    kernel: merged.kernel,
+    patches,
+    debugHighmem: merged.debugHighmem,
+    preempt: merged.preempt,
+    ticketLocks: merged.ticketLocks,
+    hz: merged.hz,
+    seed,
+  };
+}
+
+/** Options of a user as a layer. */
+export function layerOf(options: RunOptions): MachineSpec {
+  const patches = [...(options.patches ?? []), ...(options.noPatches ?? []).map((p) => `-${p}`)];
+  return {
+    ...(options.core === undefined ? {} : { core: options.core }),
+    ...(options.cpus === undefined ? {} : { cpus: options.cpus }),
+    ...(options.kernel === undefined ? {} : { kernel: options.kernel }),
+    patches,
+  };
+}
+
+/** A thread of the race with everything decided. */
+export interface PlacedThread {
+  readonly index: number;
+  readonly cpu: number;
+  readonly slot: number;
+  readonly mm: number;
+  readonly name: string;
+}
+
+/** The race's threads on @cpus CPUs. Functions are called again in each worker, so the list must not depend on chance. */
+export function threadsOf(race: RaceSpec, cpus: number): readonly (ThreadFn | ThreadSpec)[] {
+  return typeof race.threads === 'function' ? race.threads({ cpus }) : race.threads;
+}
+
+/** Which slot and CPU each thread gets: the first on a CPU takes that CPU's boot thread. */
+export function placeThreads(race: RaceSpec, cpus: number): PlacedThread[] {
+  const taken = new Set<number>();
+  let extra = cpus;
+  return threadsOf(race, cpus).map((t, index) => {
+    const spec = typeof t === 'function' ? null : t;
+    const cpu = spec?.cpu ?? index % cpus;
+    if (!Number.isInteger(cpu) || cpu < 0 || cpu >= cpus) {
+      throw new UsageError(`experiment "${race.id}" has a thread on CPU ${cpu}, so it needs --cpus ${cpu + 1} or more`);
+    }
+    const slot = taken.has(cpu) ? extra++ : cpu;
+    taken.add(cpu);
+    if (slot >= THREADS_MAX) throw new UsageError(`experiment "${race.id}" has more than ${THREADS_MAX} threads`);
+    return { index, cpu, slot, mm: spec?.mm ?? 0, name: spec?.name ?? `thread${index}` };
+  });
+}
+
+/** The machine for a race under the user's options, and the threads on it. */
+export function configureRace(
+  race: RaceSpec,
+  chosen: Case | null,
+  options: RunOptions,
+): { config: MachineConfig; threads: PlacedThread[] } {
+  const layers = [race.machine, chosen?.machine ?? {}, layerOf(options)];
+  const devices = race.devices?.length ?? 0;
+  const first = configure(layers, THREADS_MAX, devices + 1, options.seed ?? 1);
+  const threads = placeThreads(race, first.cpus);
+  const slots = Math.max(first.cpus, ...threads.map((t) => t.slot + 1));
+  return { config: { ...first, threadsMax: slots }, threads };
+}
+
+const sameMachine = (a: MachineConfig, b: MachineConfig): boolean =>
+  a.core.id === b.core.id &&
+  a.kernel === b.kernel &&
+  a.patches.join() === b.patches.join() &&
+  a.debugHighmem === b.debugHighmem &&
+  a.pkmapSlots === b.pkmapSlots &&
+  a.preempt === b.preempt;
+
+/** The case of the race whose machine is @config, or null. CPUs do not count. */
+export function caseOf(race: RaceSpec, config: MachineConfig): Case | null {
+  const found = race.cases.find((c) => {
+    const { config: other } = configureRace(race, c, {});
+    return sameMachine(config, other);
+  });
+  return found ?? null;
+}
+
+/** What the case claims. */
+export const claimOf = (c: Case | null): readonly Outcome[] | null =>
+  c === null ? null : typeof c.outcome === 'string' ? [c.outcome] : c.outcome;

@@ -1,0 +1,123 @@
+/**
+ * Who waits for whom: exact deadlock detection from what each thread holds and waits for, and the state of the machine as text.
+ *
+ * A thread that spins on a lock waits for its holders; one that waits for an inter-processor call waits for the CPUs that have not
+ * answered and cannot, because their interrupts are masked. A cycle of such waits never ends.
+ */
+import { HELD_MAX, Seat, Thread, WaitKind } from '../cpu/hw.js';
+import type { HwLayout } from '../cpu/hw.js';
+import type { MachineConfig } from '../cpu/config.js';
+import type { Symbols } from '../shared/kernel-base.js';
+import { hex8 } from '../shared/types.js';
+
+export interface MachineView {
+  readonly hw: Int32Array;
+  readonly layout: HwLayout;
+  readonly config: MachineConfig;
+  readonly sym: Readonly<Symbols>;
+}
+
+const seatOf = (m: MachineView, cpu: number): number => m.layout.seats + cpu * Seat.words;
+const threadOf = (m: MachineView, slot: number): number => m.layout.threads + slot * Thread.words;
+const at = (m: MachineView, index: number): number => Atomics.load(m.hw, index);
+
+function heldBy(m: MachineView, slot: number): number[] {
+  const base = threadOf(m, slot);
+  const depth = Math.min(at(m, base + Thread.heldDepth), HELD_MAX);
+  return Array.from({ length: Math.max(0, depth) }, (_, i) => at(m, base + Thread.held + i) >>> 0);
+}
+
+function holdersOf(m: MachineView, lock: number): number[] {
+  const out: number[] = [];
+  for (let slot = 0; slot < m.config.threadsMax; slot++) if (heldBy(m, slot).includes(lock >>> 0)) out.push(slot);
+  return out;
+}
+
+/** Threads that must move before @slot can. */
+function waitsFor(m: MachineView, slot: number): number[] {
+  const base = threadOf(m, slot);
+  const kind = at(m, base + Thread.waitKind);
+  if (kind === WaitKind.lock) return holdersOf(m, at(m, base + Thread.waitOn));
+  if (kind === WaitKind.ipi) return unansweredBy(m, at(m, base + Thread.cpu));
+  return [];
+}
+
+/** The threads of CPUs that have a call of @cpu pending and their interrupts masked. */
+function unansweredBy(m: MachineView, cpu: number): number[] {
+  const out: number[] = [];
+  for (let other = 0; other < m.config.cpus; other++) {
+    const seat = seatOf(m, other);
+    const pending = (at(m, seat + Seat.callFrom) >>> cpu) & 1;
+    if (pending === 1 && at(m, seat + Seat.irqsOff) !== 0) out.push(at(m, seat + Seat.current));
+  }
+  return out;
+}
+
+/** A cycle of waits through @start, as slots in order, or null. */
+export function findCycle(m: MachineView, start: number): number[] | null {
+  const path: number[] = [];
+  const visit = (slot: number): boolean => {
+    if (path.includes(slot)) return slot === start;
+    path.push(slot);
+    if (waitsFor(m, slot).some(visit)) return true;
+    path.pop();
+    return false;
+  };
+  return visit(start) ? path : null;
+}
+
+/** Name of a static object: 'kmap_lock', 'page_address_htable+0x48'. */
+export function symbolOf(m: { readonly sym: Readonly<Symbols> }, addr: number): string {
+  let best = '';
+  let bestAt = 0;
+  for (const [name, value] of Object.entries(m.sym)) {
+    if (value <= addr && value >= bestAt) {
+      best = name;
+      bestAt = value;
+    }
+  }
+  if (best === '') return hex8(addr);
+  return addr === bestAt ? best : `${best}+0x${(addr - bestAt).toString(16)}`;
+}
+
+function waitText(m: MachineView, slot: number): string {
+  const base = threadOf(m, slot);
+  const kind = at(m, base + Thread.waitKind);
+  const on = at(m, base + Thread.waitOn) >>> 0;
+  if (kind === WaitKind.lock) {
+    const holders = holdersOf(m, on).map((s) => `thread${s} on CPU${at(m, threadOf(m, s) + Thread.cpu)}`);
+    return `spins on ${symbolOf(m, on)}${holders.length === 0 ? '' : `, held by ${holders.join(', ')}`}`;
+  }
+  if (kind === WaitKind.ipi) return 'waits for other CPUs to answer an inter-processor call';
+  if (kind === WaitKind.sleep) return 'sleeps and has not been woken';
+  return 'runs';
+}
+
+/** One line for each CPU and each thread that is not running on one: what it holds and waits for. */
+export function describeMachine(m: MachineView): string[] {
+  const lines: string[] = [];
+  const line = (slot: number, where: string): string => {
+    const held = heldBy(m, slot).map((lock) => symbolOf(m, lock));
+    return `${where} ${waitText(m, slot)}; holds ${held.length === 0 ? 'no lock' : held.join(', ')}`;
+  };
+  const shown = new Set<number>();
+  for (let cpu = 0; cpu < m.config.cpus; cpu++) {
+    const seat = seatOf(m, cpu);
+    const slot = at(m, seat + Seat.current);
+    const irqs = at(m, seat + Seat.irqsOff) === 0 ? 'on' : 'off';
+    const inIrq = at(m, seat + Seat.irqDepth) > 0 ? ', in an interrupt' : '';
+    const idle = at(m, seat + Seat.idle) !== 0;
+    shown.add(slot);
+    if (idle && at(m, threadOf(m, slot) + Thread.waitKind) !== WaitKind.sleep) {
+      lines.push(`CPU${cpu}: idle, interrupts ${irqs}`);
+    } else lines.push(line(slot, `CPU${cpu}: thread${slot} (interrupts ${irqs}${inIrq}${idle ? ', CPU idle' : ''})`));
+  }
+  for (let slot = 0; slot < m.config.threadsMax; slot++) {
+    const base = threadOf(m, slot);
+    if (shown.has(slot) || at(m, base + Thread.state) !== 1) continue;
+    const kind = at(m, base + Thread.waitKind);
+    if (kind === WaitKind.none && at(m, base + Thread.onRq) !== 0) continue;
+    lines.push(line(slot, `off CPU${at(m, base + Thread.cpu)}: thread${slot}`));
+  }
+  return lines;
+}

@@ -1,0 +1,26 @@
+/** What the main thread sends to a worker for a run. Structured-clonable; the shared areas go by reference. */
+import type { MachineConfig } from '../cpu/config.js';
+import type { Buffers } from '../cpu/kernel.js';
+import type { PlacedThread } from './configure.js';
+
+export interface Job {
+  readonly config: MachineConfig;
+  readonly buffers: Buffers;
+  /** URL of the race module. */
+  readonly module: string;
+  readonly threads: readonly PlacedThread[];
+  /** Thread slot of a CPU worker, number of a device. */
+  readonly slot: number;
+  readonly cpu: number;
+  /** Device workers that take part. */
+  readonly devices: number;
+  /** All who meet at the barriers. */
+  readonly participants: number;
+  readonly seconds: number;
+  readonly executions: number;
+  readonly stopAtFailure: boolean;
+  /** Host time of boot, milliseconds since the epoch: zero of the machine's clock. */
+  readonly bootTime: number;
+  /** Word offset of the race's shared variables. */
+  readonly raceVars: number;
+}

@@ -1,0 +1,134 @@
+/**
+ * Where race modules are and how they are loaded: an experiment by id or by the row of the specification that it shows, or a
+ * JavaScript or TypeScript file by path.
+ */
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { basename, dirname, extname, join, relative, resolve } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { UsageError } from '../shared/errors.js';
+import { oneOf } from './configure.js';
+import { moduleOf, type RaceSpec } from './race.js';
+
+export interface LoadedRace {
+  readonly race: RaceSpec;
+  /** URL that workers import. */
+  readonly url: string;
+}
+
+/** Folder of the package: the nearest one above this file that has a package.json. */
+export function packageRoot(): string {
+  let dir = dirname(fileURLToPath(import.meta.url));
+  while (!existsSync(join(dir, 'package.json'))) dir = dirname(dir);
+  return dir;
+}
+
+export const builtFile = (...path: string[]): string => join(packageRoot(), 'dist', ...path);
+
+/** Ids of the experiments that come with the package. */
+export function experimentIds(): string[] {
+  return readdirSync(builtFile('experiments'))
+    .filter((f) => f.endsWith('.js'))
+    .map((f) => basename(f, '.js'))
+    .sort();
+}
+
+export async function loadExperiments(): Promise<LoadedRace[]> {
+  return await Promise.all(experimentIds().map((id) => importRace(builtFile('experiments', `${id}.js`))));
+}
+
+/** Find and load what @name stands for. Throws UsageError when there is no such thing or it does not load. */
+export async function loadRace(name: string | RaceSpec): Promise<LoadedRace> {
+  if (typeof name !== 'string') {
+    const file = moduleOf(name);
+    if (file === null) throw new UsageError(`race "${name.id}" was not made by race(); export default race({...})`);
+    return { race: name, url: (await runnable(file)).href };
+  }
+  if (/\.[cm]?[jt]s$/.test(name) || name.includes('\\') || name.startsWith('.') || name.startsWith('/')) {
+    return await importRace(resolve(name));
+  }
+  if (experimentIds().includes(name)) return await importRace(builtFile('experiments', `${name}.js`));
+  const all = await loadExperiments();
+  const byRow = all.find((l) => l.race.spec.includes(name));
+  if (byRow !== undefined) return byRow;
+  oneOf('experiment', name, [...experimentIds(), ...all.flatMap((l) => l.race.spec)]);
+  throw new UsageError(`unknown experiment "${name}"`);
+}
+
+async function importRace(file: string): Promise<LoadedRace> {
+  if (!existsSync(file)) {
+    throw new UsageError(`no race module at ${file}; give the path of a .js or .ts file, or an experiment's id`);
+  }
+  const url = await runnable(file);
+  let module: { default?: RaceSpec };
+  try {
+    module = (await import(/* @vite-ignore */ url.href)) as { default?: RaceSpec };
+  } catch (error) {
+    if (error instanceof Error && error.name === 'UsageError') throw new UsageError(error.message);
+    throw new UsageError(`race module ${basename(file)} does not load: ${oneLine(error)}; mend it and run again`);
+  }
+  const race = module.default;
+  if (race === undefined || typeof race !== 'object' || moduleOfAny(race) === null) {
+    throw new UsageError(`race module ${basename(file)} has no race: it must "export default race({...})"`);
+  }
+  return { race, url: url.href };
+}
+
+/** Made by race(), of this copy of the library or another (tests import the sources, workers the build). */
+const moduleOfAny = (race: RaceSpec): string | null =>
+  moduleOf(race) ?? (typeof race.id === 'string' && race.threads !== undefined ? race.id : null);
+
+const oneLine = (error: unknown): string =>
+  (error instanceof Error ? `${error.name}: ${error.message}` : String(error)).split('\n')[0] as string;
+
+/** A URL that Node 20 can import in a worker: the file, its build, or a bundle of it. */
+async function runnable(file: string): Promise<URL> {
+  if (!/\.[cm]?ts$/.test(file)) return withVersion(file);
+  const inside = relative(packageRoot(), file);
+  const built = builtFile(inside.replace(/\.ts$/, '.js'));
+  if (!inside.startsWith('..') && existsSync(built)) return pathToFileURL(built);
+  return pathToFileURL(await bundle(file));
+}
+
+/** A file that was edited since it was imported is another module. */
+function withVersion(file: string): URL {
+  const url = pathToFileURL(file);
+  if (relative(packageRoot(), file).startsWith('..')) url.searchParams.set('v', String(statSync(file).mtimeMs));
+  return url;
+}
+
+/** Bundle a TypeScript module once into a cache folder; the library itself stays outside. */
+async function bundle(file: string): Promise<string> {
+  const { build } = await import('esbuild');
+  const library = pathToFileURL(builtFile('src', 'index.js')).href;
+  const source = readFileSync(file);
+  const hash = createHash('sha256').update(source).update(file).update(library).digest('hex').slice(0, 16);
+  const folder = join(packageRoot(), 'node_modules', '.cache', 'murphy');
+  const outfile = join(folder, `${basename(file, extname(file))}-${hash}.mjs`);
+  mkdirSync(folder, { recursive: true });
+  try {
+    await build({
+      entryPoints: [file],
+      outfile,
+      bundle: true,
+      format: 'esm',
+      platform: 'node',
+      target: 'node20',
+      sourcemap: 'inline',
+      logLevel: 'silent',
+      plugins: [
+        {
+          name: 'library',
+          setup(b) {
+            b.onResolve({ filter: /^murphy$|src\/index\.[jt]s$/ }, () => ({ path: library, external: true }));
+          },
+        },
+      ],
+    });
+  } catch (error) {
+    const message = (error as { errors?: { text: string; location?: { line: number } }[] }).errors?.[0];
+    const place = message?.location === undefined ? '' : ` (line ${message.location.line})`;
+    throw new UsageError(`race module ${basename(file)} does not parse: ${message?.text ?? oneLine(error)}${place}; mend it and run again`);
+  }
+  return outfile;
+}

@@ -1,0 +1,40 @@
+/** What a race's `check` reports with. */
+import type { Kernel } from '../cpu/kernel.js';
+import { type Page, page_to_phys } from '../mm/page.js';
+import { OracleFailure } from '../shared/errors.js';
+import { hex2, hex8, type Paddr } from '../shared/types.js';
+
+/** A load, or a device's read, gave a value other than the last one stored under correct ownership. */
+export function wrongByte(pfn: number, offset: number, expected: number, seen: number, where = ''): never {
+  const message = `page frame 0x${pfn.toString(16)} offset 0x${offset.toString(16)}: expected 0x${hex2(expected)}, saw 0x${hex2(seen)}${where === '' ? '' : `, ${where}`}`;
+  throw new OracleFailure({ kind: 'wrong-bytes', message, pfn, offset, expected, seen });
+}
+
+/** Compare an aligned word; the first byte that differs is reported. */
+export function expectWord(pfn: number, offset: number, expected: number, seen: number, where = ''): void {
+  const wrong = (expected ^ seen) >>> 0;
+  if (wrong === 0) return;
+  const byte = (31 - Math.clz32(wrong & -wrong)) >>> 3;
+  wrongByte(pfn, offset + byte, (expected >>> (byte * 8)) & 0xff, (seen >>> (byte * 8)) & 0xff, where);
+}
+
+/** The word of memory at an offset of a page, as a device sees it: no cache looked at, no scheduling point. */
+export function memoryWord(k: Kernel, page: Page, offset: number): number {
+  return k.memory.read32((page_to_phys(k, page) + offset) as Paddr) >>> 0;
+}
+
+/** Give a page known contents in memory, behind the caches: the word at each offset. For setup. */
+export function fillMemory(k: Kernel, page: Page, word: (offset: number) => number): void {
+  const base = page_to_phys(k, page);
+  for (let offset = 0; offset < 4096; offset += 4) k.memory.write32((base + offset) as Paddr, word(offset));
+}
+
+/** Any other violation that the race itself has found. */
+export function report(message: string): never {
+  throw new OracleFailure({ kind: 'report', message });
+}
+
+/** `report` unless the condition holds. Numbers are shown in hexadecimal. */
+export function expect(condition: boolean, what: string, ...numbers: number[]): void {
+  if (!condition) report(numbers.length === 0 ? what : `${what} (${numbers.map(hex8).join(', ')})`);
+}

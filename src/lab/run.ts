@@ -1,0 +1,408 @@
+/**
+ * Parallel mode, as the main thread sees it: boot the machine on the worker pool, watch it, collect.
+ */
+import { crc32 } from 'node:zlib';
+import { Attention, Control, type HwLayout, layoutHw, Seat, Verdict } from '../cpu/hw.js';
+import type { MachineConfig } from '../cpu/config.js';
+import { stopAll } from '../cpu/kernel.js';
+import { formatRecord, readLog } from '../cpu/printk.js';
+import { layoutStatics } from '../mm/boot.js';
+import { UsageError } from '../shared/errors.js';
+import { caseOf, claimOf, configureRace, type PlacedThread } from './configure.js';
+import { describeMachine, findCycle, type MachineView } from './deadlock.js';
+import type { Job } from './job.js';
+import { type LoadedRace, loadExperiments, loadRace } from './modules.js';
+import type { Case, RaceSpec } from './race.js';
+import { type CpuStats, type Failure, OUTCOMES, type Outcome, type Progress, type RunOptions, type RunResult } from './types.js';
+import { settle } from './verdict.js';
+import { WorkerPool } from './workers.js';
+import type { WorkerReport } from './worker-runner.js';
+
+const POLL_MS = 100;
+const WATCHDOG_SECONDS = 5;
+/** How long a CPU may take to answer the watchdog, and a stopped worker to return. */
+const ANSWER_MS = 500;
+const RETURN_MS = 2000;
+const SECONDS = 3;
+
+/** One machine: its workers stay booted between runs. */
+export class Machine {
+  readonly #pool = new WorkerPool();
+  #busy = false;
+
+  /** Start the workers of @cpus CPUs. Runs that need more start more. */
+  static async boot(options: { cpus?: number } = {}): Promise<Machine> {
+    const machine = new Machine();
+    await machine.#pool.ensure(options.cpus ?? 2, 0);
+    machine.#pool.hold(false);
+    return machine;
+  }
+
+  /** Run one configuration of a race. Throws UsageError for what cannot be run at all. */
+  async run(name: string | RaceSpec, options: RunOptions = {}): Promise<RunResult> {
+    const loaded = await loadRace(name);
+    return await this.runLoaded(loaded, chooseCase(loaded.race, options), options);
+  }
+
+  /** Every case of the race, one after the other. */
+  async *runCases(name: string | RaceSpec, options: RunOptions = {}): AsyncGenerator<RunResult> {
+    const loaded = await loadRace(name);
+    for (const c of loaded.race.cases) {
+      yield await this.runLoaded(loaded, c, options);
+      if (options.signal?.aborted === true) return;
+    }
+  }
+
+  async runLoaded(loaded: LoadedRace, chosen: Case | null, options: RunOptions): Promise<RunResult> {
+    checkOptions(options);
+    const { config, threads } = configureRace(loaded.race, chosen, options);
+    if (this.#busy) throw new UsageError('this machine is running already; boot another one for runs at the same time');
+    this.#busy = true;
+    this.#pool.hold(true);
+    try {
+      return await new Run(this.#pool, loaded, config, threads, chosen, options).go();
+    } finally {
+      this.#busy = false;
+      this.#pool.hold(false);
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#pool.close();
+  }
+}
+
+let shared: Machine | null = null;
+
+/** The machine that run() and runCases() share: a process boots once. */
+function sharedMachine(): Machine {
+  shared ??= new Machine();
+  return shared;
+}
+
+/** Run a race in parallel mode. @name: an experiment's id, a row of the specification, a path, or the race itself. */
+export async function run(name: string | RaceSpec, options: RunOptions = {}): Promise<RunResult> {
+  return await sharedMachine().run(name, options);
+}
+
+/** Run every case of a race in parallel mode. */
+export function runCases(name: string | RaceSpec, options: RunOptions = {}): AsyncGenerator<RunResult> {
+  return sharedMachine().runCases(name, options);
+}
+
+/** The experiments that come with the package, by id. */
+export async function listExperiments(): Promise<RaceSpec[]> {
+  return (await loadExperiments()).map((l) => l.race);
+}
+
+function chooseCase(race: RaceSpec, options: RunOptions): Case | null {
+  if (options.caseName === undefined) return null;
+  const found = race.cases.find((c) => c.name === options.caseName);
+  if (found !== undefined) return found;
+  const names = race.cases.map((c) => `"${c.name}"`).join(', ');
+  throw new UsageError(`experiment "${race.id}" has no case "${options.caseName}"; it has ${names}`);
+}
+
+function checkOptions(options: RunOptions): void {
+  const positive = (name: string, value: number | undefined): void => {
+    if (value === undefined || (Number.isFinite(value) && value > 0)) return;
+    throw new UsageError(`${name} must be a positive number, not ${value}`);
+  };
+  positive('seconds', options.seconds);
+  positive('executions', options.executions);
+  positive('watchdogSeconds', options.watchdogSeconds);
+  const { seed } = options;
+  if (seed !== undefined && !(Number.isInteger(seed) && seed >= 0 && seed <= 0xffffffff)) {
+    throw new UsageError(`seed must be a whole number from 0 to 4294967295, not ${seed}`);
+  }
+}
+
+const sleep = (ms: number): Promise<void> => new Promise((done) => setTimeout(done, ms));
+
+/** One run of one configuration. */
+class Run {
+  readonly #view: MachineView;
+  readonly #hw: Int32Array;
+  readonly #layout: HwLayout;
+  readonly #arena: SharedArrayBuffer;
+  readonly #hwBuffer: SharedArrayBuffer;
+  readonly #deviceCount: number;
+  #started = performance.now();
+  #error: string | null = null;
+  #totals: Record<string, number>[] = [];
+  #lastWords: Int32Array[] = [];
+
+  readonly pool: WorkerPool;
+  readonly loaded: LoadedRace;
+  readonly config: MachineConfig;
+  readonly threads: readonly PlacedThread[];
+  readonly chosen: Case | null;
+  readonly options: RunOptions;
+
+  constructor(
+    pool: WorkerPool,
+    loaded: LoadedRace,
+    config: MachineConfig,
+    threads: readonly PlacedThread[],
+    chosen: Case | null,
+    options: RunOptions,
+  ) {
+    this.pool = pool;
+    this.loaded = loaded;
+    this.config = config;
+    this.threads = threads;
+    this.chosen = chosen ?? caseOf(loaded.race, config);
+    this.options = options;
+    this.#layout = layoutHw(config);
+    this.#arena = new SharedArrayBuffer((config.lowmemPages + config.highmemPages) * 4096);
+    this.#hwBuffer = new SharedArrayBuffer(this.#layout.words * 4);
+    this.#hw = new Int32Array(this.#hwBuffer);
+    this.#view = { hw: this.#hw, layout: this.#layout, config, sym: layoutStatics(config).sym };
+    this.#deviceCount = loaded.race.devices?.length ?? 0;
+  }
+
+  #job(slot: number, cpu: number): Job {
+    const { options } = this;
+    return {
+      config: this.config,
+      buffers: { arena: this.#arena, hw: this.#hwBuffer },
+      module: this.loaded.url,
+      threads: this.threads,
+      slot,
+      cpu,
+      devices: this.#deviceCount,
+      participants: this.config.threadsMax + this.#deviceCount,
+      seconds: options.seconds ?? (options.executions === undefined ? SECONDS : Number.MAX_VALUE),
+      executions: options.executions ?? Number.MAX_VALUE,
+      stopAtFailure: options.stopAtFailure ?? false,
+      bootTime: performance.timeOrigin + performance.now(),
+      raceVars: this.#layout.raceVars,
+    };
+  }
+
+  async go(): Promise<RunResult> {
+    const { config } = this;
+    const slots = config.threadsMax;
+    const timer = config.hz > 0 ? 1 : 0;
+    await this.pool.ensure(slots, this.#deviceCount + timer);
+    const cpuOf = (slot: number): number => this.threads.find((t) => t.slot === slot)?.cpu ?? slot;
+    const cpus = this.pool.cpus.slice(0, slots);
+    const devices = this.pool.devices.slice(0, this.#deviceCount);
+    await this.#alive([
+      ...cpus.map((w, slot) => w.actor.prepare(this.#job(slot, cpuOf(slot)))),
+      ...devices.map((w, i) => w.actor.prepare(this.#job(i, 0))),
+    ]);
+    this.#started = performance.now();
+    const reports: Promise<WorkerReport | undefined>[] = cpus.map((w) => w.actor.run());
+    const others: Promise<void>[] = devices.map((w) => w.actor.run());
+    if (timer === 1) others.push(this.pool.devices[this.#deviceCount]!.actor.runTimer(this.#job(0, 0)));
+    const settled = await this.#watch(reports, others);
+    return this.#result(settled);
+  }
+
+  /** Wait for worker calls; a worker that dies meanwhile is an error of the machine, not an endless wait. */
+  async #alive(calls: Promise<unknown>[]): Promise<void> {
+    const all = Promise.all(calls);
+    let done = false;
+    all.then(
+      () => (done = true),
+      () => (done = true),
+    );
+    while (!done) {
+      await Promise.race([all, sleep(POLL_MS)]);
+      const dead = this.#dead();
+      if (dead !== null) throw new UsageError(`${dead} before the run began; run again`);
+    }
+    await all;
+  }
+
+  #dead(): string | null {
+    const slot = this.pool.cpus.findIndex((w) => w.death !== null);
+    if (slot >= 0) {
+      const cpu = this.threads.find((t) => t.slot === slot)?.cpu ?? slot;
+      return `the worker of CPU ${cpu} (thread ${slot}) died: ${this.pool.cpus[slot]?.death}`;
+    }
+    const device = this.pool.devices.findIndex((w) => w.death !== null);
+    return device >= 0 ? `the worker of device ${device} died: ${this.pool.devices[device]?.death}` : null;
+  }
+
+  /** Poll until all have returned: progress, Ctrl-C, the watchdog, dead workers. */
+  async #watch(reports: Promise<WorkerReport | undefined>[], others: Promise<void>[]): Promise<WorkerReport[]> {
+    const collected: WorkerReport[] = [];
+    let left = reports.length + others.length;
+    const one = (): void => {
+      left--;
+    };
+    for (const r of reports) r.then((x) => x !== undefined && collected.push(x), (e) => this.#fail(String(e))).finally(one);
+    for (const o of others) o.catch((e) => this.#fail(String(e))).finally(one);
+    let execution = 0;
+    let since = performance.now();
+    let stopping = 0;
+    while (left > 0) {
+      await sleep(left === 0 ? 0 : POLL_MS);
+      this.#sample();
+      this.#progress();
+      const dead = this.#dead();
+      if (dead !== null) this.#fail(dead);
+      if (this.options.signal?.aborted === true) Atomics.store(this.#hw, Control.quit, 1);
+      const now = performance.now();
+      const current = Atomics.load(this.#hw, Control.execution);
+      if (current !== execution) {
+        execution = current;
+        since = now;
+      }
+      if (this.#error !== null && stopping === 0) stopping = now;
+      const limit = this.options.watchdogSeconds ?? (this.loaded.race.executionSeconds ?? 0) + WATCHDOG_SECONDS;
+      if (stopping === 0 && left > 0 && now - since > limit * 1000) {
+        await this.#bark((now - since) / 1000);
+        stopping = performance.now();
+      }
+      if (stopping !== 0 && performance.now() - stopping > RETURN_MS) {
+        await this.pool.close();
+        break;
+      }
+    }
+    this.#sample();
+    return collected;
+  }
+
+  /** The run cannot go on: everybody out. */
+  #fail(why: string): void {
+    this.#error ??= why;
+    Atomics.store(this.#hw, Control.quit, 1);
+    Atomics.store(this.#hw, Control.broken, 1);
+    stopAll(this.#hw, this.#layout, this.config);
+  }
+
+  /** An execution takes too long: ask every CPU where it is, record the hang, stop the run. */
+  async #bark(seconds: number): Promise<void> {
+    const { config } = this;
+    const seats = Array.from({ length: config.cpus }, (_, cpu) => this.#layout.seats + cpu * Seat.words);
+    const before = seats.map((seat) => Atomics.load(this.#hw, seat + Seat.pong));
+    for (const seat of seats) {
+      Atomics.or(this.#hw, seat + Seat.attention, Attention.dump);
+      Atomics.notify(this.#hw, seat + Seat.attention);
+    }
+    await sleep(ANSWER_MS);
+    const state = describeMachine(this.#view);
+    seats.forEach((seat, cpu) => {
+      const answered = Atomics.load(this.#hw, seat + Seat.pong) !== before[cpu];
+      const trace = answered ? this.#backtrace(Atomics.load(this.#hw, seat + Seat.current)) : '';
+      if (trace !== '') state.push(`CPU${cpu}: ${trace}`);
+      if (!answered) state.push(`CPU${cpu}: does not reach a scheduling point: an endless loop in the race's own code?`);
+    });
+    const cycle = Array.from({ length: config.threadsMax }, (_, slot) => findCycle(this.#view, slot)).find((c) => c !== null);
+    const outcome: Outcome = cycle === undefined ? 'hang' : 'deadlock';
+    const stuck = seats.findIndex((seat, cpu) => Atomics.load(this.#hw, seat + Seat.pong) === before[cpu]);
+    const who = stuck >= 0 ? `CPU${stuck} is stuck` : 'the execution does not end';
+    const message = `BUG: soft lockup: ${who} for ${seconds.toFixed(1)} s`;
+    settle(this.#view, outcome === 'hang' ? Verdict.hang : Verdict.deadlock, { outcome, message, state });
+    Atomics.store(this.#hw, Control.quit, 1);
+    this.#hang = { outcome, message, state, execution: Atomics.load(this.#hw, Control.execution) };
+  }
+  #hang: Failure | null = null;
+
+  /** Functions on the stack of a thread that answered, innermost first. */
+  #backtrace(slot: number): string {
+    const at = this.#layout.dump + slot * this.#layout.dumpWords;
+    const length = Atomics.load(this.#hw, at);
+    const text = new TextDecoder().decode(new Uint8Array(this.#hwBuffer, (at + 1) * 4, length).slice());
+    const names = text
+      .split('\n')
+      .filter((l) => !/worker-runner|src\/lab|comlink|node:/.test(l))
+      .map((l) => /at (?:Object\.)?([\w.#]+) /.exec(l)?.[1] ?? '')
+      .filter((n) => n !== '' && !/^(Kernel|MessagePort|Error)\b|#attend|#dump/.test(n));
+    return names.length === 0 ? '' : `backtrace: ${names.join(' < ')}`;
+  }
+
+  // ---- collecting --------------------------------------------------------------------------------------------------
+
+  /** Counters in shared memory are 32 bits wide and may wrap: add up the differences. */
+  #sample(): void {
+    for (let cpu = 0; cpu < this.config.cpus; cpu++) {
+      const seat = this.#layout.seats + cpu * Seat.words;
+      const now = this.#hw.slice(seat, seat + 32);
+      const last = this.#lastWords[cpu] ?? new Int32Array(32);
+      const totals = this.#totals[cpu] ?? {};
+      for (const name of STAT_NAMES) {
+        const at = Seat[name];
+        totals[name] = (totals[name] ?? 0) + (((now[at] as number) - (last[at] as number)) >>> 0);
+      }
+      this.#totals[cpu] = totals;
+      this.#lastWords[cpu] = now;
+    }
+  }
+
+  #stats(): CpuStats[] {
+    return this.#totals.map((t, cpu) => ({ cpu, ...t }) as unknown as CpuStats);
+  }
+
+  #progress(): void {
+    const progress: Progress = {
+      experiment: this.loaded.race.id,
+      caseName: this.chosen?.name ?? '',
+      seconds: (performance.now() - this.#started) / 1000,
+      secondsMax: this.options.seconds ?? SECONDS,
+      executions: Atomics.load(this.#hw, Control.execution),
+      failures: Atomics.load(this.#hw, Control.failures),
+      cpus: this.#stats(),
+    };
+    this.options.onProgress?.(progress);
+  }
+
+  #result(reports: readonly WorkerReport[]): RunResult {
+    const { race } = this.loaded;
+    const main = reports.find((r) => r.slot === 0);
+    if (main?.moduleError != null) this.#error ??= `experiment "${race.id}": ${main.moduleError}; mend the module`;
+    const outcomes = Object.fromEntries(
+      OUTCOMES.map((o, i) => [o, Atomics.load(this.#hw, Control.outcomes + i)]),
+    ) as Record<Outcome, number>;
+    const failure = main?.failure ?? this.#hang;
+    if (main === undefined && this.#hang !== null) outcomes[this.#hang.outcome]++;
+    const claimed = claimOf(this.chosen);
+    const worst = [...OUTCOMES].reverse().find((o) => outcomes[o] > 0) ?? 'clean';
+    const outcome = claimed === null ? worst : (claimed.find((o) => o !== 'clean' && outcomes[o] > 0) ?? worst);
+    const dmesg = readLog(this.#hw, this.#layout.keptLog, Control.keptLogHead);
+    const live = dmesg.length > 0 ? dmesg : readLog(this.#hw, this.#layout.log, Control.logHead);
+    return {
+      experiment: race.id,
+      title: race.title,
+      caseName: this.chosen?.name ?? null,
+      spec: race.spec,
+      mode: 'parallel',
+      core: this.config.core.id,
+      cpus: this.config.cpus,
+      kernel: this.config.kernel,
+      patches: this.config.patches,
+      outcome,
+      claimed,
+      expected: claimed === null || (claimed.includes(outcome) && !OUTCOMES.some((o) => o !== 'clean' && outcomes[o] > 0 && !claimed.includes(o))),
+      executions: OUTCOMES.reduce((sum, o) => sum + outcomes[o], 0),
+      outcomes,
+      exhausted: false,
+      seconds: main?.seconds ?? (performance.now() - this.#started) / 1000,
+      seed: this.config.seed,
+      replay: null,
+      memoryHash: crc32(new Uint8Array(this.#arena)).toString(16).padStart(8, '0'),
+      failure: failure === null || failure === undefined ? null : failure,
+      dmesg: live.map(formatRecord),
+      cpuStats: this.#stats(),
+      interrupted: this.options.signal?.aborted === true || this.#error !== null,
+      error: this.#error,
+    };
+  }
+}
+
+const STAT_NAMES = [
+  'ops',
+  'interrupts',
+  'ipis',
+  'lockAcquired',
+  'lockContended',
+  'writeBacks',
+  'fills',
+  'evictions',
+  'switches',
+  'invalidatedDirty',
+  'tlbMisses',
+] as const;

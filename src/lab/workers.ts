@@ -1,0 +1,66 @@
+/** The worker threads of the process: started once, used by one run after the other, replaced when one has died. */
+import { Worker } from 'node:worker_threads';
+import { type Remote, wrap } from 'comlink';
+import nodeEndpoint from 'comlink/dist/esm/node-adapter.mjs';
+import type { CpuActor, DeviceActor } from './actor.js';
+import { builtFile } from './modules.js';
+
+export interface PoolWorker<A> {
+  readonly worker: Worker;
+  readonly actor: Remote<A>;
+  /** Why the worker has gone, once it has. */
+  death: string | null;
+}
+
+function start<A>(entry: string, name: string): PoolWorker<A> {
+  const worker = new Worker(builtFile('workers', `${entry}.js`), { name });
+  const pool: PoolWorker<A> = { worker, actor: wrap<A>(nodeEndpoint(worker)), death: null };
+  worker.on('error', (error) => {
+    pool.death = `${error.name}: ${error.message}`;
+  });
+  worker.on('exit', (code) => {
+    pool.death ??= `it exited with code ${code}`;
+  });
+  return pool;
+}
+
+export class WorkerPool {
+  readonly cpus: PoolWorker<CpuActor>[] = [];
+  readonly devices: PoolWorker<DeviceActor>[] = [];
+
+  /** At least so many workers of each kind, all alive and up. */
+  async ensure(cpus: number, devices: number): Promise<void> {
+    this.#prune(this.cpus);
+    this.#prune(this.devices);
+    while (this.cpus.length < cpus) this.cpus.push(start<CpuActor>('cpu', `cpu${this.cpus.length}`));
+    while (this.devices.length < devices) this.devices.push(start<DeviceActor>('device', `device${this.devices.length}`));
+    await Promise.all([...this.cpus, ...this.devices].map((w) => this.#up(w)));
+  }
+
+  async #up(w: PoolWorker<CpuActor> | PoolWorker<DeviceActor>): Promise<void> {
+    const died = new Promise<never>((_, reject) => {
+      w.worker.once('error', reject);
+      w.worker.once('exit', (code) => reject(new Error(`worker ended with code ${code} while it started`)));
+    });
+    died.catch(() => {});
+    await Promise.race([w.actor.ping(), died]);
+  }
+
+  #prune(list: { death: string | null }[]): void {
+    for (let i = list.length - 1; i >= 0; i--) if (list[i]?.death !== null) list.splice(i, 1);
+  }
+
+  /** Idle workers must not keep the process alive; busy ones must. */
+  hold(busy: boolean): void {
+    for (const { worker } of [...this.cpus, ...this.devices]) {
+      if (busy) worker.ref();
+      else worker.unref();
+    }
+  }
+
+  /** Take all of them down. */
+  async close(): Promise<void> {
+    const all = [...this.cpus.splice(0), ...this.devices.splice(0)];
+    await Promise.all(all.map((w) => w.worker.terminate()));
+  }
+}

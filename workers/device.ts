@@ -1,0 +1,7 @@
+/** Entry point of a worker that is a device. */
+import { parentPort } from 'node:worker_threads';
+import { expose } from 'comlink';
+import nodeEndpoint from 'comlink/dist/esm/node-adapter.mjs';
+import { DeviceActor } from '../src/lab/actor.js';
+
+if (parentPort !== null) expose(new DeviceActor(), nodeEndpoint(parentPort));

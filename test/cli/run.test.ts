@@ -86,12 +86,12 @@ describe('murphy run', () => {
   });
 
   it('exits with 2 and names the cause when a worker died, after printing what there is', async () => {
-    const failure = { outcome: 'hang' as const, message: 'the worker of CPU1 died', execution: 3 };
-    host.fakeLab.results = [lostBytes({ interrupted: true, failure })];
+    host.fakeLab.results = [lostBytes({ interrupted: true, error: 'the worker of CPU1 died: exit status 9' })];
     expect(await host.murphy('run highmem/E1 -q')).toBe(2);
     expect(host.stdout.text).toContain('verdict:');
     expect(host.stderr.text).toBe(
-      'murphy: 2009-03-kmap-recycle-lost-bytes (unpinned) ended early: the worker of CPU1 died; run it again\n',
+      'murphy: 2009-03-kmap-recycle-lost-bytes (unpinned) ended early: the worker of CPU1 died: exit status 9; ' +
+        'what it had collected is shown\n',
     );
   });
 

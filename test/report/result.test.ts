@@ -9,10 +9,17 @@ describe('a result in words', () => {
       [
         '2009-03-kmap-recycle-lost-bytes (unpinned)',
         '  arm926-smp, 2.6.29, 2 CPUs, 2.0 s: 1,200 executions, 17 failures: wrong-bytes, as claimed',
-        '  first failure, execution 31: page B lost bytes that CPU1 stored',
+        '  first failure, wrong-bytes in execution 31: page B lost bytes that CPU1 stored',
         '    page frame 0x1a3, offset 0x040, expected 0x5a, seen 0xa5',
         '',
       ].join('\n'),
+    );
+  });
+
+  it('counts each kind of failure where there are several', () => {
+    const { outcomes } = lostBytes();
+    expect(resultText(lostBytes({ outcomes: { ...outcomes, oops: 2000 } }))).toContain(
+      ' 2,017 failures (17 wrong-bytes, 2,000 oops): ',
     );
   });
 
@@ -29,7 +36,7 @@ describe('a result in words', () => {
     const state = ['CPU0: holds kmap_lock', 'CPU1: waits for kmap_lock'];
     const lines = failureText({ outcome: 'deadlock', message: 'deadlock', execution: 1, state });
     expect(lines).toEqual([
-      'first failure, execution 1: deadlock',
+      'first failure, deadlock in execution 1: deadlock',
       '  CPU0: holds kmap_lock',
       '  CPU1: waits for kmap_lock',
     ]);
@@ -37,7 +44,7 @@ describe('a result in words', () => {
 
   it('keeps a message with line breaks and control characters on one line', () => {
     const [line] = failureText({ outcome: 'report', message: 'a\nb\u001b[2Jc', execution: 1 });
-    expect(line).toBe('first failure, execution 1: a b [2Jc');
+    expect(line).toBe('first failure, report in execution 1: a b [2Jc');
   });
 });
 

@@ -48,6 +48,7 @@ export function lostBytes(change: Partial<RunResult> = {}): RunResult {
     dmesg: ['[    0.000125] CPU0: highmem: 4 pkmap slots'],
     cpuStats: [cpuStats(0), cpuStats(1, { ops: 5000 })],
     interrupted: false,
+    error: null,
     ...change,
   };
 }

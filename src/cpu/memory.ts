@@ -65,7 +65,7 @@ export class PhysicalMemory {
 
   /** Dirty bytes leave a data cache. */
   writeLine(pa: Paddr, data: Int32Array, from: number, count: number): void {
-    if (this.outer !== null && this.outer.writeHit(pa, data, from, count)) return;
+    if (this.outer?.writeHit(pa, data, from, count)) return;
     this.writeRam(pa, data, from, count);
   }
 

@@ -29,16 +29,19 @@ import {
 
 const LINE = 32;
 const PAGE_BYTES = 4096;
+/** Times that page A is mapped for DMA. */
+const TRANSFERS = 4;
 /** What the other CPUs' pages hold before. */
 const OLD = 0x01d01d01;
 /** Pages that each of the other CPUs works on. */
 const PAGES_EACH = 2;
 
-const own = (k: Kernel, cpu: number, i: number): Page => (k.vars.firstPage! + ((cpu - 1) * PAGES_EACH + i) * 32) as Ptr<'page'>;
+const own = (k: Kernel, cpu: number, i: number): Page =>
+  (k.vars.firstPage! + ((cpu - 1) * PAGES_EACH + i) * 32) as Ptr<'page'>;
 
-/** CPU 0: a device is about to write to page A, so its lines are invalidated. */
+/** CPU 0: a device is about to write to page A, again and again, so its lines are invalidated each time. */
 function mapForDevice(k: Kernel): void {
-  dma_map_page(k, k.vars.pageA as Page, 0, PAGE_BYTES, DMA_FROM_DEVICE);
+  for (let i = 0; i < TRANSFERS; i++) dma_map_page(k, k.vars.pageA as Page, 0, PAGE_BYTES, DMA_FROM_DEVICE);
 }
 
 /** The others: map a page, read a line and write to it, all the way up; then read everything back. */
@@ -66,7 +69,8 @@ function useSlot(k: Kernel, page: Page): Vaddr {
   return addr;
 }
 
-const pattern = (k: Kernel, page: Page, offset: number): number => ((page_to_pfn(k, page) << 16) ^ offset ^ 0xb00b0000) >>> 0;
+const pattern = (k: Kernel, page: Page, offset: number): number =>
+  ((page_to_pfn(k, page) << 16) ^ offset ^ 0xb00b0000) >>> 0;
 
 export default race({
   id: '2009-03-kmap-recycle-lost-bytes',

@@ -1,7 +1,8 @@
 /** The public API: re-exports, nothing else. */
+
+export { flush_cache_all } from './arch/arm/cache.js';
 export { km_type, LAST_PKMAP, PKMAP_ADDR, PKMAP_NR } from './arch/arm/memory.js';
 export { set_pte_ext } from './arch/arm/pgtable.js';
-export { flush_cache_all } from './arch/arm/cache.js';
 export { type Device, deviceRead, deviceWrite, ringDoorbell } from './cpu/device.js';
 export { local_bh_disable, local_bh_enable, open_softirq, raise_softirq, Softirq } from './cpu/irq.js';
 export type { Kernel } from './cpu/kernel.js';

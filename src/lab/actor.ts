@@ -2,8 +2,9 @@
  * What the main thread can ask of a worker, over comlink. A run is one synchronous call inside the worker: its event loop stands still
  * until the run is over, and everything on the way goes through shared memory.
  */
-import { Control } from '../cpu/hw.js';
+
 import { Device } from '../cpu/device.js';
+import { Control } from '../cpu/hw.js';
 import { raiseLine } from '../cpu/kernel.js';
 import { TIMER_LINE } from '../cpu/lines.js';
 import { UsageError } from '../shared/errors.js';

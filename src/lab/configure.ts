@@ -91,11 +91,24 @@ function checkNumber(name: string, value: number, min: number, max: number): voi
 }
 
 /** The machine of one run. @layers: experiment, case, user, each overriding the one before. */
-export function configure(layers: readonly MachineSpec[], threadsMax: number, devicesMax: number, seed: number): MachineConfig {
+export function configure(
+  layers: readonly MachineSpec[],
+  threadsMax: number,
+  devicesMax: number,
+  seed: number,
+): MachineConfig {
   const merged: Required<Omit<MachineSpec, 'cpus' | 'patches'>> & { cpus?: number } = { ...DEFAULTS };
   for (const { patches: _, ...layer } of layers) Object.assign(merged, layer);
-  oneOf('core', merged.core, CORES.map((c) => c.id));
-  oneOf('kernel', merged.kernel, KERNELS.map((k) => k.id));
+  oneOf(
+    'core',
+    merged.core,
+    CORES.map((c) => c.id),
+  );
+  oneOf(
+    'kernel',
+    merged.kernel,
+    KERNELS.map((k) => k.id),
+  );
   const core = CORES.find((c) => c.id === merged.core) as CoreRow;
   const cpus = merged.cpus ?? Math.min(2, core.cpusMax);
   checkCpus(cpus, core);
@@ -106,7 +119,10 @@ export function configure(layers: readonly MachineSpec[], threadsMax: number, de
   checkNumber('lowmemPages', merged.lowmemPages, 64, 1 << 16);
   checkNumber('highmemPages', merged.highmemPages, 0, 1 << 16);
   checkNumber('hz', merged.hz, 0, 1000);
-  const patches = resolvePatches(merged.kernel, layers.map((l) => l.patches ?? []));
+  const patches = resolvePatches(
+    merged.kernel,
+    layers.map((l) => l.patches ?? []),
+  );
   return {
     core,
     cpus,

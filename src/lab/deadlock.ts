@@ -4,9 +4,10 @@
  * A thread that spins on a lock waits for its holders; one that waits for an inter-processor call waits for the CPUs that have not
  * answered and cannot, because their interrupts are masked. A cycle of such waits never ends.
  */
-import { HELD_MAX, Seat, Thread, WaitKind } from '../cpu/hw.js';
-import type { HwLayout } from '../cpu/hw.js';
+
 import type { MachineConfig } from '../cpu/config.js';
+import type { HwLayout } from '../cpu/hw.js';
+import { HELD_MAX, Seat, Thread, WaitKind } from '../cpu/hw.js';
 import type { Symbols } from '../shared/kernel-base.js';
 import { hex8 } from '../shared/types.js';
 

@@ -128,7 +128,9 @@ async function bundle(file: string): Promise<string> {
   } catch (error) {
     const message = (error as { errors?: { text: string; location?: { line: number } }[] }).errors?.[0];
     const place = message?.location === undefined ? '' : ` (line ${message.location.line})`;
-    throw new UsageError(`race module ${basename(file)} does not parse: ${message?.text ?? oneLine(error)}${place}; mend it and run again`);
+    throw new UsageError(
+      `race module ${basename(file)} does not parse: ${message?.text ?? oneLine(error)}${place}; mend it and run again`,
+    );
   }
   return outfile;
 }

@@ -2,8 +2,8 @@
  * Parallel mode, as the main thread sees it: boot the machine on the worker pool, watch it, collect.
  */
 import { crc32 } from 'node:zlib';
-import { Attention, Control, type HwLayout, layoutHw, Seat, Verdict } from '../cpu/hw.js';
 import type { MachineConfig } from '../cpu/config.js';
+import { Attention, Control, type HwLayout, layoutHw, Seat, Verdict } from '../cpu/hw.js';
 import { stopAll } from '../cpu/kernel.js';
 import { formatRecord, readLog } from '../cpu/printk.js';
 import { layoutStatics } from '../mm/boot.js';
@@ -13,10 +13,18 @@ import { describeMachine, findCycle, type MachineView } from './deadlock.js';
 import type { Job } from './job.js';
 import { type LoadedRace, loadExperiments, loadRace } from './modules.js';
 import type { Case, RaceSpec } from './race.js';
-import { type CpuStats, type Failure, OUTCOMES, type Outcome, type Progress, type RunOptions, type RunResult } from './types.js';
+import {
+  type CpuStats,
+  type Failure,
+  OUTCOMES,
+  type Outcome,
+  type Progress,
+  type RunOptions,
+  type RunResult,
+} from './types.js';
 import { settle } from './verdict.js';
-import { WorkerPool } from './workers.js';
 import type { WorkerReport } from './worker-runner.js';
+import { WorkerPool } from './workers.js';
 
 const POLL_MS = 100;
 const WATCHDOG_SECONDS = 5;
@@ -233,7 +241,11 @@ class Run {
     const one = (): void => {
       left--;
     };
-    for (const r of reports) r.then((x) => x !== undefined && collected.push(x), (e) => this.#fail(String(e))).finally(one);
+    for (const r of reports)
+      r.then(
+        (x) => x !== undefined && collected.push(x),
+        (e) => this.#fail(String(e)),
+      ).finally(one);
     for (const o of others) o.catch((e) => this.#fail(String(e))).finally(one);
     let execution = 0;
     let since = performance.now();
@@ -289,9 +301,12 @@ class Run {
       const answered = Atomics.load(this.#hw, seat + Seat.pong) !== before[cpu];
       const trace = answered ? this.#backtrace(Atomics.load(this.#hw, seat + Seat.current)) : '';
       if (trace !== '') state.push(`CPU${cpu}: ${trace}`);
-      if (!answered) state.push(`CPU${cpu}: does not reach a scheduling point: an endless loop in the race's own code?`);
+      if (!answered)
+        state.push(`CPU${cpu}: does not reach a scheduling point: an endless loop in the race's own code?`);
     });
-    const cycle = Array.from({ length: config.threadsMax }, (_, slot) => findCycle(this.#view, slot)).find((c) => c !== null);
+    const cycle = Array.from({ length: config.threadsMax }, (_, slot) => findCycle(this.#view, slot)).find(
+      (c) => c !== null,
+    );
     const outcome: Outcome = cycle === undefined ? 'hang' : 'deadlock';
     const stuck = seats.findIndex((seat, cpu) => Atomics.load(this.#hw, seat + Seat.pong) === before[cpu]);
     const who = stuck >= 0 ? `CPU${stuck} is stuck` : 'the execution does not end';
@@ -376,7 +391,9 @@ class Run {
       patches: this.config.patches,
       outcome,
       claimed,
-      expected: claimed === null || (claimed.includes(outcome) && !OUTCOMES.some((o) => o !== 'clean' && outcomes[o] > 0 && !claimed.includes(o))),
+      expected:
+        claimed === null ||
+        (claimed.includes(outcome) && !OUTCOMES.some((o) => o !== 'clean' && outcomes[o] > 0 && !claimed.includes(o))),
       executions: OUTCOMES.reduce((sum, o) => sum + outcomes[o], 0),
       outcomes,
       exhausted: false,

@@ -1,6 +1,7 @@
 /** The verdict of an execution: set once, by whoever finds the first failure, as text in shared memory. */
-import { Control, type HwLayout, type Verdict, VERDICT_WORDS, Verdict as V } from '../cpu/hw.js';
+
 import type { MachineConfig } from '../cpu/config.js';
+import { Control, type HwLayout, Verdict as V, VERDICT_WORDS, type Verdict } from '../cpu/hw.js';
 import { stopAll } from '../cpu/kernel.js';
 import type { Failure } from './types.js';
 

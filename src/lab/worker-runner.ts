@@ -4,23 +4,24 @@
  * An execution is reset and setup on CPU 0, the threads all at once, then the oracle on CPU 0. Two barriers hold the workers together;
  * a worker that waits at one while it holds a CPU's seat takes that CPU's interrupts.
  */
+
+import type { Device } from '../cpu/device.js';
 import { Attention, Control, Seat, Thread, Verdict } from '../cpu/hw.js';
 import type { Kernel } from '../cpu/kernel.js';
 import { readLog } from '../cpu/printk.js';
 import { enqueue, wakeSeats } from '../cpu/sched.js';
-import type { Device } from '../cpu/device.js';
 import { createKernel, layoutStatics, start_kernel } from '../mm/boot.js';
 import { ExecutionStopped, KernelBug, OracleFailure } from '../shared/errors.js';
+import { Point } from '../shared/point.js';
 import { Prng } from '../shared/prng.js';
 import { hex8, ptr } from '../shared/types.js';
 import { struct_task_struct } from '../shared/wait.js';
-import { Point } from '../shared/point.js';
 import { threadsOf } from './configure.js';
 import { describeMachine, findCycle } from './deadlock.js';
 import type { Job } from './job.js';
 import type { RaceSpec, ThreadFn } from './race.js';
 import { type Failure, OUTCOMES, type Outcome } from './types.js';
-import { clearVerdict, settle, settledFailure, type ShortFailure } from './verdict.js';
+import { clearVerdict, type ShortFailure, settle, settledFailure } from './verdict.js';
 
 const BARRIER_SPINS = 200;
 const BARRIER_SLEEP_MS = 1;
@@ -77,7 +78,11 @@ export class WorkerRunner {
       k.printk('INFO: no task can run any more: blocked for ever');
       const state = describeMachine(k);
       for (const line of state) k.printk(line);
-      settle(k, Verdict.hang, { outcome: 'hang', message: 'every CPU is idle and nobody can wake the threads that sleep', state });
+      settle(k, Verdict.hang, {
+        outcome: 'hang',
+        message: 'every CPU is idle and nobody can wake the threads that sleep',
+        state,
+      });
     };
   }
 
@@ -241,8 +246,12 @@ export class WorkerRunner {
       if (this.#job.slot >= k.config.cpus) scheduler.waitForSeat(k);
       k.irqsOff = false;
       this.#skew();
-      this.#body(k, this.#job.threads.findIndex((t) => t.slot === this.#job.slot));
-      if (k.preemptCount !== 0) k.printk(`thread${this.#job.slot} ended with preempt_count ${k.preemptCount.toString(16)}`);
+      this.#body(
+        k,
+        this.#job.threads.findIndex((t) => t.slot === this.#job.slot),
+      );
+      if (k.preemptCount !== 0)
+        k.printk(`thread${this.#job.slot} ended with preempt_count ${k.preemptCount.toString(16)}`);
       k.preemptCount = 0;
       scheduler.exit(k);
     }, `thread ${this.#job.slot}`);
@@ -264,7 +273,12 @@ export class WorkerRunner {
       if (error instanceof ExecutionStopped) return;
       if (error instanceof KernelBug) {
         const verdict = error.kind === 'oops' ? Verdict.oops : Verdict.bug;
-        settle(k, verdict, { outcome: error.kind, message: `${error.message} (${hex8(error.addr)})`, cpu: k.cpu, addr: error.addr });
+        settle(k, verdict, {
+          outcome: error.kind,
+          message: `${error.message} (${hex8(error.addr)})`,
+          cpu: k.cpu,
+          addr: error.addr,
+        });
       } else if (error instanceof OracleFailure) {
         const { kind, ...rest } = error.finding;
         settle(k, Verdict.report, { outcome: kind, cpu: k.cpu, ...rest });
@@ -285,7 +299,12 @@ export class WorkerRunner {
     k.printk('INFO: possible deadlock: these wait for each other for ever');
     for (const line of state) k.printk(line);
     const names = cycle.map((slot) => `thread${slot}`).join(' -> ');
-    settle(k, Verdict.deadlock, { outcome: 'deadlock', message: `${names} -> thread${cycle[0]}: ${state[k.cpu] ?? ''}`, cpu: k.cpu, state });
+    settle(k, Verdict.deadlock, {
+      outcome: 'deadlock',
+      message: `${names} -> thread${cycle[0]}: ${state[k.cpu] ?? ''}`,
+      cpu: k.cpu,
+      state,
+    });
   }
 
   // ---- barrier -----------------------------------------------------------------------------------------------------

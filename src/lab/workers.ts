@@ -33,7 +33,8 @@ export class WorkerPool {
     this.#prune(this.cpus);
     this.#prune(this.devices);
     while (this.cpus.length < cpus) this.cpus.push(start<CpuActor>('cpu', `cpu${this.cpus.length}`));
-    while (this.devices.length < devices) this.devices.push(start<DeviceActor>('device', `device${this.devices.length}`));
+    while (this.devices.length < devices)
+      this.devices.push(start<DeviceActor>('device', `device${this.devices.length}`));
     await Promise.all([...this.cpus, ...this.devices].map((w) => this.#up(w)));
   }
 

@@ -42,7 +42,7 @@ export class DCache {
   readonly #ways: number;
   readonly #granuleWords: number;
   /** Where a line was last found, by address hash: this worker's guess, checked against the tag on every use. */
-  readonly #hints = new Int32Array(HINTS);
+  readonly hints = new Int32Array(HINTS);
 
   constructor(hw: Int32Array, layout: CacheLayout, geometry: CacheGeometry) {
     this.hw = hw;
@@ -77,12 +77,12 @@ export class DCache {
   find(key: number): number {
     const tag = (key & this.lineMask) | 1;
     const slot = (key >>> this.lineShift) & (HINTS - 1);
-    const hint = this.#hints[slot] as number;
+    const hint = this.hints[slot] as number;
     if (this.hw[this.tags + hint] === tag) return hint;
     const first = this.setOf(key) * this.#ways;
     for (let line = first; line < first + this.#ways; line++) {
       if (this.hw[this.tags + line] === tag) {
-        this.#hints[slot] = line;
+        this.hints[slot] = line;
         return line;
       }
     }

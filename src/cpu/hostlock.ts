@@ -4,8 +4,11 @@
  */
 const SPINS = 100;
 const SLEEP_MS = 0.05;
-/** On x86 hosts a plain store does not overtake earlier stores, so it releases; elsewhere it needs the atomic one. */
-const STRONG_STORES = process.arch === 'x64';
+/**
+ * On x86 hosts a plain store does not overtake earlier loads and stores, so it releases a lock, at a twentieth of the cost; elsewhere it
+ * needs the atomic one. A waiter that the releasing store has not yet reached when it goes to sleep wakes by its timeout.
+ */
+export const STRONG_STORES = process.arch === 'x64';
 
 export function lockWord(words: Int32Array, index: number): void {
   if (Atomics.compareExchange(words, index, 0, 1) !== 0) lockSlow(words, index);

@@ -106,15 +106,14 @@ export const Thread = {
   onRq: 2,
   waitKind: 3,
   waitOn: 4,
-  heldDepth: 5,
   irqsOffSaved: 6,
   /** 0 unused, 1 to run, 2 ended. */
   state: 7,
   mm: 8,
   words: 64,
-  held: 16, // 16..63: addresses of the locks held
+  held: 32, // 32..63: addresses of the locks held, 0 where none
 } as const;
-export const HELD_MAX = 48;
+export const HELD_MASK = 31;
 
 /** First verdict of an execution, other than by the oracle. */
 export const Verdict = { none: 0, bug: 1, oops: 2, deadlock: 3, hang: 4, error: 5, report: 6 } as const;

@@ -7,10 +7,13 @@
 import { type BugKind, ExecutionStopped, KernelBug, MurphyError } from '../shared/errors.js';
 import type { KernelBase, Symbols } from '../shared/kernel-base.js';
 import type { Field } from '../shared/layout.js';
+import { type PatchName, type PatchSet, patchSet } from '../shared/patches.js';
 import { Point } from '../shared/point.js';
 import type { Paddr, Ptr, Vaddr } from '../shared/types.js';
 import type { MachineConfig } from './config.js';
-import { Attention, Control, HELD_MAX, type HwLayout, layoutHw, Seat, Thread, Verdict, WaitKind } from './hw.js';
+import type { DCache } from './dcache.js';
+import { STRONG_STORES } from './hostlock.js';
+import { Attention, Control, HELD_MASK, type HwLayout, layoutHw, Seat, Thread, Verdict, WaitKind } from './hw.js';
 import { PhysicalMemory } from './memory.js';
 import { Mmu } from './mmu.js';
 import { OuterCache } from './outer.js';
@@ -42,6 +45,53 @@ export interface Controller {
   point(kind: Point, addr: number): void;
 }
 
+/** Lines of the cache model that a worker remembers by address hash: see DCache. */
+const HINT_MASK = 255;
+
+/**
+ * What the inlined part of load() and store() needs to hit in the data cache without going through the MMU: addresses that need no
+ * translation, caches that need no lock. Everything else takes the long way and means the same.
+ */
+class FastPath {
+  /** A load hit needs neither lock nor bookkeeping. */
+  readonly loads: boolean;
+  /** Nor does a store to a granule that is dirty already. */
+  readonly stores: boolean;
+  readonly vivt: boolean;
+  readonly directBytes: number;
+  readonly delta: number;
+  readonly hints: Int32Array;
+  readonly tags: number;
+  readonly flags: number;
+  readonly data: number;
+  readonly lineShift: number;
+  readonly lineMask: number;
+  readonly offsetMask: number;
+  readonly wordShift: number;
+  readonly granuleShift: number;
+
+  constructor(config: MachineConfig, cache: DCache) {
+    const { coherence, dcache } = config.core;
+    const simple = dcache.replacement !== 'lru';
+    this.vivt = dcache.tagBy === 'VA';
+    this.loads = simple && coherence !== 'shared';
+    this.stores = simple && coherence === 'none' && this.vivt;
+    this.directBytes = config.lowmemPages * 4096;
+    this.delta = this.vivt ? 0 : (config.core.physBase - config.pageOffset) | 0;
+    this.hints = cache.hints;
+    this.tags = cache.tags;
+    this.flags = cache.flags;
+    this.data = cache.data;
+    this.lineShift = cache.lineShift;
+    this.lineMask = cache.lineMask;
+    this.offsetMask = ~cache.lineMask;
+    this.wordShift = cache.lineShift - 2;
+    this.granuleShift = cache.granuleShift;
+  }
+}
+
+const ACQUIRED_SHIFT = 5;
+const ACQUIRED_ONE = 1 << ACQUIRED_SHIFT;
 const SPINS = 60;
 const LOCK_SLEEP_MS = 0.2;
 /** Waiting rounds of LOCK_SLEEP_MS before a waiter looks for a cycle. */
@@ -82,10 +132,19 @@ export class Kernel implements KernelBase {
   readonly callFunctions: ((k: Kernel, arg0: number, arg1: number) => void)[] = [];
   /** Soft interrupt actions by vector. */
   readonly softirqs: ((k: Kernel) => void)[] = [];
-  readonly #patches: ReadonlySet<string>;
+  /** Which patches are in force: `k.patched['kmap-high-get']` is one load, and a wrong name does not compile. */
+  readonly patched: PatchSet;
   readonly #seat: number;
   readonly #thread: number;
   readonly #preemptIndex: number;
+  readonly #held: number;
+  readonly #lockWaiters: number;
+  /** PAGE_OFFSET as a signed number: address arithmetic stays in 32-bit integers. */
+  readonly #base: number;
+  readonly #fast: FastPath;
+  /** How many locks are held (low bits; their addresses are in shared memory, for reports), and how many were taken since the last flush. */
+  #heldCount = 0;
+  #operations = 0;
 
   constructor(
     config: MachineConfig,
@@ -118,16 +177,20 @@ export class Kernel implements KernelBase {
     this.staticBytes = statics.bytes;
     this.ticketLocks = config.ticketLocks;
     this.preemptible = config.preempt;
-    this.#patches = new Set(config.patches);
+    this.patched = patchSet(config.patches);
     this.#seat = this.layout.seats + cpu * Seat.words;
     this.#thread = this.layout.threads + slot * Thread.words;
+    this.#held = this.#thread + Thread.held;
+    this.#lockWaiters = this.layout.lockWaiters;
+    this.#base = config.pageOffset | 0;
+    this.#fast = new FastPath(config, this.mmu.cache.own);
     const { task, preemptCount } = taskOf(slot);
     this.current = task;
     this.#preemptIndex = (preemptCount - this.staticBase) >>> 2;
   }
 
-  has(patch: string): boolean {
-    return this.#patches.has(patch);
+  has(patch: PatchName): boolean {
+    return this.patched[patch];
   }
 
   // ---- scheduling points -------------------------------------------------------------------------------------------
@@ -139,6 +202,7 @@ export class Kernel implements KernelBase {
 
   #attend(kind: Point, addr: number): void {
     const bits = Atomics.load(this.hw, this.#seat);
+    this.flushStats();
     if ((bits & Attention.stop) !== 0) throw new ExecutionStopped('stopped');
     if ((bits & Attention.controlled) !== 0) this.controller?.point(kind, addr);
     if ((bits & Attention.dump) !== 0) this.#dump();
@@ -178,9 +242,19 @@ export class Kernel implements KernelBase {
   // ---- memory ------------------------------------------------------------------------------------------------------
 
   load(addr: Vaddr): number {
-    this.point(Point.Load, addr);
-    const offset = addr - this.staticBase;
-    if (offset >= 0 && offset < this.staticBytes) return this.words[offset >>> 2] as number;
+    const { hw } = this;
+    if (hw[this.#seat] !== 0) this.#attend(Point.Load, addr);
+    const a = addr | 0;
+    const offset = (a - this.#base) | 0;
+    if (offset >>> 0 < this.staticBytes) return this.words[offset >>> 2] as number;
+    const fast = this.#fast;
+    if (fast.loads && (fast.vivt || offset >>> 0 < fast.directBytes)) {
+      const key = (a + fast.delta) | 0;
+      const line = fast.hints[(key >>> fast.lineShift) & HINT_MASK] as number;
+      if (hw[fast.tags + line] === ((key & fast.lineMask) | 1) && (a & 3) === 0) {
+        return hw[fast.data + (line << fast.wordShift) + ((key & fast.offsetMask) >>> 2)] as number;
+      }
+    }
     return this.#loadFar(addr);
   }
 
@@ -189,10 +263,29 @@ export class Kernel implements KernelBase {
   }
 
   store(addr: Vaddr, value: number): void {
-    this.point(Point.Store, addr);
-    const offset = addr - this.staticBase;
-    if (offset >= 0 && offset < this.staticBytes) this.words[offset >>> 2] = value;
-    else this.#storeFar(addr, value, -1);
+    const { hw } = this;
+    if (hw[this.#seat] !== 0) this.#attend(Point.Store, addr);
+    const a = addr | 0;
+    const offset = (a - this.#base) | 0;
+    if (offset >>> 0 < this.staticBytes) {
+      this.words[offset >>> 2] = value;
+      return;
+    }
+    const fast = this.#fast;
+    if (fast.stores) {
+      const key = (a + fast.delta) | 0;
+      const line = fast.hints[(key >>> fast.lineShift) & HINT_MASK] as number;
+      const dirty = 1 << ((key & fast.offsetMask) >>> fast.granuleShift);
+      if (
+        hw[fast.tags + line] === ((key & fast.lineMask) | 1) &&
+        ((hw[fast.flags + line] as number) & dirty) !== 0 &&
+        (a & 3) === 0
+      ) {
+        hw[fast.data + (line << fast.wordShift) + ((key & fast.offsetMask) >>> 2)] = value;
+        return;
+      }
+    }
+    this.#storeFar(addr, value, -1);
   }
 
   #loadFar(addr: number): number {
@@ -269,8 +362,8 @@ export class Kernel implements KernelBase {
   }
 
   #index(addr: Vaddr): number {
-    const offset = addr - this.staticBase;
-    if (offset < 0 || offset >= this.staticBytes || (addr & 3) !== 0) this.#atomicOutside(addr);
+    const offset = ((addr | 0) - this.#base) | 0;
+    if (offset >>> 0 >= this.staticBytes || (offset & 3) !== 0) this.#atomicOutside(addr);
     return offset >>> 2;
   }
 
@@ -383,31 +476,77 @@ export class Kernel implements KernelBase {
   }
 
   #waiters(addr: number): number {
-    return this.layout.lockWaiters + ((addr >>> 2) & 63);
+    return this.#lockWaiters + ((addr >>> 2) & 63);
   }
 
   lockReleased(addr: Vaddr): void {
-    if (this.hw[this.#waiters(addr)] !== 0) Atomics.notify(this.words, (addr - this.staticBase) >>> 2);
+    if (this.hw[this.#waiters(addr)] !== 0) Atomics.notify(this.words, this.#index(addr));
+  }
+
+  acquire(addr: Vaddr): boolean {
+    const { hw } = this;
+    if (hw[this.#seat] !== 0) this.#attend(Point.Lock, addr);
+    if (Atomics.compareExchange(this.words, this.#index(addr), 0, 1) !== 0) return false;
+    const held = this.#heldCount;
+    hw[this.#held + (held & HELD_MASK)] = addr;
+    this.#heldCount = held + ACQUIRED_ONE + 1;
+    return true;
+  }
+
+  release(addr: Vaddr): void {
+    const { hw } = this;
+    if (hw[this.#seat] !== 0) this.#attend(Point.Unlock, addr);
+    const left = this.#heldCount - 1;
+    this.#heldCount = left;
+    const at = this.#held + (left & HELD_MASK);
+    if (hw[at] === (addr | 0)) hw[at] = 0;
+    else this.#dropInner(addr, left & HELD_MASK);
+    const index = this.#index(addr);
+    if (STRONG_STORES) this.words[index] = 0;
+    else Atomics.store(this.words, index, 0);
+    if (hw[this.#lockWaiters + ((addr >>> 2) & 63)] !== 0) Atomics.notify(this.words, index);
   }
 
   lockHeld(addr: Vaddr): void {
-    const depth = this.hw[this.#thread + Thread.heldDepth] as number;
-    if (depth < HELD_MAX) this.hw[this.#thread + Thread.held + depth] = addr;
-    this.hw[this.#thread + Thread.heldDepth] = depth + 1;
-    this.count(Seat.lockAcquired);
+    const held = this.#heldCount;
+    this.hw[this.#held + (held & HELD_MASK)] = addr;
+    this.#heldCount = held + ACQUIRED_ONE + 1;
   }
 
   lockDropped(addr: Vaddr): void {
-    const held = this.#thread + Thread.held;
-    const depth = (this.hw[this.#thread + Thread.heldDepth] as number) - 1;
-    if (depth < 0) return;
-    this.hw[this.#thread + Thread.heldDepth] = depth;
-    if (this.hw[held + depth] === (addr | 0)) return;
-    for (let i = Math.min(depth, HELD_MAX - 1); i >= 0; i--) {
-      if (this.hw[held + i] !== (addr | 0)) continue;
-      this.hw.copyWithin(held + i, held + i + 1, held + depth + 1);
+    const left = this.#heldCount - 1;
+    this.#heldCount = left;
+    const at = this.#held + (left & HELD_MASK);
+    if (this.hw[at] === (addr | 0)) this.hw[at] = 0;
+    else this.#dropInner(addr, left & HELD_MASK);
+  }
+
+  /** Locks are not always released in the reverse order, nor always by who took them. */
+  #dropInner(addr: number, depth: number): void {
+    const { hw } = this;
+    const held = this.#held;
+    for (let i = depth; i >= 0; i--) {
+      if (hw[held + i] !== (addr | 0)) continue;
+      hw.copyWithin(held + i, held + i + 1, held + depth + 1);
+      hw[held + depth] = 0;
       return;
     }
+    this.#heldCount++;
+  }
+
+  /** A worker begins an execution: it holds no lock. */
+  beginExecution(): void {
+    this.#heldCount = 0;
+  }
+
+  /** Counters that are kept outside shared memory for speed become visible. */
+  flushStats(): void {
+    const seat = this.#seat;
+    this.hw[seat + Seat.ops] = ((this.hw[seat + Seat.ops] as number) + this.#operations) | 0;
+    this.hw[seat + Seat.lockAcquired] =
+      ((this.hw[seat + Seat.lockAcquired] as number) + (this.#heldCount >>> ACQUIRED_SHIFT)) | 0;
+    this.#operations = 0;
+    this.#heldCount &= HELD_MASK;
   }
 
   // ---- reports -----------------------------------------------------------------------------------------------------
@@ -419,7 +558,7 @@ export class Kernel implements KernelBase {
 
   /** A kernel operation begins: the rate in the final table. */
   op(): void {
-    this.count(Seat.ops);
+    this.#operations++;
   }
 
   printk(text: string): void {

@@ -1,6 +1,8 @@
 /** The catalogues: kernel versions, patches, cores. What `murphy list` shows and what options are checked against. */
 export { CORES } from '../arch/arm/cores.js';
 
+import type { PatchName } from '../shared/patches.js';
+
 /** Kernel versions in order of release. A version contains every patch whose `since` is not later. */
 export const KERNELS = [
   { id: '2.6.29', title: "ARM highmem as in its author's tree, before Pitre's patch", date: '2009-03-23' },
@@ -13,7 +15,7 @@ export const KERNELS = [
 ] as const;
 
 export interface Patch {
-  readonly id: string;
+  readonly id: PatchName;
   readonly title: string;
   readonly author: string;
   readonly date: string;
@@ -25,7 +27,7 @@ export interface Patch {
   readonly kind: 'patch' | 'mutant';
 }
 
-const patch = (id: string, title: string, author: string, date: string, seed: string, since: string): Patch => ({
+const patch = (id: PatchName, title: string, author: string, date: string, seed: string, since: string): Patch => ({
   id,
   title,
   author,
@@ -36,7 +38,7 @@ const patch = (id: string, title: string, author: string, date: string, seed: st
 });
 
 const mutant = (id: string, title: string, seed: string): Patch => ({
-  id: `mutant-${id}`,
+  id: `mutant-${id}` as PatchName,
   title,
   author: 'Murphy',
   date: '',

@@ -7,7 +7,7 @@
 
 import type { MachineConfig } from '../cpu/config.js';
 import type { HwLayout } from '../cpu/hw.js';
-import { HELD_MAX, Seat, Thread, WaitKind } from '../cpu/hw.js';
+import { HELD_MASK, Seat, Thread, WaitKind } from '../cpu/hw.js';
 import type { Symbols } from '../shared/kernel-base.js';
 import { hex8 } from '../shared/types.js';
 
@@ -23,9 +23,9 @@ const threadOf = (m: MachineView, slot: number): number => m.layout.threads + sl
 const at = (m: MachineView, index: number): number => Atomics.load(m.hw, index);
 
 function heldBy(m: MachineView, slot: number): number[] {
-  const base = threadOf(m, slot);
-  const depth = Math.min(at(m, base + Thread.heldDepth), HELD_MAX);
-  return Array.from({ length: Math.max(0, depth) }, (_, i) => at(m, base + Thread.held + i) >>> 0);
+  const held = threadOf(m, slot) + Thread.held;
+  const words = Array.from({ length: HELD_MASK + 1 }, (_, i) => at(m, held + i) >>> 0);
+  return words.filter((addr) => addr !== 0);
 }
 
 function holdersOf(m: MachineView, lock: number): number[] {

@@ -104,6 +104,7 @@ export class WorkerRunner {
         if (Atomics.load(this.#k.hw, Control.quit) !== 0) break;
         executions++;
         this.#execute();
+        this.#k.flushStats();
         this.#barrier();
         if (this.#job.slot === 0) this.#judge(executions);
       }
@@ -238,6 +239,7 @@ export class WorkerRunner {
     if (Atomics.load(k.hw, Control.verdict) !== Verdict.none) return;
     const scheduler = k.scheduler;
     if (scheduler === null) return;
+    k.beginExecution();
     this.#guarded(() => {
       if (this.#body === null) {
         scheduler.idleUntilOver(k);

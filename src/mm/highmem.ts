@@ -116,24 +116,24 @@ export function pkmap_page(k: Kernel, nr: number): Page {
 // ---- lock variants (spec/highmem.md §4.1) --------------------------------------------------------------------------
 
 function lock_kmap(k: Kernel): void {
-  if (k.has('kmap-high-get')) spin_lock_irq(k, k.sym.kmap_lock);
+  if (k.patched['kmap-high-get']) spin_lock_irq(k, k.sym.kmap_lock);
   else spin_lock(k, k.sym.kmap_lock);
 }
 
 function unlock_kmap(k: Kernel): void {
-  if (k.has('kmap-high-get')) spin_unlock_irq(k, k.sym.kmap_lock);
+  if (k.patched['kmap-high-get']) spin_unlock_irq(k, k.sym.kmap_lock);
   else spin_unlock(k, k.sym.kmap_lock);
 }
 
 function lock_kmap_any(k: Kernel): IrqFlags {
-  if (k.has('kmap-high-get')) return spin_lock_irqsave(k, k.sym.kmap_lock);
+  if (k.patched['kmap-high-get']) return spin_lock_irqsave(k, k.sym.kmap_lock);
   spin_lock(k, k.sym.kmap_lock);
   return 0;
 }
 
 function unlock_kmap_any(k: Kernel, flags: IrqFlags): void {
-  if (!k.has('kmap-high-get')) spin_unlock(k, k.sym.kmap_lock);
-  else if (k.has('mutant-kunmap-irq')) spin_unlock_irq(k, k.sym.kmap_lock);
+  if (!k.patched['kmap-high-get']) spin_unlock(k, k.sym.kmap_lock);
+  else if (k.patched['mutant-kunmap-irq']) spin_unlock_irq(k, k.sym.kmap_lock);
   else spin_unlock_irqrestore(k, k.sym.kmap_lock, flags);
 }
 
@@ -240,7 +240,7 @@ export function kmap_init(k: Kernel): void {
 
 /** Until 2.6.33 the whole cache, whatever its kind; from 2.6.34 only if it is VIVT. */
 function flush_cache_kmaps(k: Kernel): void {
-  if (cache_is_vivt(k) || !k.has('flush-kmaps-vivt-only')) flush_cache_all(k);
+  if (cache_is_vivt(k) || !k.patched['flush-kmaps-vivt-only']) flush_cache_all(k);
 }
 
 /**
@@ -252,8 +252,8 @@ function flush_cache_kmaps(k: Kernel): void {
  */
 function flush_all_zero_pkmaps(k: Kernel): void {
   let need_flush = false;
-  if (!k.has('mutant-cache-flush-after-pte')) flush_cache_kmaps(k);
-  if (k.has('mutant-tlb-flush-before-pte')) flushPkmapTlb(k);
+  if (!k.patched['mutant-cache-flush-after-pte']) flush_cache_kmaps(k);
+  if (k.patched['mutant-tlb-flush-before-pte']) flushPkmapTlb(k);
   for (let i = 0; i < LAST_PKMAP(k); i++) {
     if (pkmap_count(k, i) !== 1) continue;
     setCount(k, i, 0);
@@ -264,8 +264,8 @@ function flush_all_zero_pkmaps(k: Kernel): void {
     set_page_address(k, page, NULL);
     need_flush = true;
   }
-  if (k.has('mutant-cache-flush-after-pte')) flush_cache_kmaps(k);
-  if (need_flush && !k.has('mutant-tlb-flush-before-pte')) flushPkmapTlb(k);
+  if (k.patched['mutant-cache-flush-after-pte']) flush_cache_kmaps(k);
+  if (need_flush && !k.patched['mutant-tlb-flush-before-pte']) flushPkmapTlb(k);
 }
 
 function flushPkmapTlb(k: Kernel): void {
@@ -283,10 +283,10 @@ export function kmap_flush_unused(k: Kernel): void {
 /** Sleep until a slot may have become free (steps M6 to M8). kmap_lock is held on entry and exit. */
 function waitForSlot(k: Kernel): void {
   const wait = DECLARE_WAITQUEUE(k);
-  const late = k.has('mutant-state-after-unlock');
+  const late = k.patched['mutant-state-after-unlock'];
   if (!late) __set_current_state(k, TASK_UNINTERRUPTIBLE);
-  const queue = k.has('mutant-exclusive-waiters') ? add_wait_queue_exclusive : add_wait_queue;
-  if (k.has('mutant-queue-after-unlock')) {
+  const queue = k.patched['mutant-exclusive-waiters'] ? add_wait_queue_exclusive : add_wait_queue;
+  if (k.patched['mutant-queue-after-unlock']) {
     unlock_kmap(k);
     queue(k, k.sym.pkmap_map_wait, wait);
   } else {
@@ -307,7 +307,7 @@ function scanForSlot(k: Kernel): number {
     const nr = (k.load(k.sym.last_pkmap_nr) + 1) & mask;
     k.store(k.sym.last_pkmap_nr, nr);
     if (nr === 0) {
-      if (budget !== LAST_PKMAP(k) && k.has('mutant-scan-without-wrap')) {
+      if (budget !== LAST_PKMAP(k) && k.patched['mutant-scan-without-wrap']) {
         k.store(k.sym.last_pkmap_nr, mask);
         return -1;
       }
@@ -337,11 +337,11 @@ function map_new_virtual(k: Kernel, page: Page): Vaddr {
   }
   const addr = PKMAP_ADDR(k, nr);
   const pte = mk_pte(page_to_pfn(k, page), PAGE_KERNEL(k));
-  if (k.has('mutant-hash-before-pte')) set_page_address(k, page, addr);
-  if (k.has('mutant-count-before-pte')) setCount(k, nr, 1);
+  if (k.patched['mutant-hash-before-pte']) set_page_address(k, page, addr);
+  if (k.patched['mutant-count-before-pte']) setCount(k, nr, 1);
   set_pte_ext(k, pkmapPte(k, nr), pte);
-  if (!k.has('mutant-count-before-pte')) setCount(k, nr, 1);
-  if (!k.has('mutant-hash-before-pte')) set_page_address(k, page, addr);
+  if (!k.patched['mutant-count-before-pte']) setCount(k, nr, 1);
+  if (!k.patched['mutant-hash-before-pte']) set_page_address(k, page, addr);
   return addr;
 }
 
@@ -398,23 +398,23 @@ export function kmap_high_get(k: Kernel, page: Page): Vaddr {
  */
 export function kunmap_high(k: Kernel, page: Page): void {
   k.op();
-  const testEarly = k.has('mutant-queue-test-before-lock') && waitqueue_active(k, k.sym.pkmap_map_wait);
+  const testEarly = k.patched['mutant-queue-test-before-lock'] && waitqueue_active(k, k.sym.pkmap_map_wait);
   const flags = lock_kmap_any(k);
   const addr = page_address(k, page);
   BUG_ON(k, addr === NULL, 'mm/highmem.c kunmap_high: page not mapped', page);
   const nr = PKMAP_NR(k, addr);
-  const testBefore = k.has('mutant-eq-queue-test-before-decrement') && waitqueue_active(k, k.sym.pkmap_map_wait);
+  const testBefore = k.patched['mutant-eq-queue-test-before-decrement'] && waitqueue_active(k, k.sym.pkmap_map_wait);
   const count = pkmap_count(k, nr) - 1;
   setCount(k, nr, count);
   BUG_ON(k, count === 0, 'mm/highmem.c kunmap_high: count dropped to 0', addr);
   let need_wakeup = false;
   if (count === 1) {
-    if (k.has('mutant-queue-test-before-lock')) need_wakeup = testEarly;
-    else if (k.has('mutant-eq-queue-test-before-decrement')) need_wakeup = testBefore;
-    else if (!k.has('mutant-eq-queue-test-after-unlock')) need_wakeup = waitqueue_active(k, k.sym.pkmap_map_wait);
+    if (k.patched['mutant-queue-test-before-lock']) need_wakeup = testEarly;
+    else if (k.patched['mutant-eq-queue-test-before-decrement']) need_wakeup = testBefore;
+    else if (!k.patched['mutant-eq-queue-test-after-unlock']) need_wakeup = waitqueue_active(k, k.sym.pkmap_map_wait);
   }
   unlock_kmap_any(k, flags);
-  if (count === 1 && k.has('mutant-eq-queue-test-after-unlock'))
+  if (count === 1 && k.patched['mutant-eq-queue-test-after-unlock'])
     need_wakeup = waitqueue_active(k, k.sym.pkmap_map_wait);
   if (need_wakeup) wake_up(k, k.sym.pkmap_map_wait);
 }

@@ -2,6 +2,7 @@
  * What the kernel code of the lower floors asks of the CPU that executes it. The one implementation is `cpu/kernel.ts`.
  */
 import type { Field } from './layout.js';
+import type { PatchName, PatchSet } from './patches.js';
 import type { Point } from './point.js';
 import type { Ptr, Vaddr } from './types.js';
 
@@ -31,7 +32,8 @@ export interface KernelBase {
   readonly current: Ptr<'task_struct'>;
 
   /** Is the named patch in force? */
-  has(patch: string): boolean;
+  has(patch: PatchName): boolean;
+  readonly patched: PatchSet;
   /** Announce a visible step; interrupts are taken here. */
   point(kind: Point, addr: number): void;
 
@@ -52,6 +54,11 @@ export interface KernelBase {
   atomicAnd(addr: Vaddr, value: number): number;
   cmpxchg(addr: Vaddr, old: number, value: number): number;
   xchg(addr: Vaddr, value: number): number;
+
+  /** One try to set a free plain lock word from 0 to 1, with its scheduling point and bookkeeping. */
+  acquire(addr: Vaddr): boolean;
+  /** Set a plain lock word to 0, with its scheduling point and bookkeeping; wakes those who wait. */
+  release(addr: Vaddr): void;
 
   /** A failed CAS on a lock word: wait until the word is no longer @seen. Interrupts are taken meanwhile if enabled. */
   waitForLock(addr: Vaddr, seen: number): void;

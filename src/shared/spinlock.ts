@@ -42,20 +42,17 @@ export function spin_is_locked(k: KernelBase, lock: SpinLock): boolean {
 
 /** Context: any; preemption and interrupts are the caller's business. */
 export function _raw_spin_lock(k: KernelBase, lock: SpinLock): void {
-  k.point(Point.Lock, lock);
   if (k.ticketLocks) ticketLock(k, lock);
-  else {
-    let seen = k.cmpxchg(lock, 0, 1);
-    while (seen !== 0) {
-      k.waitForLock(lock, seen);
-      k.point(Point.Lock, lock);
-      seen = k.cmpxchg(lock, 0, 1);
-    }
-  }
-  k.lockHeld(lock);
+  else if (!k.acquire(lock)) plainLockSlow(k, lock);
+}
+
+function plainLockSlow(k: KernelBase, lock: SpinLock): void {
+  do k.waitForLock(lock, 1);
+  while (!k.acquire(lock));
 }
 
 function ticketLock(k: KernelBase, lock: SpinLock): void {
+  k.point(Point.Lock, lock);
   let word = k.atomicAdd(lock, TICKET);
   const mine = word >>> 16;
   while ((word & 0xffff) !== mine) {
@@ -63,6 +60,7 @@ function ticketLock(k: KernelBase, lock: SpinLock): void {
     k.point(Point.Wait, lock);
     word = k.atomicLoad(lock);
   }
+  k.lockHeld(lock);
 }
 
 /** Take the lock if it is free. Return: whether it was. */
@@ -76,22 +74,22 @@ export function _raw_spin_trylock(k: KernelBase, lock: SpinLock): boolean {
 }
 
 export function _raw_spin_unlock(k: KernelBase, lock: SpinLock): void {
-  k.point(Point.Unlock, lock);
-  k.lockDropped(lock);
   if (k.ticketLocks) ticketUnlock(k, lock);
-  else k.atomicStore(lock, 0);
-  k.lockReleased(lock);
+  else k.release(lock);
 }
 
 /** The owner half is 16 bits wide and must not carry into the tickets. */
 function ticketUnlock(k: KernelBase, lock: SpinLock): void {
+  k.point(Point.Unlock, lock);
+  k.lockDropped(lock);
   let word = k.atomicLoad(lock);
   for (;;) {
     const next = (word & 0xffff0000) | ((word + 1) & 0xffff);
     const seen = k.cmpxchg(lock, word, next);
-    if (seen === word) return;
+    if (seen === word) break;
     word = seen;
   }
+  k.lockReleased(lock);
 }
 
 /** Context: process or softirq; not for locks that an interrupt handler takes. Disables preemption. */

@@ -52,7 +52,7 @@ export function dma_inv_range(k: Kernel, start: Vaddr, end: Vaddr): void {
 }
 
 function cleanEdges(k: Kernel, start: Vaddr, end: Vaddr): void {
-  if (k.has('mutant-no-edge-clean')) return;
+  if (k.patched['mutant-no-edge-clean']) return;
   const partial = k.config.core.dcache.lineBytes - 1;
   if ((start & partial) !== 0) k.mmu.cacheLine(CacheOp.clean, vaddr(start & ~partial));
   if ((end & partial) !== 0) k.mmu.cacheLine(CacheOp.clean, vaddr(end & ~partial));
@@ -61,7 +61,7 @@ function cleanEdges(k: Kernel, start: Vaddr, end: Vaddr): void {
 /** Edges first, the last line aligned down; v6 cleans the first line, v7 cleans and invalidates both. */
 function invRangeV6(k: Kernel, start: Vaddr, end: Vaddr): void {
   const partial = k.config.core.dcache.lineBytes - 1;
-  const edges = !k.has('mutant-no-edge-clean');
+  const edges = !k.patched['mutant-no-edge-clean'];
   const first = k.config.core.proc === 'v6' ? CacheOp.clean : CacheOp.flush;
   if ((start & partial) !== 0 && edges) k.mmu.cacheLine(first, vaddr(start & ~partial));
   if ((end & partial) !== 0 && edges) k.mmu.cacheLine(CacheOp.flush, vaddr(end & ~partial));

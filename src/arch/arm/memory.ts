@@ -38,7 +38,7 @@ export const km_type = {
 export type km_type = number;
 
 /** KM_L1_CACHE comes in before KM_L2_CACHE, so the latter moves. */
-export const KM_TYPE_NR = (k: Kernel): number => (k.has('kmap-high-l1-vipt') ? 15 : 14);
+export const KM_TYPE_NR = (k: Kernel): number => (k.patched['kmap-high-l1-vipt'] ? 15 : 14);
 export const KM_L1_CACHE = 13;
 export const KM_L2_CACHE = (k: Kernel): number => KM_TYPE_NR(k) - 1;
 

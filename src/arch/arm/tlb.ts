@@ -10,7 +10,7 @@ import { type Vaddr, vaddr } from '../../shared/types.js';
 
 /** Does a flush have to be made by every CPU for itself? */
 const tlb_ops_need_broadcast = (k: Kernel): boolean =>
-  k.config.cpus > 1 && !(k.has('tlb-ops-broadcast') && k.config.core.tlbOpsBroadcast);
+  k.config.cpus > 1 && !(k.patched['tlb-ops-broadcast'] && k.config.core.tlbOpsBroadcast);
 
 /** Page by page, ascending. Context: any. */
 function rangeLoop(k: Kernel, start: number, end: number, everywhere: boolean): void {
@@ -33,7 +33,7 @@ export function ipi_flush_tlb_kernel_range(k: Kernel, start: number, end: number
  * Context: process, interrupts enabled if the flush goes by inter-processor call; any otherwise. Does not sleep.
  */
 export function flush_tlb_kernel_range(k: Kernel, start: Vaddr, end: Vaddr): void {
-  if (k.has('mutant-no-remote-tlb-flush')) rangeLoop(k, start, end, false);
+  if (k.patched['mutant-no-remote-tlb-flush']) rangeLoop(k, start, end, false);
   else if (tlb_ops_need_broadcast(k)) on_each_cpu(k, CallFunction.flush_tlb_kernel_range, start, end);
   else rangeLoop(k, start, end, true);
 }
@@ -41,6 +41,6 @@ export function flush_tlb_kernel_range(k: Kernel, start: Vaddr, end: Vaddr): voi
 /** Remove one page's translation from this CPU's TLB. v7 SMP from 2.6.31: the inner-shareable form. Context: any. */
 export function local_flush_tlb_kernel_page(k: Kernel, addr: Vaddr): void {
   k.mmu.drain();
-  k.mmu.flushTlbPage(addr, k.has('tlb-ops-broadcast') && k.config.core.proc === 'v7');
+  k.mmu.flushTlbPage(addr, k.patched['tlb-ops-broadcast'] && k.config.core.proc === 'v7');
   k.mmu.drain();
 }

@@ -83,7 +83,7 @@ function dma_cache_maint_contiguous(k: Kernel, page: Page, offset: number, size:
     const start = vaddr(page_address(k, page) + offset);
     inner(k, start, vaddr(start + size));
   } else {
-    const pinned = k.has('kmap-high-get');
+    const pinned = k.patched['kmap-high-get'];
     const addr = pinned ? kmap_high_get(k, page) : page_address(k, page);
     if (addr !== NULL) {
       inner(k, vaddr(addr + offset), vaddr(addr + offset + size));
@@ -137,7 +137,7 @@ export function dma_map_area(k: Kernel, start: Vaddr, size: number, dir: DmaDire
 export function dma_unmap_area(k: Kernel, start: Vaddr, size: number, dir: DmaDirection): void {
   const { proc } = k.config.core;
   if (dir === DMA_TO_DEVICE) return;
-  if (proc === 'v7' || (proc === 'v6' && k.config.cpus === 1 && k.has('v6-unmap-invalidates'))) {
+  if (proc === 'v7' || (proc === 'v6' && k.config.cpus === 1 && k.patched['v6-unmap-invalidates'])) {
     dma_inv_range(k, start, vaddr(start + size));
   }
 }
@@ -148,12 +148,12 @@ function maintPage234(k: Kernel, page: Page, offset: number, size: number, op: R
     op(k, vaddr(page_address(k, page) + offset), size, dir);
     return;
   }
-  const pinned = k.has('kmap-high-get');
+  const pinned = k.patched['kmap-high-get'];
   const addr = pinned ? kmap_high_get(k, page) : page_address(k, page);
   if (addr !== NULL) {
     op(k, vaddr(addr + offset), size, dir);
     if (pinned) kunmap_high(k, page);
-  } else if (cache_is_vipt(k) && k.has('kmap-high-l1-vipt')) {
+  } else if (cache_is_vipt(k) && k.patched['kmap-high-l1-vipt']) {
     const saved: SavedPte = { pte: 0 };
     const temporary = kmap_high_l1_vipt(k, page, saved);
     op(k, vaddr(temporary + offset), size, dir);
@@ -178,7 +178,7 @@ export function ___dma_page_dev_to_cpu(k: Kernel, page: Page, off: number, size:
   const outer = (): void => {
     if (dir !== DMA_TO_DEVICE) outer_inv_range(k, start, (start + size) as Paddr);
   };
-  const swapped = k.has('mutant-inner-before-outer');
+  const swapped = k.patched['mutant-inner-before-outer'];
   if (!swapped) outer();
   eachChunk(k, page, off, size, (_, p, o, n) => maintPage234(k, p, o, n, dma_unmap_area, dir));
   if (swapped) outer();
@@ -186,7 +186,7 @@ export function ___dma_page_dev_to_cpu(k: Kernel, page: Page, off: number, size:
 
 // ---- the API -------------------------------------------------------------------------------------------------------
 
-const twoSided = (k: Kernel): boolean => k.has('dma-speculative-prefetch');
+const twoSided = (k: Kernel): boolean => k.patched['dma-speculative-prefetch'];
 
 function toDevice(k: Kernel, page: Page, offset: number, size: number, dir: DmaDirection): void {
   if (twoSided(k)) ___dma_page_cpu_to_dev(k, page, offset, size, dir);

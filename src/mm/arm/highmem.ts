@@ -102,8 +102,8 @@ export function kmap_atomic(k: Kernel, page: Page, type: km_type): Vaddr {
   k.op();
   pagefault_disable(k);
   if (!PageHighMem(k, page)) return page_address(k, page);
-  if (k.has('debug-kmap-atomic')) debug_kmap_atomic(k, type);
-  if (k.has('kmap-atomic-uses-pkmap') && !ignoresPkmap(k)) {
+  if (k.patched['debug-kmap-atomic']) debug_kmap_atomic(k, type);
+  if (k.patched['kmap-atomic-uses-pkmap'] && !ignoresPkmap(k)) {
     const kmapped = kmap_high_get(k, page);
     if (kmapped !== NULL) return kmapped;
   }
@@ -112,7 +112,7 @@ export function kmap_atomic(k: Kernel, page: Page, type: km_type): Vaddr {
 
 /** 2.6.35 with DEBUG_HIGHMEM and a cache that is not VIVT: never the pkmap address, to have more use of the checks. */
 const ignoresPkmap = (k: Kernel): boolean =>
-  k.has('kmap-atomic-debug-nonvivt') && k.config.debugHighmem && !cache_is_vivt(k);
+  k.patched['kmap-atomic-debug-nonvivt'] && k.config.debugHighmem && !cache_is_vivt(k);
 
 function mapSlot(k: Kernel, pte: number, type: km_type): Vaddr {
   const addr = __fix_to_virt(slotIndex(k, type));
@@ -142,7 +142,7 @@ export function kunmap_atomic(k: Kernel, kvaddr: Vaddr, type: km_type): void {
   k.op();
   const addr = vaddr(kvaddr & PAGE_MASK);
   if (kvaddr >= FIXADDR_START) {
-    if (cache_is_vivt(k) || !k.has('kunmap-atomic-vivt-only')) flush_dcache_page_at(k, addr);
+    if (cache_is_vivt(k) || !k.patched['kunmap-atomic-vivt-only']) flush_dcache_page_at(k, addr);
     if (k.config.debugHighmem) {
       BUG_ON(
         k,
@@ -153,7 +153,7 @@ export function kunmap_atomic(k: Kernel, kvaddr: Vaddr, type: km_type): void {
       pte_clear(k, fixmapPte(k, addr));
       local_flush_tlb_kernel_page(k, addr);
     }
-  } else if (k.has('kmap-atomic-uses-pkmap') && addr >= PKMAP_ADDR(k, 0) && addr < PKMAP_ADDR(k, LAST_PKMAP(k))) {
+  } else if (k.patched['kmap-atomic-uses-pkmap'] && addr >= PKMAP_ADDR(k, 0) && addr < PKMAP_ADDR(k, LAST_PKMAP(k))) {
     kunmap_high(k, pkmap_page(k, PKMAP_NR(k, addr)));
   }
   pagefault_enable(k);

@@ -1,0 +1,42 @@
+/**
+ * The names of all patches, as the fields of a set. What each is stands in `lab/catalogue.ts`. A class with a field for each name,
+ * because kernel code asks in its hot paths: a field is one load where a lookup by string costs ten.
+ */
+export class PatchSet {
+  'kmap-high-get' = false;
+  'tlb-ops-broadcast' = false;
+  'kmap-atomic-uses-pkmap' = false;
+  'debug-kmap-atomic' = false;
+  'flush-kmaps-vivt-only' = false;
+  'kunmap-atomic-vivt-only' = false;
+  'kmap-high-l1-vipt' = false;
+  'dma-speculative-prefetch' = false;
+  'kmap-atomic-debug-nonvivt' = false;
+  'v6-unmap-invalidates' = false;
+  'mutant-no-edge-clean' = false;
+  'mutant-no-remote-tlb-flush' = false;
+  'mutant-kunmap-irq' = false;
+  'mutant-queue-after-unlock' = false;
+  'mutant-queue-test-before-lock' = false;
+  'mutant-state-after-unlock' = false;
+  'mutant-exclusive-waiters' = false;
+  'mutant-scan-without-wrap' = false;
+  'mutant-eq-queue-test-after-unlock' = false;
+  'mutant-eq-queue-test-before-decrement' = false;
+  'mutant-cache-flush-after-pte' = false;
+  'mutant-tlb-flush-before-pte' = false;
+  'mutant-hash-before-pte' = false;
+  'mutant-count-before-pte' = false;
+  'mutant-inner-before-outer' = false;
+}
+
+export type PatchName = keyof PatchSet;
+
+export const PATCH_NAMES = Object.keys(new PatchSet()) as readonly PatchName[];
+
+/** The set in which just @names are in force. */
+export function patchSet(names: readonly string[]): PatchSet {
+  const set = new PatchSet();
+  for (const name of PATCH_NAMES) set[name] = names.includes(name);
+  return set;
+}

@@ -36,6 +36,8 @@ export const Control = {
   serve: 24,
   /** Non-zero: a worker has died, nobody must wait at a barrier any more. */
   broken: 25,
+  /** Boot threads of the execution that stand at their first instruction. */
+  started: 26,
   /** What was found wrong, per `Outcome` index. */
   outcomes: 16, // 16..23
   words: 32,

@@ -52,10 +52,11 @@ export class Machine {
     return await this.runLoaded(loaded, chooseCase(loaded.race, options), options);
   }
 
-  /** Every case of the race, one after the other. */
+  /** Every case of the race, one after the other; a race without cases as it is. */
   async *runCases(name: string | RaceSpec, options: RunOptions = {}): AsyncGenerator<RunResult> {
     const loaded = await loadRace(name);
-    for (const c of loaded.race.cases) {
+    const cases = loaded.race.cases.length === 0 ? [null] : loaded.race.cases;
+    for (const c of cases) {
       yield await this.runLoaded(loaded, c, options);
       if (options.signal?.aborted === true) return;
     }

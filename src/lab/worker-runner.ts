@@ -25,8 +25,15 @@ import { clearVerdict, type ShortFailure, settle, settledFailure } from './verdi
 
 const BARRIER_SPINS = 200;
 const BARRIER_SLEEP_MS = 1;
+/** How a thread waits at the start for those that still wake up: rounds of about 20 ns, then on the futex. */
+const MEET_ROUNDS = 4000;
+const MEET_SLEEP_MS = 1;
 /** Start skew of a thread, in rounds of about 20 ns. */
 const SKEW_ROUNDS = 600;
+/** A thread may stand still once, at one of its first 2^n scheduling points: n evenly from 0 to this, so that short threads get their share. */
+const STALL_POINTS_LOG2 = 13;
+/** How long it stands still: longer than most races take. */
+const STALL_MS = 0.2;
 /** Reports that a run keeps whole. */
 const FAILURES_KEPT = 1;
 
@@ -55,6 +62,8 @@ export class WorkerRunner {
   readonly #k: Kernel;
   readonly #body: ThreadFn | null;
   readonly #prng: Prng;
+  /** Threads of the race that begin on their CPU's seat. */
+  readonly #bootThreads: number;
   #snapshot: Int32Array | null = null;
   #failure: Failure | null = null;
   #failures = 0;
@@ -69,6 +78,7 @@ export class WorkerRunner {
     const own = job.threads.find((t) => t.slot === job.slot);
     const entry = own === undefined ? undefined : list[own.index];
     this.#body = entry === undefined ? null : typeof entry === 'function' ? entry : entry.run;
+    this.#bootThreads = job.threads.filter((t) => t.slot < job.config.cpus).length;
     this.#prng = new Prng(job.config.seed * 64 + job.slot);
     this.#k.vars = defineVars(this.#k.hw, this.#k.layout.raceVars, race.vars ?? []);
     this.#k.irqHandlers = new Map(Object.entries(race.irqs ?? {}).map(([line, fn]) => [Number(line), fn]));
@@ -174,6 +184,7 @@ export class WorkerRunner {
     hw[Control.logHead] = 0;
     hw[Control.abort] = 0;
     clearVerdict(k);
+    hw[Control.started] = 0;
     hw[Control.live] = this.#job.threads.length + this.#job.devices;
     hw[Control.devicesBusy] = this.#job.devices;
     for (let slot = 0; slot < config.threadsMax; slot++) {
@@ -246,8 +257,10 @@ export class WorkerRunner {
         return;
       }
       if (this.#job.slot >= k.config.cpus) scheduler.waitForSeat(k);
+      else this.#meet();
       k.irqsOff = false;
       this.#skew();
+      this.#stall();
       this.#body(
         k,
         this.#job.threads.findIndex((t) => t.slot === this.#job.slot),
@@ -257,6 +270,21 @@ export class WorkerRunner {
       k.preemptCount = 0;
       scheduler.exit(k);
     }, `thread ${this.#job.slot}`);
+    this.#goOn();
+  }
+
+  /**
+   * Wait for the other boot threads. A worker that slept at the barrier comes later than the last arrival by a wake-up of the host,
+   * which is longer than most races take: without this the threads hardly ever run at the same time.
+   */
+  #meet(): void {
+    const { hw } = this.#k;
+    const all = this.#bootThreads;
+    if (Atomics.add(hw, Control.started, 1) + 1 === all) Atomics.notify(hw, Control.started);
+    for (let round = 0; Atomics.load(hw, Control.started) < all; round++) {
+      if (Atomics.load(hw, Control.abort) !== 0 || Atomics.load(hw, Control.broken) !== 0) return;
+      if (round > MEET_ROUNDS) Atomics.wait(hw, Control.started, Atomics.load(hw, Control.started), MEET_SLEEP_MS);
+    }
   }
 
   /** Threads do not all start at the same instant: sometimes together, sometimes microseconds apart. */
@@ -264,6 +292,32 @@ export class WorkerRunner {
     const rounds = this.#prng.below(4) === 0 ? 0 : this.#prng.below(SKEW_ROUNDS);
     for (let i = 0; i < rounds; i++) this.#k.point(Point.Wait, 0);
     for (let i = 0; i < rounds; i++) Atomics.load(this.#k.hw, Control.abort);
+  }
+
+  /**
+   * Every other time the thread's CPU stands still once, between two steps that chance chooses, as one does whose hypervisor runs somebody
+   * else. The others go on meanwhile. On a host with fewer free cores than CPUs there would be hardly any interleaving without it.
+   */
+  #stall(): void {
+    const k = this.#k;
+    if (this.#prng.below(2) === 0) return;
+    let left = this.#prng.below(1 << this.#prng.below(STALL_POINTS_LOG2 + 1));
+    k.controller = {
+      point: () => {
+        if (left-- > 0) return;
+        this.#goOn();
+        Atomics.wait(k.hw, Control.abort, 0, STALL_MS);
+      },
+    };
+    Atomics.or(k.hw, k.layout.seats + k.cpu * Seat.words + Seat.attention, Attention.controlled);
+  }
+
+  /** No standing still any more. */
+  #goOn(): void {
+    const k = this.#k;
+    if (k.controller === null) return;
+    k.controller = null;
+    Atomics.and(k.hw, k.layout.seats + k.cpu * Seat.words + Seat.attention, ~Attention.controlled);
   }
 
   /** Run kernel or module code; whatever it throws becomes the execution's verdict. */

@@ -1,0 +1,19 @@
+import { describe, expect, it } from 'vitest';
+import { run, runCases } from '../../src/index.js';
+import unlockedCounter from './races/unlocked-counter.js';
+
+describe('threads of a parallel execution that last a few microseconds', () => {
+  it('run at the same time, or between two steps of each other', async () => {
+    const result = await run(unlockedCounter, { executions: 300 });
+    expect(result.failure?.message).toMatch(/^\d+ of 40 additions are left$/);
+    expect(result.outcomes.report).toBeGreaterThan(15);
+  });
+});
+
+describe('a race without cases', () => {
+  it('runs once, as it is', async () => {
+    const results = [];
+    for await (const result of runCases(unlockedCounter, { executions: 5 })) results.push(result);
+    expect(results.map((r) => [r.executions, r.claimed])).toEqual([[5, null]]);
+  });
+});

@@ -184,13 +184,25 @@ export function placeThreads(race: RaceSpec, cpus: number): PlacedThread[] {
   });
 }
 
+/**
+ * Options of a user as a layer over an experiment's own core: `--cpus 4` is as many as that core can have, so that one command runs
+ * experiments on UP and SMP cores alike. A core that the user names has to be able to have them.
+ */
+function fittedLayer(options: RunOptions, own: MachineSpec): MachineSpec {
+  const layer = layerOf(options);
+  const core = CORES.find((c) => c.id === own.core);
+  if (options.core !== undefined || core === undefined || layer.cpus === undefined) return layer;
+  return layer.cpus > CPUS_MAX ? layer : { ...layer, cpus: Math.min(layer.cpus, core.cpusMax) };
+}
+
 /** The machine for a race under the user's options, and the threads on it. */
 export function configureRace(
   race: RaceSpec,
   chosen: Case | null,
   options: RunOptions,
 ): { config: MachineConfig; threads: PlacedThread[] } {
-  const layers = [race.machine, chosen?.machine ?? {}, layerOf(options)];
+  const own = { ...race.machine, ...chosen?.machine };
+  const layers = [race.machine, chosen?.machine ?? {}, fittedLayer(options, own)];
   const devices = race.devices?.length ?? 0;
   const first = configure(layers, THREADS_MAX, devices + 1, options.seed ?? 1);
   const threads = placeThreads(race, first.cpus);
@@ -203,6 +215,8 @@ const sameMachine = (a: MachineConfig, b: MachineConfig): boolean =>
   a.kernel === b.kernel &&
   a.patches.join() === b.patches.join() &&
   a.debugHighmem === b.debugHighmem &&
+  a.lowmemPages === b.lowmemPages &&
+  a.highmemPages === b.highmemPages &&
   a.pkmapSlots === b.pkmapSlots &&
   a.preempt === b.preempt;
 

@@ -1,0 +1,38 @@
+import { describe, expect, it } from 'vitest';
+import { race } from '../../src/index.js';
+import { caseOf, configureRace } from '../../src/lab/configure.js';
+
+const onArm926 = race({
+  id: 'on-arm926',
+  title: 'a race on a core that has no SMP',
+  source: 'test',
+  spec: [],
+  machine: { core: 'arm926' },
+  cases: [
+    { name: 'highmem', outcome: 'report' },
+    { name: 'lowmem only', machine: { highmemPages: 0 }, outcome: 'clean' },
+    { name: 'four CPUs at most', machine: { core: 'arm11mpcore', cpus: 2 }, outcome: 'clean' },
+  ],
+  threads: [() => {}],
+});
+
+describe('--cpus for an experiment that chooses its own core', () => {
+  it('is as many CPUs as that core can have', () => {
+    expect(configureRace(onArm926, null, { cpus: 4 }).config.cpus).toBe(1);
+    expect(configureRace(onArm926, onArm926.cases[2]!, { cpus: 8 }).config.cpus).toBe(4);
+    expect(configureRace(onArm926, onArm926.cases[2]!, { cpus: 3 }).config.cpus).toBe(3);
+  });
+
+  it('is refused when no machine has so many, or the core is named beside it', () => {
+    expect(() => configureRace(onArm926, null, { cpus: 99 })).toThrow(/1 to 8 CPUs, not 99/);
+    expect(() => configureRace(onArm926, null, { cpus: 0 })).toThrow(/1 to 8 CPUs, not 0/);
+    expect(() => configureRace(onArm926, null, { cpus: 2, core: 'arm926' })).toThrow(/private VIVT cache/);
+  });
+});
+
+describe('the case that a configuration is', () => {
+  it('differs by memory too', () => {
+    const { config } = configureRace(onArm926, onArm926.cases[1]!, {});
+    expect(caseOf(onArm926, config)?.name).toBe('lowmem only');
+  });
+});

@@ -94,18 +94,36 @@ export class CpuCache {
   value = 0;
 
   #loadHitShared(key: number): boolean {
-    const own = this.own;
-    const set = own.setOf(key);
-    if (!STRONG_LOADS) lockWord(this.#hw, own.locks + set);
+    const { own } = this;
+    const hw = this.#hw;
+    const seqAt = own.seqs + own.setOf(key);
+    const lockAt = own.locks + own.setOf(key);
+    if (!STRONG_LOADS) lockWord(hw, lockAt);
+    let line: number;
     for (;;) {
-      const seq = this.#hw[own.seqs + set] as number;
-      const line = own.find(key);
-      if (line >= 0) this.value = this.#hw[own.wordIndex(line, key)] as number;
-      if (this.#hw[own.seqs + set] === seq && (line < 0 || own.holds(line, key))) {
-        if (!STRONG_LOADS) unlockWord(this.#hw, own.locks + set);
-        return line >= 0;
-      }
+      const seq = hw[seqAt] as number;
+      line = own.find(key);
+      if (line < 0) break;
+      this.value = hw[own.wordIndex(line, key)] as number;
+      if (own.holds(line, key) && hw[seqAt] === seq) break;
     }
+    if (!STRONG_LOADS) unlockWord(hw, lockAt);
+    return line >= 0;
+  }
+
+  /**
+   * A store to a granule of @line that is modified and dirty already, the common case of a coherent or shared cache, under the set's lock.
+   * Return: false when the line is not in that state, or somebody else is at the set: take the long way.
+   */
+  storeModified(line: number, key: number, value: number): boolean {
+    const { own } = this;
+    const hw = this.#hw;
+    const lockAt = own.locks + own.setOf(key);
+    if (Atomics.compareExchange(hw, lockAt, 0, 1) !== 0) return false;
+    const done = own.holds(line, key) && ((hw[own.flags + line] as number) & own.dirtyBit(key)) !== 0;
+    if (done) hw[own.wordIndex(line, key)] = value;
+    unlockWord(hw, lockAt);
+    return done;
   }
 
   /** Load through the cache; fills on a miss. */

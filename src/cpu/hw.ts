@@ -155,6 +155,8 @@ export interface HwLayout {
   readonly busLocks: number;
   /** How many threads sleep on a lock word, by address hash. */
   readonly lockWaiters: number;
+  /** As many words that are always zero as a data cache has lines. */
+  readonly zeros: number;
   readonly log: number;
   /** What the first verdict of an execution found: bytes of text, then UTF-8 JSON. */
   readonly verdictText: number;
@@ -203,6 +205,7 @@ export function layoutHw(config: MachineConfig): HwLayout {
   const caches = Array.from({ length: units }, () => cache(d.sets, d.ways, d.lineBytes));
   const o: OuterGeometry | null = core.outer;
   const outer = o ? cache(o.sets, o.ways, o.lineBytes) : null;
+  const zeros = take(d.sets * d.ways);
   const log = take(LOG_BYTES / 4);
   const verdictText = take(VERDICT_WORDS);
   const keptLog = take(LOG_BYTES / 4);
@@ -222,6 +225,7 @@ export function layoutHw(config: MachineConfig): HwLayout {
     outer,
     busLocks,
     lockWaiters,
+    zeros,
     log,
     verdictText,
     keptLog,

@@ -48,48 +48,6 @@ export interface Controller {
 /** Lines of the cache model that a worker remembers by address hash: see DCache. */
 const HINT_MASK = 255;
 
-/**
- * What the inlined part of load() and store() needs to hit in the data cache without going through the MMU: addresses that need no
- * translation, caches that need no lock. Everything else takes the long way and means the same.
- */
-class FastPath {
-  /** A load hit needs neither lock nor bookkeeping. */
-  readonly loads: boolean;
-  /** Nor does a store to a granule that is dirty already. */
-  readonly stores: boolean;
-  readonly vivt: boolean;
-  readonly directBytes: number;
-  readonly delta: number;
-  readonly hints: Int32Array;
-  readonly tags: number;
-  readonly flags: number;
-  readonly data: number;
-  readonly lineShift: number;
-  readonly lineMask: number;
-  readonly offsetMask: number;
-  readonly wordShift: number;
-  readonly granuleShift: number;
-
-  constructor(config: MachineConfig, cache: DCache) {
-    const { coherence, dcache } = config.core;
-    const simple = dcache.replacement !== 'lru';
-    this.vivt = dcache.tagBy === 'VA';
-    this.loads = simple && coherence !== 'shared';
-    this.stores = simple && coherence === 'none' && this.vivt;
-    this.directBytes = config.lowmemPages * 4096;
-    this.delta = this.vivt ? 0 : (config.core.physBase - config.pageOffset) | 0;
-    this.hints = cache.hints;
-    this.tags = cache.tags;
-    this.flags = cache.flags;
-    this.data = cache.data;
-    this.lineShift = cache.lineShift;
-    this.lineMask = cache.lineMask;
-    this.offsetMask = ~cache.lineMask;
-    this.wordShift = cache.lineShift - 2;
-    this.granuleShift = cache.granuleShift;
-  }
-}
-
 const ACQUIRED_SHIFT = 5;
 const ACQUIRED_ONE = 1 << ACQUIRED_SHIFT;
 const SPINS = 60;
@@ -138,10 +96,25 @@ export class Kernel implements KernelBase {
   readonly #thread: number;
   readonly #preemptIndex: number;
   readonly #held: number;
+  readonly #irqsOffIndex: number;
   readonly #lockWaiters: number;
   /** PAGE_OFFSET as a signed number: address arithmetic stays in 32-bit integers. */
   readonly #base: number;
-  readonly #fast: FastPath;
+  // What load() and store() need to hit in the data cache by themselves: see #setFastPath().
+  #directMask = 0;
+  #directBytes = 1;
+  #keyDelta = 0;
+  #hints = new Int32Array(HINT_MASK + 1);
+  #loadTags = 0;
+  #storeTags = 0;
+  #lockedStores = false;
+  #lineFlags = 0;
+  #lineData = 0;
+  #lineShift = 0;
+  #tagMask = 0;
+  #offsetMask = 0;
+  #wordShift = 0;
+  #granuleShift = 0;
   /** How many locks are held (low bits; their addresses are in shared memory, for reports), and how many were taken since the last flush. */
   #heldCount = 0;
   #operations = 0;
@@ -182,11 +155,39 @@ export class Kernel implements KernelBase {
     this.#thread = this.layout.threads + slot * Thread.words;
     this.#held = this.#thread + Thread.held;
     this.#lockWaiters = this.layout.lockWaiters;
+    this.#irqsOffIndex = this.#seat + Seat.irqsOff;
     this.#base = config.pageOffset | 0;
-    this.#fast = new FastPath(config, this.mmu.cache.own);
+    this.#setFastPath(config, this.mmu.cache.own);
     const { task, preemptCount } = taskOf(slot);
     this.current = task;
     this.#preemptIndex = (preemptCount - this.staticBase) >>> 2;
+  }
+
+  /**
+   * A hit in the data cache that needs neither translation nor lock nor bookkeeping is decided in load() and store() themselves, on flat
+   * fields: half the cost of going through the MMU, and the same effect. Where a core does not allow it, the tags point at words
+   * that are always zero, so that nothing hits. On VIVT any address will do; a physically tagged cache takes the direct map.
+   */
+  #setFastPath(config: MachineConfig, cache: DCache): void {
+    const { coherence, dcache } = config.core;
+    const vivt = dcache.tagBy === 'VA';
+    const simple = dcache.replacement !== 'lru';
+    this.#directMask = vivt ? 0 : -1;
+    this.#directBytes = config.lowmemPages * 4096;
+    this.#keyDelta = vivt ? 0 : (config.core.physBase - config.pageOffset) | 0;
+    this.#hints = cache.hints;
+    this.#loadTags = simple && coherence !== 'shared' ? cache.tags : this.layout.zeros;
+    // With one or two granules a line the dirty bit of granule g is g + 1.
+    const granules = dcache.lineBytes / dcache.granuleBytes;
+    this.#storeTags = simple && coherence === 'none' && vivt && granules <= 2 ? cache.tags : this.layout.zeros;
+    this.#lockedStores = simple && coherence !== 'none';
+    this.#lineFlags = cache.flags;
+    this.#lineData = cache.data;
+    this.#lineShift = cache.lineShift;
+    this.#tagMask = cache.lineMask | 3;
+    this.#offsetMask = ~cache.lineMask;
+    this.#wordShift = cache.lineShift - 2;
+    this.#granuleShift = cache.granuleShift;
   }
 
   has(patch: PatchName): boolean {
@@ -241,20 +242,11 @@ export class Kernel implements KernelBase {
 
   // ---- memory ------------------------------------------------------------------------------------------------------
 
+  /** Kernel data: static memory comes first, and the code stays small enough to be inlined wherever it is called. */
   load(addr: Vaddr): number {
-    const { hw } = this;
-    if (hw[this.#seat] !== 0) this.#attend(Point.Load, addr);
-    const a = addr | 0;
-    const offset = (a - this.#base) | 0;
+    if (this.hw[this.#seat] !== 0) this.#attend(Point.Load, addr);
+    const offset = ((addr | 0) - this.#base) | 0;
     if (offset >>> 0 < this.staticBytes) return this.words[offset >>> 2] as number;
-    const fast = this.#fast;
-    if (fast.loads && (fast.vivt || offset >>> 0 < fast.directBytes)) {
-      const key = (a + fast.delta) | 0;
-      const line = fast.hints[(key >>> fast.lineShift) & HINT_MASK] as number;
-      if (hw[fast.tags + line] === ((key & fast.lineMask) | 1) && (a & 3) === 0) {
-        return hw[fast.data + (line << fast.wordShift) + ((key & fast.offsetMask) >>> 2)] as number;
-      }
-    }
     return this.#loadFar(addr);
   }
 
@@ -263,39 +255,20 @@ export class Kernel implements KernelBase {
   }
 
   store(addr: Vaddr, value: number): void {
-    const { hw } = this;
-    if (hw[this.#seat] !== 0) this.#attend(Point.Store, addr);
-    const a = addr | 0;
-    const offset = (a - this.#base) | 0;
-    if (offset >>> 0 < this.staticBytes) {
-      this.words[offset >>> 2] = value;
-      return;
-    }
-    const fast = this.#fast;
-    if (fast.stores) {
-      const key = (a + fast.delta) | 0;
-      const line = fast.hints[(key >>> fast.lineShift) & HINT_MASK] as number;
-      const dirty = 1 << ((key & fast.offsetMask) >>> fast.granuleShift);
-      if (
-        hw[fast.tags + line] === ((key & fast.lineMask) | 1) &&
-        ((hw[fast.flags + line] as number) & dirty) !== 0 &&
-        (a & 3) === 0
-      ) {
-        hw[fast.data + (line << fast.wordShift) + ((key & fast.offsetMask) >>> 2)] = value;
-        return;
-      }
-    }
-    this.#storeFar(addr, value, -1);
+    if (this.hw[this.#seat] !== 0) this.#attend(Point.Store, addr);
+    const offset = ((addr | 0) - this.#base) | 0;
+    if (offset >>> 0 < this.staticBytes) this.words[offset >>> 2] = value;
+    else this.#storeFar(addr, value, -1);
   }
 
   #loadFar(addr: number): number {
     if ((addr & 3) !== 0) this.#unaligned(addr);
-    return this.mmu.load32(addr);
+    return this.#word(addr);
   }
 
   #storeFar(addr: number, value: number, mask: number): void {
     if ((addr & 3) !== 0) this.#unaligned(addr);
-    this.mmu.store32(addr, value, mask);
+    this.#putMasked(addr, value, mask);
   }
 
   #unaligned(addr: number): never {
@@ -313,9 +286,19 @@ export class Kernel implements KernelBase {
     return (this.#word((addr & ~3) >>> 0) >>> ((addr & 2) * 8)) & 0xffff;
   }
 
-  /** An aligned word of page contents, unsigned. */
+  /** An aligned word of page contents, unsigned. A hit in the data cache is decided here: see #setFastPath(). */
   load32(addr: Vaddr): number {
-    return this.load(addr) >>> 0;
+    const { hw } = this;
+    if (hw[this.#seat] !== 0) this.#attend(Point.CachedLoad, addr);
+    const a = addr | 0;
+    if (((a - this.#base) & this.#directMask) >>> 0 < this.#directBytes) {
+      const key = (a + this.#keyDelta) | 0;
+      const line = this.#hints[(key >>> this.#lineShift) & HINT_MASK] as number;
+      if (hw[this.#loadTags + line] === ((key & this.#tagMask) ^ 1)) {
+        return (hw[this.#lineData + (line << this.#wordShift) + ((key & this.#offsetMask) >>> 2)] as number) >>> 0;
+      }
+    }
+    return this.#loadFar(addr) >>> 0;
   }
 
   store8(addr: Vaddr, value: number): void {
@@ -330,21 +313,44 @@ export class Kernel implements KernelBase {
     this.#putMasked((addr & ~3) >>> 0, value << shift, 0xffff << shift);
   }
 
+  /** An aligned word of page contents. */
   store32(addr: Vaddr, value: number): void {
-    this.store(addr, value);
+    const { hw } = this;
+    if (hw[this.#seat] !== 0) this.#attend(Point.CachedStore, addr);
+    const a = addr | 0;
+    const line = this.#hints[(a >>> this.#lineShift) & HINT_MASK] as number;
+    if (hw[this.#storeTags + line] === ((a & this.#tagMask) ^ 1)) {
+      const at = a & this.#offsetMask;
+      if (((hw[this.#lineFlags + line] as number) & ((at >>> this.#granuleShift) + 1)) !== 0) {
+        hw[this.#lineData + (line << this.#wordShift) + (at >>> 2)] = value;
+        return;
+      }
+    } else if (this.#lockedStores && this.#storeLocked(a, value)) return;
+    this.#storeFar(addr, value, -1);
+  }
+
+  /** store32() to a line that this CPU has modified, on caches that others may look into. */
+  #storeLocked(a: number, value: number): boolean {
+    if (((a - this.#base) & this.#directMask) >>> 0 >= this.#directBytes) return false;
+    const key = (a + this.#keyDelta) | 0;
+    const { cache } = this.mmu;
+    const line = this.#hints[(key >>> this.#lineShift) & HINT_MASK] as number;
+    if (this.hw[cache.own.tags + line] !== ((key & this.#tagMask) ^ 1)) return false;
+    return cache.storeModified(line, key, value);
   }
 
   #word(addr: number): number {
-    const offset = addr - this.staticBase;
-    return offset >= 0 && offset < this.staticBytes ? (this.words[offset >>> 2] as number) : this.mmu.load32(addr);
+    const offset = ((addr | 0) - this.#base) >>> 0;
+    return offset < this.staticBytes ? (this.words[offset >>> 2] as number) : this.mmu.load32(addr);
   }
 
   #putMasked(addr: number, value: number, mask: number): void {
-    const offset = addr - this.staticBase;
-    if (offset >= 0 && offset < this.staticBytes) {
+    const offset = ((addr | 0) - this.#base) >>> 0;
+    if (offset >= this.staticBytes) this.mmu.store32(addr, value, mask);
+    else {
       const index = offset >>> 2;
       this.words[index] = ((this.words[index] as number) & ~mask) | (value & mask);
-    } else this.mmu.store32(addr, value, mask);
+    }
   }
 
   /** A field of a struct, unsigned. Fields of 1, 2 and 4 bytes. */
@@ -410,11 +416,24 @@ export class Kernel implements KernelBase {
   // ---- interrupts and preemption -----------------------------------------------------------------------------------
 
   get irqsOff(): boolean {
-    return this.hw[this.#seat + Seat.irqsOff] !== 0;
+    return this.hw[this.#irqsOffIndex] !== 0;
   }
 
   set irqsOff(off: boolean) {
-    this.hw[this.#seat + Seat.irqsOff] = off ? 1 : 0;
+    this.hw[this.#irqsOffIndex] = off ? 1 : 0;
+  }
+
+  saveIrqs(): number {
+    const { hw } = this;
+    const flags = hw[this.#irqsOffIndex] as number;
+    hw[this.#irqsOffIndex] = 1;
+    return flags;
+  }
+
+  restoreIrqs(flags: number): void {
+    const { hw } = this;
+    hw[this.#irqsOffIndex] = flags;
+    if (flags === 0 && hw[this.#seat] !== 0) this.#attend(Point.IrqEnable, 0);
   }
 
   get preemptCount(): number {

@@ -5,7 +5,7 @@
  * is at 16 KB, the kernel's data from 32 KB on; text does not exist.
  */
 
-import { FIXADDR_START, PKMAP_BASE } from '../arch/arm/memory.js';
+import { FIXADDR_START, pkmapBase } from '../arch/arm/memory.js';
 import { do_kernel_fault } from '../arch/arm/oops.js';
 import { ipi_flush_tlb_kernel_range } from '../arch/arm/tlb.js';
 import type { MachineConfig } from '../cpu/config.js';
@@ -76,7 +76,8 @@ export function layoutStatics(config: MachineConfig): StaticLayout {
     sym[name] = next;
     next += bytes;
   }
-  const pkmapIndex = (PKMAP_BASE({ config }) >>> 12) & 511;
+  sym.PKMAP_BASE = pkmapBase(config);
+  const pkmapIndex = (sym.PKMAP_BASE >>> 12) & 511;
   sym.pkmap_page_table = (sym.pkmap_pte_page as number) + 2048 + pkmapIndex * 4;
   const bytes = (Math.ceil(next / 4096) * 4096 - config.pageOffset) >>> 0;
   // An object that grew key by key is a hash table to V8; one that was parsed has fields, and a field is ten times as fast to read.
@@ -142,6 +143,6 @@ function paging_init(k: Kernel): void {
     k.store(entry(pair), k.__pa(page) | PMD_TABLE);
     k.store(entry(pair + 0x100000), (k.__pa(page) + 1024) | PMD_TABLE);
   };
-  table(PKMAP_BASE(k) & ~0x1fffff, k.sym.pkmap_pte_page);
+  table(k.sym.PKMAP_BASE & ~0x1fffff, k.sym.pkmap_pte_page);
   table(FIXADDR_START, k.sym.fixmap_pte_page);
 }

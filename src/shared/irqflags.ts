@@ -1,6 +1,5 @@
 /** Local interrupt masking and preemption counting. Source: include/linux/{irqflags,preempt,hardirq}.h, Linux 2.6.30. */
 import type { KernelBase } from './kernel-base.js';
-import { Point } from './point.js';
 
 /** Saved interrupt state: 1 = interrupts were masked. */
 export type IrqFlags = number;
@@ -17,19 +16,15 @@ export function local_irq_disable(k: KernelBase): void {
 
 /** Pending interrupts are taken before it returns. */
 export function local_irq_enable(k: KernelBase): void {
-  k.irqsOff = false;
-  k.point(Point.IrqEnable, 0);
+  k.restoreIrqs(0);
 }
 
 export function local_irq_save(k: KernelBase): IrqFlags {
-  const flags = k.irqsOff ? 1 : 0;
-  k.irqsOff = true;
-  return flags;
+  return k.saveIrqs();
 }
 
 export function local_irq_restore(k: KernelBase, flags: IrqFlags): void {
-  if (flags === 0) local_irq_enable(k);
-  else k.irqsOff = true;
+  k.restoreIrqs(flags);
 }
 
 export function irqs_disabled(k: KernelBase): boolean {

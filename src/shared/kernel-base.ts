@@ -70,6 +70,10 @@ export interface KernelBase {
 
   /** Low-level interrupt mask of this CPU: true = masked. */
   irqsOff: boolean;
+  /** Mask interrupts. Return: 1 if they were masked already, else 0. */
+  saveIrqs(): number;
+  /** Set the mask to what saveIrqs() answered; pending interrupts are taken if that unmasks. */
+  restoreIrqs(flags: number): void;
   /** preempt_count of the running thread. */
   preemptCount: number;
   /** Is TIF_NEED_RESCHED set? Give up the CPU if it may. Called when preempt_count has dropped to 0. */

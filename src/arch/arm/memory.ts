@@ -12,12 +12,11 @@ export const FIXADDR_START = 0xfff00000;
 export const FIXADDR_TOP = 0xfffe0000;
 
 /** Number of pkmap slots. A power of two: the wrap is by mask. */
-export const LAST_PKMAP = (k: { readonly config: MachineConfig }): number => k.config.pkmapSlots;
-export const PKMAP_BASE = (k: { readonly config: MachineConfig }): number =>
-  k.config.pageOffset - k.config.pkmapSlots * 4096;
-export const PKMAP_ADDR = (k: { readonly config: MachineConfig }, nr: number): Vaddr =>
-  (PKMAP_BASE(k) + nr * 4096) as Vaddr;
-export const PKMAP_NR = (k: { readonly config: MachineConfig }, vaddr: Vaddr): number => (vaddr - PKMAP_BASE(k)) >>> 12;
+export const LAST_PKMAP = (k: Kernel): number => k.config.pkmapSlots;
+/** First pkmap address of a configuration; a running kernel has it in its System.map. */
+export const pkmapBase = (config: MachineConfig): number => config.pageOffset - config.pkmapSlots * 4096;
+export const PKMAP_ADDR = (k: Kernel, nr: number): Vaddr => (k.sym.PKMAP_BASE + nr * 4096) as Vaddr;
+export const PKMAP_NR = (k: Kernel, vaddr: Vaddr): number => (vaddr - k.sym.PKMAP_BASE) >>> 12;
 
 /** kmap_atomic types. Source: arch/arm/include/asm/kmap_types.h; KM_L1_CACHE from 2.6.34. */
 export const km_type = {
@@ -66,5 +65,6 @@ declare module '../../shared/kernel-base.js' {
     swapper_pg_dir: Vaddr;
     pkmap_pte_page: Vaddr;
     fixmap_pte_page: Vaddr;
+    PKMAP_BASE: Vaddr;
   }
 }

@@ -1,0 +1,34 @@
+/** A machine of one kernel object in this thread: what is measured is the code, not the threads. */
+import { CORES } from '../src/arch/arm/cores.js';
+import type { MachineConfig } from '../src/cpu/config.js';
+import { layoutHw } from '../src/cpu/hw.js';
+import type { Kernel } from '../src/cpu/kernel.js';
+import { patchesOf } from '../src/lab/catalogue.js';
+import { createKernel, layoutStatics, start_kernel } from '../src/mm/boot.js';
+
+export function localKernel(core: string): Kernel {
+  const row = CORES.find((c) => c.id === core);
+  if (row === undefined) throw new Error(`no core ${core}`);
+  const config: MachineConfig = {
+    core: row,
+    cpus: Math.min(2, row.cpusMax),
+    threadsMax: 2,
+    devicesMax: 1,
+    lowmemPages: 256,
+    highmemPages: 16,
+    pageOffset: 0xc0000000,
+    pkmapSlots: 8,
+    kernel: '2.6.31',
+    patches: patchesOf('2.6.31'),
+    debugHighmem: false,
+    preempt: true,
+    ticketLocks: false,
+    hz: 0,
+    seed: 1,
+  };
+  const arena = new SharedArrayBuffer((config.lowmemPages + config.highmemPages) * 4096);
+  const hw = new SharedArrayBuffer(layoutHw(config).words * 4);
+  const k = createKernel(config, { arena, hw }, layoutStatics(config), 0, 0);
+  start_kernel(k);
+  return k;
+}

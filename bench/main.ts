@@ -1,0 +1,121 @@
+/**
+ * `npm run bench`: what the machine costs, as ratios against raw baselines of the same run. Absolute times say little on a shared
+ * host; a ratio is the median of rounds in which model and baseline took turns.
+ */
+import { setFlagsFromString } from 'node:v8';
+import { Worker } from 'node:worker_threads';
+import Table from 'cli-table3';
+import { builtFile } from '../src/lab/modules.js';
+import { Machine } from '../src/lab/run.js';
+import { V8_FLAGS } from '../src/lab/workers.js';
+import type { Sample } from './measure.js';
+
+interface Row {
+  readonly name: string;
+  readonly measured: number;
+  readonly baseline: number;
+  readonly ratio: number;
+  readonly unit: 'ns' | 'ms' | 'executions/s';
+  /** What is aimed at, where something is. */
+  readonly aim: string;
+}
+
+function group(name: string): Promise<Map<string, number>> {
+  return new Promise((done, fail) => {
+    const worker = new Worker(builtFile('bench', 'worker.js'), { workerData: name });
+    worker.once('message', (samples: Sample[]) => done(new Map(samples.map((s) => [s.name, s.nanoseconds]))));
+    worker.once('error', fail);
+  });
+}
+
+const row = (name: string, samples: Map<string, number>, model: string, raw: string, aim: string): Row => {
+  const measured = samples.get(model) ?? Number.NaN;
+  const baseline = samples.get(raw) ?? Number.NaN;
+  return { name, measured, baseline, ratio: measured / baseline, unit: 'ns', aim };
+};
+
+/** Executions a second of private cached work on 2 CPUs, twice the work, against 1 CPU. */
+async function scaling(): Promise<Row> {
+  const machine = await Machine.boot({ cpus: 2 });
+  const rate = async (cpus: number): Promise<number> => {
+    const result = await machine.run(builtFile('bench', 'private-work.js'), { cpus, seconds: 1.5 });
+    return (result.executions * cpus) / result.seconds;
+  };
+  const ones: number[] = [];
+  const twos: number[] = [];
+  for (let i = 0; i < 3; i++) {
+    ones.push(await rate(1));
+    twos.push(await rate(2));
+  }
+  await machine.close();
+  const one = ones.sort((a, b) => a - b)[1] as number;
+  const two = twos.sort((a, b) => a - b)[1] as number;
+  return {
+    name: 'private cached work, 2 CPUs',
+    measured: two,
+    baseline: one,
+    ratio: two / one,
+    unit: 'executions/s',
+    aim: '>= 1.8',
+  };
+}
+
+/** Workers up and machine ready, in a process that has not booted one before. */
+async function boot(): Promise<Row> {
+  const times: number[] = [];
+  const bare: number[] = [];
+  for (let i = 0; i < 5; i++) {
+    const started = performance.now();
+    const machine = await Machine.boot({ cpus: 4 });
+    times.push(performance.now() - started);
+    await machine.close();
+    bare.push(await bareWorkers());
+  }
+  const middle = (list: number[]): number => list.sort((a, b) => a - b)[2] as number;
+  const measured = middle(times);
+  const baseline = middle(bare);
+  return { name: 'boot of 4 CPUs', measured, baseline, ratio: measured / baseline, unit: 'ms', aim: '<= 1500 ms' };
+}
+
+async function bareWorkers(): Promise<number> {
+  const source = 'require("node:worker_threads").parentPort.postMessage(0)';
+  const started = performance.now();
+  const workers = Array.from({ length: 4 }, () => new Worker(source, { eval: true }));
+  await Promise.all(workers.map((w) => new Promise((done) => w.once('message', done))));
+  const time = performance.now() - started;
+  await Promise.all(workers.map((w) => w.terminate()));
+  return time;
+}
+
+/** Return: exit status. */
+export async function main(argv: readonly string[]): Promise<number> {
+  const unknown = argv.find((a) => a !== '--json');
+  if (unknown !== undefined) {
+    process.stderr.write(`murphy: bench does not know "${unknown}"; the only option is --json\n`);
+    return 2;
+  }
+  setFlagsFromString(V8_FLAGS);
+  const rows: Row[] = [];
+  const kmap = await group('kmap');
+  rows.push(row('kmap_high + kunmap_high of a mapped page', kmap, 'kmap pair', 'raw', '<= 3'));
+  for (const core of ['arm926', 'cortex-a9', 'vivt-shared']) {
+    const samples = await group(`cached ${core}`);
+    const aim = core === 'arm926' ? '<= 8' : '';
+    rows.push(row(`cached load hit, ${core}`, samples, 'load', 'raw load', aim));
+    rows.push(row(`cached store hit, ${core}`, samples, 'store', 'raw store', aim));
+  }
+  const locks = await group('locks');
+  rows.push(row('spin_lock + spin_unlock', locks, 'lock pair', 'raw', '<= 1.5'));
+  rows.push(row('spin_lock_irqsave + spin_unlock_irqrestore', locks, 'irqsave pair', 'raw', ''));
+  rows.push(await scaling());
+  rows.push(await boot());
+  if (argv.includes('--json')) {
+    for (const r of rows) process.stdout.write(`${JSON.stringify(r)}\n`);
+    return 0;
+  }
+  const table = new Table({ head: ['measurement', 'model', 'baseline', 'unit', 'ratio', 'aim'] });
+  for (const r of rows)
+    table.push([r.name, r.measured.toFixed(1), r.baseline.toFixed(1), r.unit, r.ratio.toFixed(2), r.aim]);
+  process.stdout.write(`${table.toString()}\n`);
+  return 0;
+}

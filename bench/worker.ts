@@ -1,0 +1,163 @@
+/** One group of measurements, in a worker of its own, so that no group sees what another has taught the compiler. */
+import { parentPort, workerData } from 'node:worker_threads';
+import { kmap } from '../src/mm/arm/highmem.js';
+import { kmap_high, kunmap_high } from '../src/mm/highmem.js';
+import { alloc_page, GFP_HIGHUSER } from '../src/mm/page_alloc.js';
+import { spin_lock, spin_lock_irqsave, spin_unlock, spin_unlock_irqrestore } from '../src/shared/spinlock.js';
+import { type Vaddr, vaddr } from '../src/shared/types.js';
+import { localKernel } from './local-kernel.js';
+import { measure, type Sample } from './measure.js';
+
+const WORDS = 1024;
+
+/** Words of one page, all in the cache, against as many words of an array. */
+function cached(core: string): Sample[] {
+  const k = localKernel(core);
+  const raw = new Int32Array(new SharedArrayBuffer(WORDS * 4));
+  const base = vaddr(k.config.pageOffset + 250 * 4096);
+  for (let i = 0; i < WORDS; i++) k.store32((base + i * 4) as Vaddr, k.load32((base + i * 4) as Vaddr));
+  return measure(
+    {
+      'raw load': (n) => {
+        let sum = 0;
+        for (let i = 0; i < n; i++) sum = (sum + (raw[i & 1023] as number)) | 0;
+        return sum;
+      },
+      load: (n) => {
+        let sum = 0;
+        for (let i = 0; i < n; i++) sum = (sum + k.load32((base + ((i & 1023) << 2)) as Vaddr)) | 0;
+        return sum;
+      },
+      'raw store': (n) => {
+        for (let i = 0; i < n; i++) raw[i & 1023] = i;
+      },
+      store: (n) => {
+        for (let i = 0; i < n; i++) k.store32((base + ((i & 1023) << 2)) as Vaddr, i);
+      },
+    },
+    2_000_000,
+  );
+}
+
+function locks(): Sample[] {
+  const k = localKernel('arm926');
+  const raw = new Int32Array(new SharedArrayBuffer(64));
+  return measure(
+    {
+      raw: (n) => {
+        for (let i = 0; i < n; i++) {
+          while (Atomics.compareExchange(raw, 0, 0, 1) !== 0);
+          Atomics.store(raw, 0, 0);
+        }
+      },
+      'lock pair': (n) => {
+        for (let i = 0; i < n; i++) {
+          spin_lock(k, k.sym.kmap_lock);
+          spin_unlock(k, k.sym.kmap_lock);
+        }
+      },
+      'irqsave pair': (n) => {
+        for (let i = 0; i < n; i++) {
+          const flags = spin_lock_irqsave(k, k.sym.kmap_lock);
+          spin_unlock_irqrestore(k, k.sym.kmap_lock, flags);
+        }
+      },
+    },
+    300_000,
+  );
+}
+
+/** Words of the hand-written loop: the same objects as kmap_high() uses, side by side. */
+const Raw = {
+  lock: 16,
+  irqs: 32,
+  preempt: 33,
+  slot: 64,
+  slotLock: 66,
+  map: 128,
+  count: 160,
+  queue: 200,
+  flags: 300,
+} as const;
+const PAGE = 77;
+
+/** kmap_high() and kunmap_high() of a mapped page by hand: the same loads, stores and atomics, no model around them. */
+function rawKmap(w: Int32Array): (n: number) => void {
+  w[Raw.slot] = Raw.map;
+  w[Raw.map] = Raw.slot;
+  w[Raw.map + 1] = PAGE;
+  w[Raw.map + 2] = 1;
+  w[Raw.count] = 2;
+  w[Raw.queue] = Raw.queue;
+  w[Raw.flags] = 1 << 30;
+  const lock = (at: number): number => {
+    const flags = w[Raw.irqs] as number;
+    w[Raw.irqs] = 1;
+    w[Raw.preempt] = (w[Raw.preempt] as number) + 1;
+    while (Atomics.compareExchange(w, at, 0, 1) !== 0);
+    return flags;
+  };
+  const unlock = (at: number, flags: number): void => {
+    Atomics.store(w, at, 0);
+    w[Raw.irqs] = flags;
+    w[Raw.preempt] = (w[Raw.preempt] as number) - 1;
+  };
+  const pageAddress = (page: number): number => {
+    if ((w[Raw.flags] as number) >>> 30 === 0) return 0;
+    const flags = lock(Raw.slotLock);
+    let virtual = 0;
+    for (let entry = w[Raw.slot] as number; entry !== Raw.slot; entry = w[entry] as number) {
+      if (w[entry + 1] === page) {
+        virtual = w[entry + 2] as number;
+        break;
+      }
+    }
+    unlock(Raw.slotLock, flags);
+    return virtual;
+  };
+  const move = (by: number): void => {
+    const flags = lock(Raw.lock);
+    const at = Raw.count + pageAddress(PAGE) - 1;
+    const count = (w[at] as number) + by;
+    w[at] = count;
+    if (count < 1) throw new Error('count');
+    const wake = by < 0 && count === 1 && w[Raw.queue] !== Raw.queue;
+    unlock(Raw.lock, flags);
+    if (wake) throw new Error('nobody waits');
+  };
+  return (n) => {
+    for (let i = 0; i < n; i++) {
+      move(1);
+      move(-1);
+    }
+  };
+}
+
+function kmapPair(): Sample[] {
+  const k = localKernel('arm926');
+  const page = alloc_page(k, GFP_HIGHUSER);
+  kmap(k, page);
+  return measure(
+    {
+      raw: rawKmap(new Int32Array(new SharedArrayBuffer(4096))),
+      'kmap pair': (n) => {
+        for (let i = 0; i < n; i++) {
+          kmap_high(k, page);
+          kunmap_high(k, page);
+        }
+      },
+    },
+    60_000,
+  );
+}
+
+const GROUPS: Readonly<Record<string, () => Sample[]>> = {
+  'cached arm926': () => cached('arm926'),
+  'cached cortex-a9': () => cached('cortex-a9'),
+  'cached vivt-shared': () => cached('vivt-shared'),
+  locks,
+  kmap: kmapPair,
+};
+
+const group = GROUPS[workerData as string];
+parentPort?.postMessage(group?.() ?? []);

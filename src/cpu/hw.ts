@@ -28,7 +28,7 @@ export const Control = {
   logLock: 11,
   logHead: 12,
   keptLogHead: 10,
-  /** Phase of the run, for the progress display. */
+  /** What an execution is doing, for reports: see `Stage`. */
   stage: 13,
   seed: 14,
   failures: 15,
@@ -42,6 +42,9 @@ export const Control = {
   outcomes: 16, // 16..23
   words: 32,
 } as const;
+
+/** The parts of an execution. */
+export const Stage = { threads: 0, setup: 1, check: 2 } as const;
 
 /** Bits of a seat's attention word. Zero is the fast path of every scheduling point. */
 export const Attention = {

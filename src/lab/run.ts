@@ -3,7 +3,7 @@
  */
 import { crc32 } from 'node:zlib';
 import type { MachineConfig } from '../cpu/config.js';
-import { Attention, Control, type HwLayout, layoutHw, Seat, Verdict } from '../cpu/hw.js';
+import { Attention, Control, type HwLayout, layoutHw, Seat, Stage, Verdict } from '../cpu/hw.js';
 import { stopAll } from '../cpu/kernel.js';
 import { formatRecord, readLog } from '../cpu/printk.js';
 import { layoutStatics } from '../mm/boot.js';
@@ -310,7 +310,9 @@ class Run {
     );
     const outcome: Outcome = cycle === undefined ? 'hang' : 'deadlock';
     const stuck = seats.findIndex((seat, cpu) => Atomics.load(this.#hw, seat + Seat.pong) === before[cpu]);
-    const who = stuck >= 0 ? `CPU${stuck} is stuck` : 'the execution does not end';
+    const stage = Atomics.load(this.#hw, Control.stage);
+    const what = stage === Stage.setup ? 'setup' : stage === Stage.check ? 'check' : 'the execution';
+    const who = stage === Stage.threads && stuck >= 0 ? `CPU${stuck} is stuck` : `${what} does not end`;
     const message = `BUG: soft lockup: ${who} for ${seconds.toFixed(1)} s`;
     settle(this.#view, outcome === 'hang' ? Verdict.hang : Verdict.deadlock, { outcome, message, state });
     Atomics.store(this.#hw, Control.quit, 1);
@@ -374,7 +376,9 @@ class Run {
       OUTCOMES.map((o, i) => [o, Atomics.load(this.#hw, Control.outcomes + i)]),
     ) as Record<Outcome, number>;
     const failure = main?.failure ?? this.#hang;
-    if (main === undefined && this.#hang !== null) outcomes[this.#hang.outcome]++;
+    // The execution that hangs is judged by nobody unless all its threads have returned after all.
+    const judged = OUTCOMES.reduce((sum, o) => sum + outcomes[o], 0);
+    if (this.#hang !== null && judged < this.#hang.execution) outcomes[this.#hang.outcome]++;
     const claimed = claimOf(this.chosen);
     const worst = [...OUTCOMES].reverse().find((o) => outcomes[o] > 0) ?? 'clean';
     const outcome = claimed === null ? worst : (claimed.find((o) => o !== 'clean' && outcomes[o] > 0) ?? worst);

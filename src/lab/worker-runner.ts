@@ -6,7 +6,7 @@
  */
 
 import type { Device } from '../cpu/device.js';
-import { Attention, Control, Seat, Thread, Verdict } from '../cpu/hw.js';
+import { Attention, Control, Seat, Stage, Thread, Verdict } from '../cpu/hw.js';
 import type { Kernel } from '../cpu/kernel.js';
 import { readLog } from '../cpu/printk.js';
 import { enqueue, wakeSeats } from '../cpu/sched.js';
@@ -145,15 +145,18 @@ export class WorkerRunner {
     this.#reset();
     Atomics.store(hw, Control.execution, executions + 1);
     this.#alone(() => this.#race.setup?.(this.#k), 'setup');
+    this.#queueThreads();
   }
 
   /** Run kernel code on CPU 0 while the other CPUs only take interrupts; on return none of them is inside a handler. */
-  #alone(act: () => void, what: string): void {
+  #alone(act: () => void, what: 'setup' | 'check'): void {
     const { hw, layout, config } = this.#k;
+    Atomics.store(hw, Control.stage, what === 'setup' ? Stage.setup : Stage.check);
     Atomics.store(hw, Control.serve, 1);
     this.#k.irqsOff = false;
     this.#guarded(act, what);
     Atomics.store(hw, Control.serve, 0);
+    Atomics.store(hw, Control.stage, Stage.threads);
     for (let cpu = 0; cpu < config.cpus; cpu++) {
       const serving = layout.seats + cpu * Seat.words + Seat.serving;
       while (Atomics.load(hw, serving) !== 0) Atomics.wait(hw, serving, 1, 0.1);
@@ -200,9 +203,19 @@ export class WorkerRunner {
       hw[thread + Thread.state] = 1;
       k.words[(task + struct_task_struct.cpu.offset - k.staticBase) >>> 2] = t.cpu;
       k.words[(task + struct_task_struct.mm.offset - k.staticBase) >>> 2] = t.mm;
-      if (t.slot >= config.cpus) enqueue(k, t.cpu, t.slot);
-      else if (t.mm !== 0) hw[layout.seats + t.cpu * Seat.words + Seat.activeMm] = t.mm;
+      if (t.slot < config.cpus && t.mm !== 0) hw[layout.seats + t.cpu * Seat.words + Seat.activeMm] = t.mm;
     }
+  }
+
+  /** The threads that are not the first on their CPU join its queue: not before setup is over, which they must not preempt. */
+  #queueThreads(): void {
+    for (const t of this.#job.threads) if (t.slot >= this.#k.config.cpus) enqueue(this.#k, t.cpu, t.slot);
+  }
+
+  /** All threads have ended: every CPU belongs to its boot thread again, whose worker takes interrupts at the barrier. */
+  #takeSeatsBack(): void {
+    const { hw, layout, config } = this.#k;
+    for (let cpu = 0; cpu < config.cpus; cpu++) hw[layout.seats + cpu * Seat.words + Seat.current] = cpu;
   }
 
   /** The execution has ended: what came of it? */
@@ -210,6 +223,7 @@ export class WorkerRunner {
     const { hw } = this.#k;
     if (Atomics.load(hw, Control.verdict) === Verdict.none) {
       hw[Control.live] = 0;
+      this.#takeSeatsBack();
       this.#alone(() => this.#race.check?.(this.#k), 'check');
     }
     const failed = Atomics.load(hw, Control.verdict) !== Verdict.none;

@@ -190,6 +190,11 @@ export class Kernel implements KernelBase {
     this.#granuleShift = cache.granuleShift;
   }
 
+  /** Which execution of the run this is, from 1: the same in every worker. With it and `config.seed` chance differs each time. */
+  get execution(): number {
+    return Atomics.load(this.hw, Control.execution);
+  }
+
   has(patch: PatchName): boolean {
     return this.patched[patch];
   }

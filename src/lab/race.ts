@@ -65,6 +65,8 @@ export interface RaceSpec {
     | ((machine: { readonly cpus: number }) => readonly (ThreadFn | ThreadSpec)[]);
   /** Interrupt handlers by line, 0 to 15. */
   readonly irqs?: Readonly<Record<number, (k: Kernel) => void>>;
+  /** Actions of soft interrupts by vector, see `Softirq`: there on every CPU before anything can raise them. */
+  readonly softirqs?: Readonly<Record<number, (k: Kernel) => void>>;
   /** Bus masters: each runs in a worker of its own. */
   readonly devices?: readonly ((d: Device) => void)[];
   /** The oracle, on CPU 0 when all have ended. Reports by `wrongBytes()` and `report()`. */

@@ -7,6 +7,7 @@
 
 import type { Device } from '../cpu/device.js';
 import { Attention, Control, Seat, Stage, Thread, Verdict } from '../cpu/hw.js';
+import { open_softirq } from '../cpu/irq.js';
 import type { Kernel } from '../cpu/kernel.js';
 import { readLog } from '../cpu/printk.js';
 import { enqueue, wakeSeats } from '../cpu/sched.js';
@@ -82,6 +83,7 @@ export class WorkerRunner {
     this.#prng = new Prng(job.config.seed * 64 + job.slot);
     this.#k.vars = defineVars(this.#k.hw, this.#k.layout.raceVars, race.vars ?? []);
     this.#k.irqHandlers = new Map(Object.entries(race.irqs ?? {}).map(([line, fn]) => [Number(line), fn]));
+    for (const [nr, action] of Object.entries(race.softirqs ?? {})) open_softirq(this.#k, Number(nr), action);
     this.#k.clock = () => Math.max(0, Math.round((performance.timeOrigin + performance.now() - job.bootTime) * 1000));
     this.#k.onStuck = (k) => this.#lookForCycle(k);
     this.#k.onQuiet = (k) => {

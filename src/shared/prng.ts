@@ -9,6 +9,16 @@ export class Prng {
     this.seed(seed);
   }
 
+  /** One generator of many: run, execution, thread. The same numbers give the same stream; one that differs gives another. */
+  static of(...parts: readonly number[]): Prng {
+    let seed = 0x6d757270;
+    for (const part of parts) {
+      seed = Math.imul(seed ^ part, 0x9e3779b1);
+      seed ^= seed >>> 15;
+    }
+    return new Prng(seed);
+  }
+
   seed(seed: number): void {
     let z = seed >>> 0;
     for (let i = 0; i < 4; i++) {

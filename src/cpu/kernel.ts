@@ -14,6 +14,7 @@ import type { MachineConfig } from './config.js';
 import type { DCache } from './dcache.js';
 import { STRONG_STORES } from './hostlock.js';
 import { Attention, Control, HELD_MASK, type HwLayout, layoutHw, Seat, Thread, Verdict, WaitKind } from './hw.js';
+import { local_bh_enable } from './irq.js';
 import { PhysicalMemory } from './memory.js';
 import { Mmu } from './mmu.js';
 import { OuterCache } from './outer.js';
@@ -451,6 +452,10 @@ export class Kernel implements KernelBase {
 
   preemptCheck(): void {
     if (this.hw[this.#seat + Seat.needResched] !== 0) this.scheduler?.preemptSchedule(this);
+  }
+
+  localBhEnable(): void {
+    local_bh_enable(this);
   }
 
   schedule(): void {

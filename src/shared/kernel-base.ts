@@ -78,6 +78,8 @@ export interface KernelBase {
   preemptCount: number;
   /** Is TIF_NEED_RESCHED set? Give up the CPU if it may. Called when preempt_count has dropped to 0. */
   preemptCheck(): void;
+  /** local_bh_enable() of cpu/irq.ts, for the locks that end with it. */
+  localBhEnable(): void;
   /** Sleep or let others run: see cpu/sched.ts. */
   schedule(): void;
   tryToWakeUp(task: Ptr<'task_struct'>): boolean;

@@ -143,11 +143,11 @@ export function spin_lock_bh(k: KernelBase, lock: SpinLock): void {
   spin_lock(k, lock);
 }
 
-/** Pending soft interrupts run at the next interrupt exit or local_bh_enable(). */
+/** Context: interrupts enabled. Pending soft interrupts run here. */
 export function spin_unlock_bh(k: KernelBase, lock: SpinLock): void {
   _raw_spin_unlock(k, lock);
-  k.preemptCount -= SOFTIRQ_OFFSET;
-  preempt_enable(k);
+  k.preemptCount -= 1;
+  k.localBhEnable();
 }
 
 /** Context: any; may be taken recursively by readers, also from an interrupt of a reader. */

@@ -3,7 +3,7 @@
  * JavaScript or TypeScript file by path.
  */
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { basename, dirname, extname, join, relative, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { UsageError } from '../shared/errors.js';
@@ -97,19 +97,16 @@ function withVersion(file: string): URL {
   return url;
 }
 
-/** Bundle a TypeScript module once into a cache folder; the library itself stays outside. */
+/** Bundle a TypeScript module and what it imports into a cache folder; the library itself stays outside. */
 async function bundle(file: string): Promise<string> {
   const { build } = await import('esbuild');
   const library = pathToFileURL(builtFile('src', 'index.js')).href;
-  const source = readFileSync(file);
-  const hash = createHash('sha256').update(source).update(file).update(library).digest('hex').slice(0, 16);
   const folder = join(packageRoot(), 'node_modules', '.cache', 'murphy');
-  const outfile = join(folder, `${basename(file, extname(file))}-${hash}.mjs`);
-  mkdirSync(folder, { recursive: true });
+  let code: Uint8Array;
   try {
-    await build({
+    const { outputFiles } = await build({
       entryPoints: [file],
-      outfile,
+      write: false,
       bundle: true,
       format: 'esm',
       platform: 'node',
@@ -120,17 +117,27 @@ async function bundle(file: string): Promise<string> {
         {
           name: 'library',
           setup(b) {
-            b.onResolve({ filter: /^murphy$|src\/index\.[jt]s$/ }, () => ({ path: library, external: true }));
+            b.onResolve({ filter: /^#?murphy$|src\/index\.[jt]s$/ }, () => ({ path: library, external: true }));
           },
         },
       ],
     });
+    code = outputFiles[0]!.contents;
   } catch (error) {
     const message = (error as { errors?: { text: string; location?: { line: number } }[] }).errors?.[0];
-    const place = message?.location === undefined ? '' : ` (line ${message.location.line})`;
+    const place = message?.location == null ? '' : ` (line ${message.location.line})`;
     throw new UsageError(
       `race module ${basename(file)} does not parse: ${message?.text ?? oneLine(error)}${place}; mend it and run again`,
     );
+  }
+  // Named by what is in it, imports included: an edit anywhere makes another module, and workers share one file.
+  const hash = createHash('sha256').update(code).digest('hex').slice(0, 16);
+  const outfile = join(folder, `${basename(file, extname(file))}-${hash}.mjs`);
+  if (!existsSync(outfile)) {
+    mkdirSync(folder, { recursive: true });
+    const unfinished = `${outfile}.${process.pid}`;
+    writeFileSync(unfinished, code);
+    renameSync(unfinished, outfile);
   }
   return outfile;
 }

@@ -165,11 +165,18 @@ export class Mmu {
     this.cache.lineOp(op, this.#vivt ? va : this.translate(va, false));
   }
 
-  /** The lines of [start, end), in one step: hardware range operations (Feroceon). */
+  /**
+   * The lines of [start, end), in one step: hardware range operations (Feroceon). The registers take the last address, so an empty range
+   * is one line.
+   */
   cacheRange(op: CacheOp, start: number, end: number): void {
     this.#owner.point(Point.CacheOp, start);
     const step = this.cache.own.geometry.lineBytes;
-    for (let va = start & -step; va >>> 0 < end; va += step) this.cache.lineOp(op, va >>> 0);
+    let va = start & -step;
+    do {
+      this.cache.lineOp(op, va >>> 0);
+      va += step;
+    } while (va >>> 0 < end);
   }
 
   /**

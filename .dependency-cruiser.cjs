@@ -7,7 +7,7 @@ const floor = (name, below) => ({
   severity: 'error',
   from: { path: `^src/${name}/` },
   to: {
-    path: '^(src|workers|experiments|examples|bench|test)/',
+    path: '^(src|workers|experiments|stress|examples|bench|test)/',
     pathNot: `^src/(${[name, ...below].join('|')})/`,
   },
 });
@@ -17,7 +17,7 @@ const only = (packages, where) => ({
   name: `${packages[0]}-stays-in-its-place`,
   comment: `${packages.join(', ')}: only in ${where}`,
   severity: 'error',
-  from: { path: '^(src|workers|experiments|examples|bench)/', pathNot: where },
+  from: { path: '^(src|workers|experiments|stress|examples|bench)/', pathNot: where },
   to: { path: `(^|/)node_modules/(${packages.join('|')})/` },
 });
 
@@ -51,9 +51,9 @@ module.exports = {
     floor('cli', [...KERNEL, 'drivers', 'check', 'lab', 'explore', 'report']),
     {
       name: 'experiments-use-the-public-api',
-      comment: 'experiments and examples import #murphy (src/index.ts) and each other',
+      comment: 'experiments, stress suites and examples import #murphy (src/index.ts) and each other',
       severity: 'error',
-      from: { path: '^(experiments|examples)/' },
+      from: { path: '^(experiments|stress|examples)/' },
       to: { path: '^(src|workers|bench|test)/', pathNot: '^src/index\\.ts$' },
     },
     {

@@ -26,7 +26,7 @@ import { fileURLToPath } from 'node:url';
 export const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 
 const at = (...parts) => join(ROOT, ...parts);
-const SOURCE_FOLDERS = ['src', 'workers', 'experiments', 'examples', 'bench'];
+const SOURCE_FOLDERS = ['src', 'workers', 'experiments', 'stress', 'examples', 'bench'];
 const SOURCE_FILES = ['package.json', 'package-lock.json', 'tsconfig.json', 'tsconfig.build.json'];
 const INSTALL_STAMP = at('node_modules', '.murphy-installed');
 const BUILD_STAMP = at('dist', '.murphy-built');

@@ -28,7 +28,9 @@ const STEPS = [
       bin('dependency-cruiser', 'bin', 'dependency-cruise.mjs'),
       '--config',
       '.dependency-cruiser.cjs',
-      ...['src', 'workers', 'experiments', 'examples', 'bench'].filter((folder) => existsSync(join(ROOT, folder))),
+      ...['src', 'workers', 'experiments', 'stress', 'examples', 'bench'].filter((folder) =>
+        existsSync(join(ROOT, folder)),
+      ),
     ],
   ],
   ['tests', VITEST],

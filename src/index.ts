@@ -10,6 +10,7 @@ export { CORES, KERNELS, PATCHES, type Patch } from './lab/catalogue.js';
 export { expect, expectWord, fillMemory, memoryWord, report, wrongByte } from './lab/oracle.js';
 export { type Case, type MachineSpec, type RaceSpec, race, type ThreadFn, type ThreadSpec } from './lab/race.js';
 export { listExperiments, Machine, run, runCases } from './lab/run.js';
+export { listSuites, stress } from './lab/stress.js';
 export type { CpuStats, Failure, Outcome, Progress, RunOptions, RunResult } from './lab/types.js';
 export {
   DMA_BIDIRECTIONAL,

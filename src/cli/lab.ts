@@ -23,6 +23,10 @@ export interface Lab {
   /** Every case of the experiment in turn. */
   runCases(race: string, options: RunOptions): AsyncIterable<RunResult>;
   listExperiments(): Promise<readonly RaceSpec[]>;
+  /** The stress suites by name. */
+  listSuites(): Promise<ReadonlyMap<string, RaceSpec>>;
+  /** Every case of a suite in turn; `seconds` is the time of all of them. */
+  stress(suite: string, options: RunOptions): AsyncIterable<RunResult>;
   readonly cores: readonly CatalogueRow[];
   readonly kernels: readonly CatalogueRow[];
   readonly patches: readonly PatchRow[];

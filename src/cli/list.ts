@@ -10,15 +10,17 @@ import type { CatalogueRow, Lab, PatchRow } from './lab.js';
 import { quote } from './options.js';
 import { didYouMean } from './suggest.js';
 
-const KINDS = ['experiments', 'cores', 'kernels', 'patches'] as const;
+const KINDS = ['experiments', 'suites', 'cores', 'kernels', 'patches'] as const;
 type Kind = (typeof KINDS)[number];
 
 export function addListCommand(program: Command, context: CommandContext): void {
   program
     .command('list')
     .argument('[what]', `${KINDS.join(', ')} (default: all of them)`)
-    .summary('what there is: experiments, cores, kernels, patches')
-    .description('Show the experiments with their cases, the cores, the kernel versions and the patches.')
+    .summary('what there is: experiments, stress suites, cores, kernels, patches')
+    .description(
+      'Show the experiments and the stress suites with their cases, the cores, the kernel versions and the patches.',
+    )
     .addOption(new Option('--json', 'one JSON object a line'))
     .action(async (what: string | undefined, options: { json?: boolean }) => {
       const kinds = what === undefined ? KINDS : [kindOf(what)];
@@ -39,22 +41,23 @@ function kindOf(what: string): Kind {
 
 async function rowsOf(kind: Kind, lab: Lab): Promise<readonly (RaceSpec | CatalogueRow)[]> {
   if (kind === 'experiments') return lab.listExperiments();
+  if (kind === 'suites') return [...(await lab.listSuites())].map(([id, race]) => ({ ...race, id }));
   return kind === 'cores' ? lab.cores : kind === 'kernels' ? lab.kernels : lab.patches;
 }
 
 const claims = (one: Case): string => [one.outcome].flat().join(' or ');
 
 function toJson(kind: Kind, row: RaceSpec | CatalogueRow): object {
-  if (kind !== 'experiments') return { kind: KIND_OF_ROW[kind], ...row };
+  if (kind !== 'experiments' && kind !== 'suites') return { kind: KIND_OF_ROW[kind], ...row };
   const { id, title, source, spec, machine, cases } = row as RaceSpec;
-  return { kind: 'experiment', id, title, source, spec, machine, cases };
+  return { kind: kind === 'suites' ? 'suite' : 'experiment', id, title, source, spec, machine, cases };
 }
 
 const KIND_OF_ROW = { cores: 'core', kernels: 'kernel', patches: 'patch' } as const;
 
 function toTable(host: Host, kind: Kind, rows: readonly (RaceSpec | CatalogueRow)[]): string {
   const colour = hasColour(host.stdout, host.env);
-  if (kind === 'experiments') return experimentText(rows as readonly RaceSpec[]);
+  if (kind === 'experiments' || kind === 'suites') return experimentText(rows as readonly RaceSpec[]);
   if (kind === 'patches') {
     const cells = (rows as readonly PatchRow[]).map((row) => [
       row.id,

@@ -8,11 +8,12 @@ import { type Host, invocation } from './host.js';
 import { addListCommand } from './list.js';
 import { loadLab } from './load-lab.js';
 import { addRunCommand } from './run.js';
+import { addStressCommand } from './stress.js';
 
 const EXIT_USAGE = 2;
 
 /** One per file; the order is that of `--help`. */
-const COMMANDS = [addRunCommand, addListCommand];
+const COMMANDS = [addRunCommand, addListCommand, addStressCommand];
 
 export async function main(argv: readonly string[], host: Host = processHost()): Promise<number> {
   const context: CommandContext = { host, commandNames: [], exitCode: 0 };
@@ -67,6 +68,7 @@ function examples(call: string): string {
   ${call} run highmem/E1 --seconds 10     the experiments that show a row of a specification
   ${call} run 2009-03-kmap-recycle-lost-bytes --no-patch kmap-high-get --json
   ${call} run ./my-race.ts                a race module of your own
+  ${call} stress kmap --seconds 60        random load that has to stay clean
 
 Exit status: 0 every outcome is what the experiment claims, 1 one is not, 2 wrong usage or environment, 130 Ctrl-C.
 "clean" in parallel mode says that nothing was found, not that there is nothing.

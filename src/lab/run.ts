@@ -83,8 +83,8 @@ export class Machine {
 
 let shared: Machine | null = null;
 
-/** The machine that run() and runCases() share: a process boots once. */
-function sharedMachine(): Machine {
+/** The machine that run(), runCases() and stress() share: a process boots once. */
+export function sharedMachine(): Machine {
   shared ??= new Machine();
   return shared;
 }

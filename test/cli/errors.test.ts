@@ -46,8 +46,11 @@ describe('wrong input', () => {
     ['--case unpinned', '--case belongs to one experiment: name exactly one'],
     ['--cpu 4', `unknown option '--cpu' (did you mean --cpus?); "murphy --help" shows the usage`],
     ['--cpus', `option '--cpus <n>' argument missing; "murphy --help" shows the usage`],
-    ['list nonsense', 'cannot list "nonsense": there are experiments, cores, kernels, patches'],
-    ['list ptaches', 'cannot list "ptaches" (did you mean patches?): there are experiments, cores, kernels, patches'],
+    ['list nonsense', 'cannot list "nonsense": there are experiments, suites, cores, kernels, patches'],
+    [
+      'list ptaches',
+      'cannot list "ptaches" (did you mean patches?): there are experiments, suites, cores, kernels, patches',
+    ],
     [
       'list cores kernels',
       `too many arguments for 'list'. Expected 1 argument but got 2; "murphy --help" shows the usage`,

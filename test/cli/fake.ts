@@ -29,7 +29,7 @@ const UNUSED: RaceSpec = {
 };
 
 export interface Call {
-  readonly how: 'run' | 'runCases';
+  readonly how: 'run' | 'runCases' | 'stress';
   readonly race: string;
   readonly options: RunOptions;
 }
@@ -58,6 +58,21 @@ export class FakeLab implements Lab {
 
   async listExperiments(): Promise<readonly RaceSpec[]> {
     return this.experiments;
+  }
+
+  async listSuites(): Promise<ReadonlyMap<string, RaceSpec>> {
+    return new Map([
+      ['kmap', { ...UNUSED, id: 'stress-kmap', spec: [] }],
+      ['locks', { ...UNUSED, id: 'stress-locks', spec: [] }],
+    ]);
+  }
+
+  async *stress(suite: string, options: RunOptions): AsyncGenerator<RunResult> {
+    this.calls.push({ how: 'stress', race: suite, options });
+    for (const [index, result] of this.results.entries()) {
+      this.before(index, options);
+      yield options.signal?.aborted ? { ...result, interrupted: true } : result;
+    }
   }
 
   async run(race: string, options: RunOptions): Promise<RunResult> {

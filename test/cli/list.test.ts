@@ -40,6 +40,8 @@ describe('murphy list', () => {
     expect(rows.map((row) => `${row.kind} ${row.id}`)).toEqual([
       'experiment 2009-03-kmap-recycle-lost-bytes',
       'experiment 2010-05-kmap-flush-unused',
+      'suite kmap',
+      'suite locks',
       'core arm926',
       'core cortex-a9',
       'kernel 2.6.29',

@@ -18,6 +18,7 @@ import type { Kernel } from './kernel.js';
 import { IPI_RESCHEDULE, TIMER_LINE } from './lines.js';
 
 const NOBODY = -1;
+const THREAD_ENDED = 2;
 const SPINS = 100;
 const SLEEP_MS = 2;
 /** Rounds of SLEEP_MS that an idle CPU waits before it asks whether anything can happen any more. */
@@ -94,6 +95,7 @@ export class Scheduler {
     const seat = seatOf(k);
     k.irqsOff = false;
     k.hw[threadOf(k, k.slot) + Thread.onRq] = 0;
+    k.hw[threadOf(k, k.slot) + Thread.state] = THREAD_ENDED;
     Atomics.add(k.hw, Control.progress, 1);
     if (Atomics.sub(k.hw, Control.live, 1) === 1) wakeSeats(k);
     lockWord(k.hw, seat + Seat.rqLock);

@@ -176,7 +176,7 @@ export const TLB_HEAD = 4;
 /** Words at the head of a write buffer: head, count; then `pa, value, mask` triples. */
 export const WB_HEAD = 4;
 
-export function layoutHw(config: MachineConfig): HwLayout {
+export function layoutHw(config: Pick<MachineConfig, 'core' | 'cpus' | 'threadsMax' | 'devicesMax'>): HwLayout {
   let next: number = Control.words;
   const take = (words: number): number => {
     const at = next;

@@ -1,4 +1,6 @@
 /** The worker threads of the process: started once, used by one run after the other, replaced when one has died. */
+
+import { once } from 'node:events';
 import { setFlagsFromString } from 'node:v8';
 import { Worker } from 'node:worker_threads';
 import { type Remote, wrap } from 'comlink';
@@ -47,12 +49,16 @@ export class WorkerPool {
   }
 
   async #up(w: PoolWorker<CpuActor> | PoolWorker<DeviceActor>): Promise<void> {
-    const died = new Promise<never>((_, reject) => {
-      w.worker.once('error', reject);
-      w.worker.once('exit', (code) => reject(new Error(`worker ended with code ${code} while it started`)));
+    const up = new AbortController();
+    const died = once(w.worker, 'exit', { signal: up.signal }).then(([code]) => {
+      throw new Error(`worker ended with code ${code} while it started`);
     });
     died.catch(() => {});
-    await Promise.race([w.actor.ping(), died]);
+    try {
+      await Promise.race([w.actor.ping(), died]);
+    } finally {
+      up.abort();
+    }
   }
 
   #prune(list: { death: string | null }[]): void {

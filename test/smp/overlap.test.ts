@@ -17,3 +17,14 @@ describe('a race without cases', () => {
     expect(results.map((r) => [r.executions, r.claimed])).toEqual([[5, null]]);
   });
 });
+
+describe('many runs on one machine', () => {
+  it('leave no listeners behind on its workers', async () => {
+    const warnings: string[] = [];
+    const listen = (warning: Error): number => warnings.push(`${warning.name}: ${warning.message}`);
+    process.on('warning', listen);
+    for (let i = 0; i < 12; i++) await run(unlockedCounter, { executions: 1 });
+    process.off('warning', listen);
+    expect(warnings).toEqual([]);
+  });
+});

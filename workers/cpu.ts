@@ -2,6 +2,6 @@
 import { parentPort } from 'node:worker_threads';
 import { expose } from 'comlink';
 import nodeEndpoint from 'comlink/dist/esm/node-adapter.mjs';
-import { CpuActor } from '../src/lab/actor.js';
+import { ExploreActor } from '../src/explore/actor.js';
 
-if (parentPort !== null) expose(new CpuActor(), nodeEndpoint(parentPort));
+if (parentPort !== null) expose(new ExploreActor(), nodeEndpoint(parentPort));

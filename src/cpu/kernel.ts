@@ -41,9 +41,19 @@ export interface StaticLayout {
   readonly bytes: number;
 }
 
-/** What controlled mode installs behind the scheduling point. */
+/** What a mode installs behind the scheduling point; it is called while the attention bit `controlled` is set. */
 export interface Controller {
-  point(kind: Point, addr: number): void;
+  /** Return: true when interrupts are the controller's business and have been dealt with. */
+  point(kind: Point, addr: number): boolean | undefined;
+  /** Decides every wait as well, while it says so: controlled mode, while the threads of a race run. */
+  readonly waits?: Waits | null;
+}
+
+export interface Waits {
+  /** Return when the word is no longer @value. */
+  waitWhile(memory: Int32Array, index: number, value: number, on: number): void;
+  /** The CPU has nothing to run: return when it may have. */
+  idle(): void;
 }
 
 /** Lines of the cache model that a worker remembers by address hash: see DCache. */
@@ -211,13 +221,14 @@ export class Kernel implements KernelBase {
     const bits = Atomics.load(this.hw, this.#seat);
     this.flushStats();
     if ((bits & Attention.stop) !== 0) throw new ExecutionStopped('stopped');
-    if ((bits & Attention.controlled) !== 0) this.controller?.point(kind, addr);
+    if ((bits & Attention.controlled) !== 0 && this.controller?.point(kind, addr) === true) return;
     if ((bits & Attention.dump) !== 0) this.#dump();
     if ((bits & Attention.wake) !== 0) Atomics.and(this.hw, this.#seat, ~Attention.wake);
-    if ((bits & Attention.irq) !== 0 && !this.irqsOff) this.#takeInterrupts();
+    if ((bits & Attention.irq) !== 0 && !this.irqsOff) this.takeInterrupts();
   }
 
-  #takeInterrupts(): void {
+  /** Run the handlers of all pending lines, on this stack. Context: interrupts enabled. */
+  takeInterrupts(): void {
     Atomics.and(this.hw, this.#seat, ~Attention.irq);
     const lines = Atomics.exchange(this.hw, this.#seat + Seat.pending, 0);
     const vectors = this.vectors;
@@ -373,6 +384,25 @@ export class Kernel implements KernelBase {
     else this.store8(addr, value);
   }
 
+  /** Index of a static word in `words`. */
+  wordIndex(addr: number): number {
+    return this.#index(addr as Vaddr);
+  }
+
+  /** Index in `hw` of the word that says a thread has been given its CPU's seat. */
+  runWord(slot: number): number {
+    return this.layout.threads + slot * Thread.words + Thread.run;
+  }
+
+  cpuOfSlot(slot: number): number {
+    return this.hw[this.layout.threads + slot * Thread.words + Thread.cpu] as number;
+  }
+
+  /** preempt_count of another thread. */
+  preemptCountOf(slot: number): number {
+    return this.words[this.#preemptIndex + ((slot - this.slot) << 3)] as number;
+  }
+
   #index(addr: Vaddr): number {
     const offset = ((addr | 0) - this.#base) | 0;
     if (offset >>> 0 >= this.staticBytes || (offset & 3) !== 0) this.#atomicOutside(addr);
@@ -491,6 +521,11 @@ export class Kernel implements KernelBase {
     Atomics.store(this.hw, this.#thread + Thread.waitKind, kind);
     if (kind === WaitKind.lock) Atomics.add(this.hw, this.#waiters(on), 1);
     try {
+      const waits = this.controller?.waits;
+      if (waits != null) {
+        waits.waitWhile(memory, index, value, on);
+        return;
+      }
       for (let round = 0; Atomics.load(memory, index) === value; round++) {
         this.point(Point.Wait, on);
         if (round < SPINS) continue;

@@ -83,6 +83,7 @@ export class Scheduler {
   /** Wait off the CPU until somebody passes the seat here. */
   waitForSeat(k: Kernel): void {
     const run = threadOf(k, k.slot) + Thread.run;
+    k.controller?.waits?.waitWhile(k.hw, run, 0, k.current);
     for (let round = 0; Atomics.load(k.hw, run) === 0; round++) {
       if (Atomics.load(k.hw, Control.abort) !== 0) throw new ExecutionStopped('stopped');
       if (round > SPINS) Atomics.wait(k.hw, run, 0, SLEEP_MS * 5);
@@ -122,7 +123,9 @@ export class Scheduler {
     Atomics.store(k.hw, seat + Seat.idle, 1);
     let quietSince = Atomics.load(k.hw, Control.progress);
     for (let round = 0, quiet = 0; ; round++) {
-      k.point(Point.Wait, k.current);
+      const waits = k.controller?.waits;
+      if (waits != null) waits.idle();
+      else k.point(Point.Wait, k.current);
       lockWord(k.hw, seat + Seat.rqLock);
       const next = dequeue(k, k.cpu);
       unlockWord(k.hw, seat + Seat.rqLock);
@@ -130,7 +133,7 @@ export class Scheduler {
         Atomics.store(k.hw, seat + Seat.idle, 0);
         return next;
       }
-      if (round < SPINS) continue;
+      if (round < SPINS || waits != null) continue;
       const bits = Atomics.load(k.hw, seat + Seat.attention);
       if ((bits & ~Attention.controlled) === 0) Atomics.wait(k.hw, seat + Seat.attention, bits, SLEEP_MS);
       const progress = Atomics.load(k.hw, Control.progress);

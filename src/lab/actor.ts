@@ -12,7 +12,7 @@ import type { Job } from './job.js';
 import type { RaceSpec } from './race.js';
 import { runDevice, type WorkerReport, WorkerRunner } from './worker-runner.js';
 
-async function loadRace(url: string): Promise<RaceSpec> {
+export async function loadRaceModule(url: string): Promise<RaceSpec> {
   const module = (await import(url)) as { default?: RaceSpec };
   if (module.default === undefined) throw new UsageError(`${url} has no default export`);
   return module.default;
@@ -29,7 +29,7 @@ export class CpuActor {
 
   /** Load the race and bind to a slot; slot 0 boots the kernel. */
   async prepare(job: Job): Promise<void> {
-    this.#runner = new WorkerRunner(job, await loadRace(job.module));
+    this.#runner = new WorkerRunner(job, await loadRaceModule(job.module));
     if (job.slot === 0) this.#runner.boot();
   }
 
@@ -49,7 +49,7 @@ export class DeviceActor {
   }
 
   async prepare(job: Job): Promise<void> {
-    this.#race = await loadRace(job.module);
+    this.#race = await loadRaceModule(job.module);
     this.#job = job;
   }
 

@@ -2,13 +2,14 @@
  * A worker's part in the executions of a race, whatever the mode: the kernel object, reset and setup, running the thread's function, and
  * the verdict. How the workers of an execution keep in step is for `worker-runner.ts` (parallel) and `explore/` (controlled).
  */
-import { Control, Seat, Stage, Thread, Verdict } from '../cpu/hw.js';
+import { Attention, Control, Seat, Stage, Thread, Verdict } from '../cpu/hw.js';
 import { open_softirq } from '../cpu/irq.js';
 import type { Kernel } from '../cpu/kernel.js';
 import { readLog } from '../cpu/printk.js';
 import { enqueue } from '../cpu/sched.js';
 import { createKernel, layoutStatics, start_kernel } from '../mm/boot.js';
 import { ExecutionStopped, KernelBug, OracleFailure } from '../shared/errors.js';
+import { Point } from '../shared/point.js';
 import { hex8, ptr } from '../shared/types.js';
 import { struct_task_struct } from '../shared/wait.js';
 import { threadsOf } from './configure.js';
@@ -225,6 +226,23 @@ export abstract class RaceWorker {
       cpu: k.cpu,
       state,
     });
+  }
+
+  /** Take what is pending on this CPU while CPU 0 runs setup or check. Return: whether there was anything. */
+  protected serve(): boolean {
+    const k = this.k;
+    const seat = k.layout.seats + k.cpu * Seat.words;
+    if ((Atomics.load(k.hw, seat + Seat.attention) & (Attention.irq | Attention.dump)) === 0) return false;
+    Atomics.store(k.hw, seat + Seat.serving, 1);
+    const served = Atomics.load(k.hw, Control.serve) !== 0 && Atomics.load(k.hw, Control.abort) === 0;
+    if (served) {
+      this.guarded(() => {
+        k.irqsOff = false;
+        k.point(Point.Wait, 0);
+      }, 'interrupt handler');
+    }
+    Atomics.store(k.hw, seat + Seat.serving, 0);
+    return served;
   }
 
   /** The thread's function, from its first statement to its end; then the CPU goes to others. */

@@ -148,9 +148,10 @@ export class WorkerRunner extends RaceWorker {
     let left = this.#prng.below(1 << this.#prng.below(STALL_POINTS_LOG2 + 1));
     k.controller = {
       point: () => {
-        if (left-- > 0) return;
+        if (left-- > 0) return false;
         this.#goOn();
         Atomics.wait(k.hw, Control.abort, 0, STALL_MS);
+        return false;
       },
     };
     Atomics.or(k.hw, k.layout.seats + k.cpu * Seat.words + Seat.attention, Attention.controlled);
@@ -181,30 +182,13 @@ export class WorkerRunner extends RaceWorker {
     for (let round = 0; Atomics.load(hw, Control.phase) === phase; round++) {
       if (Atomics.load(hw, Control.broken) !== 0) throw new ExecutionStopped('another worker has died');
       const mine = this.job.slot < k.config.cpus && hw[seat + Seat.current] === this.job.slot;
-      if (mine && this.#serve()) continue;
+      if (mine && this.serve()) continue;
       if (round < BARRIER_SPINS) continue;
       if (mine) Atomics.wait(hw, seat + Seat.attention, Atomics.load(hw, seat + Seat.attention), BARRIER_SLEEP_MS);
       else Atomics.wait(hw, Control.phase, phase, BARRIER_SLEEP_MS);
     }
     const attention = seat + Seat.attention;
     if (this.job.slot < k.config.cpus) Atomics.and(hw, attention, ~Attention.wake);
-  }
-
-  /** Take what is pending on this CPU while CPU 0 runs setup or check. Return: whether there was anything. */
-  #serve(): boolean {
-    const k = this.k;
-    const seat = k.layout.seats + k.cpu * Seat.words;
-    if ((Atomics.load(k.hw, seat + Seat.attention) & (Attention.irq | Attention.dump)) === 0) return false;
-    Atomics.store(k.hw, seat + Seat.serving, 1);
-    const served = Atomics.load(k.hw, Control.serve) !== 0 && Atomics.load(k.hw, Control.abort) === 0;
-    if (served) {
-      this.guarded(() => {
-        k.irqsOff = false;
-        k.point(Point.Wait, 0);
-      }, 'interrupt handler');
-    }
-    Atomics.store(k.hw, seat + Seat.serving, 0);
-    return served;
   }
 }
 

@@ -9,7 +9,7 @@ export const Point = {
   Store: 2,
   /** Atomic read-modify-write. */
   Atomic: 3,
-  /** Acquisition of a lock. */
+  /** Acquisition of a spinlock: possible only while it is free. Attempts, and reader-writer locks, are `Atomic`. */
   Lock: 4,
   /** Release of a lock. */
   Unlock: 5,

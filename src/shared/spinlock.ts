@@ -65,7 +65,7 @@ function ticketLock(k: KernelBase, lock: SpinLock): void {
 
 /** Take the lock if it is free. Return: whether it was. */
 export function _raw_spin_trylock(k: KernelBase, lock: SpinLock): boolean {
-  k.point(Point.Lock, lock);
+  k.point(Point.Atomic, lock);
   const word = k.atomicLoad(lock);
   const free = k.ticketLocks ? word >>> 16 === (word & 0xffff) : word === 0;
   if (!free || k.cmpxchg(lock, word, k.ticketLocks ? (word + TICKET) | 0 : 1) !== word) return false;
@@ -154,7 +154,7 @@ export function spin_unlock_bh(k: KernelBase, lock: SpinLock): void {
 export function read_lock(k: KernelBase, lock: RwLock): void {
   k.preemptCount += 1;
   for (;;) {
-    k.point(Point.Lock, lock);
+    k.point(Point.Atomic, lock);
     const word = k.atomicLoad(lock);
     if (word >= 0) {
       if (k.cmpxchg(lock, word, word + 1) === word) break;
@@ -175,7 +175,7 @@ export function read_unlock(k: KernelBase, lock: RwLock): void {
 export function write_lock(k: KernelBase, lock: RwLock): void {
   k.preemptCount += 1;
   for (;;) {
-    k.point(Point.Lock, lock);
+    k.point(Point.Atomic, lock);
     const seen = k.cmpxchg(lock, 0, WRITER);
     if (seen === 0) break;
     k.waitForLock(lock, seen);

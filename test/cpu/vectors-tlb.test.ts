@@ -66,7 +66,12 @@ describe('T1: an atomic slot is used for another page', () => {
 
 /** While @waiter waits, @other takes the interrupts that it is sent; the controller is what controlled mode installs. */
 function answerWhileWaiting(waiter: Kernel, other: Kernel): void {
-  waiter.controller = { point: (kind) => void (kind === Point.Wait && other.point(Point.Load, 0)) };
+  waiter.controller = {
+    point: (kind) => {
+      if (kind === Point.Wait) other.point(Point.Load, 0);
+      return false;
+    },
+  };
   const attention = waiter.layout.seats + waiter.cpu * Seat.words + Seat.attention;
   waiter.hw[attention] = (waiter.hw[attention] as number) | Attention.controlled;
 }
@@ -219,11 +224,13 @@ describe('T8: kmap_high() flushes TLBs by inter-processor call with interrupts o
     cpu0.controller = {
       point: (kind) => {
         if (kind === Point.Wait) spin_lock_irqsave(cpu1, cpu1.sym.kmap_lock);
+        return false;
       },
     };
     cpu1.controller = {
       point: (kind) => {
         if (kind === Point.Wait && ++rounds === 200) throw new Deadlock();
+        return false;
       },
     };
     for (const k of [cpu0, cpu1]) k.hw[attention(k)] = (k.hw[attention(k)] as number) | Attention.controlled;

@@ -1,0 +1,132 @@
+/** Controlled mode, as the main thread sees it. */
+import type { Remote } from 'comlink';
+import { Control, layoutHw } from '../cpu/hw.js';
+import { formatRecord, readLog } from '../cpu/printk.js';
+import { caseOf, claimOf, configureRace } from '../lab/configure.js';
+import type { Job } from '../lab/job.js';
+import { loadRace } from '../lab/modules.js';
+import type { RaceSpec } from '../lab/race.js';
+import type { Failure, Outcome, RunOptions } from '../lab/types.js';
+import { WorkerPool } from '../lab/workers.js';
+import type { ExploreActor } from './actor.js';
+import { layoutEx } from './shared-state.js';
+import type { StrategyOptions } from './strategy.js';
+import type { ExploreJob, ExploreReport } from './worker-explorer.js';
+
+export interface ExploreOptions extends RunOptions {
+  readonly strategy?: StrategyOptions['name'];
+  /** Most preemptions of an execution (depth-first and random); no bound by default. */
+  readonly preemptions?: number;
+  /** Depth of PCT. */
+  readonly depth?: number;
+  /** Go on after a failure. */
+  readonly keepGoing?: boolean;
+  /** Steps after which an execution counts as a livelock. */
+  readonly stepsMax?: number;
+  /** Choices to repeat (strategy replay). */
+  readonly schedule?: readonly number[];
+}
+
+export interface ExploreResult {
+  readonly experiment: string;
+  readonly mode: 'controlled';
+  readonly core: string;
+  readonly cpus: number;
+  readonly kernel: string;
+  readonly patches: readonly string[];
+  readonly strategy: string;
+  readonly outcome: Outcome;
+  readonly claimed: readonly Outcome[] | null;
+  readonly expected: boolean;
+  readonly executions: number;
+  readonly exhausted: boolean;
+  readonly seconds: number;
+  readonly failure: Failure | null;
+  readonly schedule: readonly number[];
+  readonly traceHash: string;
+  readonly steps: number;
+  readonly decisionsMost: number;
+  readonly handovers: number;
+  readonly diverged: boolean;
+  readonly dmesg: readonly string[];
+  readonly error: string | null;
+}
+
+const STEPS_MAX = 20_000;
+
+let pool: WorkerPool | null = null;
+
+/**
+ * Explore the schedules of a race under a strategy. Stops at the first failure unless `keepGoing`. Threads and interrupts only: a race
+ * with devices is refused.
+ */
+export async function explore(name: string | RaceSpec, options: ExploreOptions = {}): Promise<ExploreResult> {
+  const loaded = await loadRace(name);
+  const { config, threads } = configureRace(loaded.race, null, { seed: 1, ...options });
+  const stepsMax = options.stepsMax ?? STEPS_MAX;
+  const layout = layoutHw(config);
+  const buffers = {
+    arena: new SharedArrayBuffer((config.lowmemPages + config.highmemPages) * 4096),
+    hw: new SharedArrayBuffer(layout.words * 4),
+  };
+  const strategy: StrategyOptions = {
+    name: options.strategy ?? 'dfs',
+    seed: config.seed,
+    depth: options.depth ?? 3,
+    stepsExpected: 100,
+    preemptionsMax: options.preemptions ?? -1,
+    schedule: options.schedule ?? [],
+  };
+  const exploreJob: ExploreJob = { buffer: new SharedArrayBuffer(layoutEx(stepsMax).words * 4), stepsMax, strategy };
+  const job = (slot: number): Job => ({
+    config,
+    buffers,
+    module: loaded.url,
+    threads,
+    slot,
+    cpu: threads.find((t) => t.slot === slot)?.cpu ?? slot,
+    devices: 0,
+    participants: config.threadsMax,
+    seconds: options.seconds ?? Number.MAX_VALUE,
+    executions: options.executions ?? Number.MAX_VALUE,
+    stopAtFailure: options.keepGoing !== true,
+    bootTime: 0,
+    raceVars: layout.raceVars,
+  });
+  pool ??= new WorkerPool();
+  await pool.ensure(config.threadsMax, 0);
+  pool.hold(true);
+  const actors = pool.cpus.slice(0, config.threadsMax).map((w) => w.actor as unknown as Remote<ExploreActor>);
+  await Promise.all(actors.map((a, slot) => a.prepareExplore(job(slot), exploreJob)));
+  const following = actors.slice(1).map((a) => a.follow());
+  const report = (await actors[0]?.lead()) as ExploreReport;
+  await Promise.all(following);
+  pool.hold(false);
+  const hw = new Int32Array(buffers.hw);
+  const claimed = claimOf(caseOf(loaded.race, config));
+  const outcome = report.failure?.outcome ?? 'clean';
+  return {
+    experiment: loaded.race.id,
+    mode: 'controlled',
+    core: config.core.id,
+    cpus: config.cpus,
+    kernel: config.kernel,
+    patches: config.patches,
+    strategy: strategy.name,
+    outcome,
+    claimed,
+    expected: claimed === null || claimed.includes(outcome),
+    executions: report.executions,
+    exhausted: report.exhausted,
+    seconds: report.seconds,
+    failure: report.failure,
+    schedule: report.schedule,
+    traceHash: report.traceHash.toString(16).padStart(8, '0'),
+    steps: report.steps,
+    decisionsMost: report.decisionsMost,
+    handovers: report.handovers,
+    diverged: report.diverged,
+    dmesg: readLog(hw, layout.keptLog, Control.keptLogHead).map(formatRecord),
+    error: report.moduleError,
+  };
+}

@@ -1,11 +1,11 @@
 /** `cache-trace FILE`: an address trace through any cache configuration. */
 import { type Command, Option } from 'commander';
 import type { CacheTraceOptions, CacheTraceResult } from '../lab/cache-trace.js';
-import { count, hasColour } from '../report/output.js';
+import { count, hasColour, plural } from '../report/output.js';
 import { table } from '../report/table.js';
 import { UsageError } from '../shared/errors.js';
 import type { CommandContext } from './command.js';
-import type { Host } from './host.js';
+import { type Host, invocation } from './host.js';
 import { quote, wholeNumber } from './options.js';
 
 interface Options {
@@ -50,7 +50,9 @@ export function addCacheTraceCommand(program: Command, context: CommandContext):
     .addOption(new Option('--json', 'the result as one JSON object'))
     .addHelpText(
       'after',
-      '\nExamples:\n  cache-trace my.trace --core arm926\n  cache-trace my.trace --sets 64 --ways 8 --line 64 --replacement lru --json',
+      () => `\nExamples:
+  ${invocation(context.host)} cache-trace my.trace --core arm926
+  ${invocation(context.host)} cache-trace my.trace --sets 64 --ways 8 --line 64 --replacement lru --json`,
     )
     .action(async (file: string, options: Options) => {
       const text = await read(context.host, file);
@@ -89,6 +91,9 @@ function traceOptions(name: string, options: Options): CacheTraceOptions {
 
 const right = (content: string) => ({ content, hAlign: 'right' }) as const;
 
+const written = ({ lines, granules }: { lines: number; granules: number }): string =>
+  `${plural(lines, 'line')}, ${plural(granules, 'granule')}`;
+
 function report(file: string, result: CacheTraceResult, colour: boolean): string {
   const { cache, reads, writes, cleans, invalidates, writeBacks, memory, finalFlush, crc32 } = result;
   const policy = cache.writeThrough ? 'write-through' : 'write-back';
@@ -105,15 +110,15 @@ function report(file: string, result: CacheTraceResult, colour: boolean): string
   ]);
   const head = ['', right('accesses'), right('hits'), right('misses'), right('hit rate')];
   const granules = cache.granuleBytes === cache.lineBytes ? '' : `, ${cache.granuleBytes} bytes a dirty bit`;
-  return `${file}: ${count(result.operations)} operations
+  return `${file}: ${plural(result.operations, 'operation')}
 ${cache.core ?? 'cache'}: ${cache.sets} sets × ${cache.ways} ways × ${cache.lineBytes} bytes${granules}, ${cache.replacement}, ${policy}, ${allocate}
 
 ${table(head, rows, colour)}
 fills         ${count(result.fills)}
 evictions     ${count(result.evictions)}
-write-backs   ${count(writeBacks.lines)} lines, ${count(writeBacks.granules)} granules; final flush ${count(finalFlush.lines)} lines, ${count(finalFlush.granules)} granules
-maintenance   ${count(cleans.lines)} lines cleaned (${count(cleans.present)} present), ${count(invalidates.lines)} invalidated (${count(invalidates.present)} present, ${count(invalidates.dirty)} dirty)
-memory        ${count(memory.readBytes)} bytes read, ${count(memory.writtenBytes)} written
-CRC-32        ${crc32.beforeFlush} of ${count(result.touchedBytes)} bytes, ${crc32.afterFlush} after the final flush
+write-backs   ${written(writeBacks)}; final flush ${written(finalFlush)}
+maintenance   ${plural(cleans.lines, 'line')} cleaned (${count(cleans.present)} present), ${count(invalidates.lines)} invalidated (${count(invalidates.present)} present, ${count(invalidates.dirty)} dirty)
+memory        ${plural(memory.readBytes, 'byte')} read, ${count(memory.writtenBytes)} written
+CRC-32        ${crc32.beforeFlush} of ${plural(result.touchedBytes, 'byte')}, ${crc32.afterFlush} after the final flush
 `;
 }

@@ -63,6 +63,7 @@ let pool: WorkerPool | null = null;
 export async function explore(name: string | RaceSpec, options: ExploreOptions = {}): Promise<ExploreResult> {
   const loaded = await loadRace(name);
   const { config, threads } = configureRace(loaded.race, null, { seed: 1, ...options });
+  const claimed = claimOf(caseOf(loaded.race, config));
   const stepsMax = options.stepsMax ?? STEPS_MAX;
   const layout = layoutHw(config);
   const buffers = {
@@ -90,6 +91,7 @@ export async function explore(name: string | RaceSpec, options: ExploreOptions =
     seconds: options.seconds ?? Number.MAX_VALUE,
     executions: options.executions ?? Number.MAX_VALUE,
     stopAtFailure: options.keepGoing !== true,
+    claimed: claimed ?? [],
     bootTime: 0,
     raceVars: layout.raceVars,
   });
@@ -103,7 +105,6 @@ export async function explore(name: string | RaceSpec, options: ExploreOptions =
   await Promise.all(following);
   pool.hold(false);
   const hw = new Int32Array(buffers.hw);
-  const claimed = claimOf(caseOf(loaded.race, config));
   const outcome = report.failure?.outcome ?? 'clean';
   return {
     experiment: loaded.race.id,

@@ -2,6 +2,7 @@
 import type { MachineConfig } from '../cpu/config.js';
 import type { Buffers } from '../cpu/kernel.js';
 import type { PlacedThread } from './configure.js';
+import type { Outcome } from './types.js';
 
 export interface Job {
   readonly config: MachineConfig;
@@ -19,6 +20,8 @@ export interface Job {
   readonly seconds: number;
   readonly executions: number;
   readonly stopAtFailure: boolean;
+  /** Outcomes that the race claims for this configuration. */
+  readonly claimed: readonly Outcome[];
   /** Host time of boot, milliseconds since the epoch: zero of the machine's clock. */
   readonly bootTime: number;
   /** Word offset of the race's shared variables. */

@@ -19,9 +19,6 @@ import type { RaceSpec, ThreadFn } from './race.js';
 import { type Failure, OUTCOMES, type Outcome } from './types.js';
 import { clearVerdict, type ShortFailure, settle, settledFailure } from './verdict.js';
 
-/** Reports that a run keeps whole. */
-const FAILURES_KEPT = 1;
-
 /** Class, message and place of an exception of the race module. */
 export const nameOfError = (error: unknown): string => {
   if (!(error instanceof Error)) return String(error);
@@ -165,12 +162,17 @@ export abstract class RaceWorker {
     }
     this.failures++;
     Atomics.add(hw, Control.failures, 1);
-    if (this.failures <= FAILURES_KEPT) this.keep({ ...found, execution });
+    this.keep({ ...found, execution });
   }
 
-  /** Keep the first failure, and the log that belongs to it. */
+  /**
+   * Keep the first failure, and the log that belongs to it; a later one takes its place if it is of a kind that the race claims and the one
+   * kept is not.
+   */
   protected keep(failure: Failure): void {
     const { hw, layout } = this.k;
+    const claims = (f: Failure): boolean => this.job.claimed.includes(f.outcome);
+    if (this.failure !== null && (claims(this.failure) || !claims(failure))) return;
     this.failure = failure;
     const words = hw[Control.logHead] as number;
     hw.copyWithin(layout.keptLog, layout.log, layout.log + words);

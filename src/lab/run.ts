@@ -184,6 +184,7 @@ class Run {
       seconds: options.seconds ?? (options.executions === undefined ? SECONDS : Number.MAX_VALUE),
       executions: options.executions ?? Number.MAX_VALUE,
       stopAtFailure: options.stopAtFailure ?? false,
+      claimed: claimOf(this.chosen) ?? [],
       bootTime: performance.timeOrigin + performance.now(),
       raceVars: this.#layout.raceVars,
     };

@@ -382,7 +382,7 @@ class Run {
     if (this.#hang !== null && judged < this.#hang.execution) outcomes[this.#hang.outcome]++;
     const claimed = claimOf(this.chosen);
     const worst = [...OUTCOMES].reverse().find((o) => outcomes[o] > 0) ?? 'clean';
-    const outcome = claimed === null ? worst : (claimed.find((o) => o !== 'clean' && outcomes[o] > 0) ?? worst);
+    const outcome = failure?.outcome ?? worst;
     const dmesg = readLog(this.#hw, this.#layout.keptLog, Control.keptLogHead);
     const live = dmesg.length > 0 ? dmesg : readLog(this.#hw, this.#layout.log, Control.logHead);
     return {

@@ -24,6 +24,8 @@ import { didYouMean } from './suggest.js';
 /** Seconds that the main job may take for all its cases, and the most that one of them gets. */
 const MAIN_JOB_SECONDS = 36;
 const CASE_SECONDS = 3;
+/** A failure that is claimed and has not been seen by then gets up to so many seconds. */
+const PATIENCE_SECONDS = 15;
 
 interface Options extends MachineOptions {
   seconds?: number;
@@ -135,7 +137,8 @@ function timeLimit(options: Options, mainJob: readonly RaceSpec[]): RunOptions {
   if (options.seconds !== undefined) return { seconds: options.seconds };
   if (options.executions !== undefined) return {};
   const cases = mainJob.reduce((sum, race) => sum + Math.max(1, race.cases.length), 0);
-  return { seconds: cases === 0 ? CASE_SECONDS : Math.min(CASE_SECONDS, MAIN_JOB_SECONDS / cases) };
+  const each = cases === 0 ? CASE_SECONDS : Math.min(CASE_SECONDS, MAIN_JOB_SECONDS / cases);
+  return { seconds: each, patienceSeconds: PATIENCE_SECONDS };
 }
 
 /** Every name is looked up before anything runs: a slip in the last must not cost the time of the others. */

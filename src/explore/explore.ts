@@ -89,6 +89,7 @@ export async function explore(name: string | RaceSpec, options: ExploreOptions =
     devices: 0,
     participants: config.threadsMax,
     seconds: options.seconds ?? Number.MAX_VALUE,
+    patienceSeconds: 0,
     executions: options.executions ?? Number.MAX_VALUE,
     stopAtFailure: options.keepGoing !== true,
     claimed: claimed ?? [],

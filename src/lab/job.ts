@@ -18,6 +18,8 @@ export interface Job {
   /** All who meet at the barriers. */
   readonly participants: number;
   readonly seconds: number;
+  /** Seconds that a run may take while a failure that the race claims has not been seen. */
+  readonly patienceSeconds: number;
   readonly executions: number;
   readonly stopAtFailure: boolean;
   /** Outcomes that the race claims for this configuration. */

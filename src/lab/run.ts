@@ -119,6 +119,7 @@ function checkOptions(options: RunOptions): void {
   };
   positive('seconds', options.seconds);
   positive('executions', options.executions);
+  positive('patienceSeconds', options.patienceSeconds);
   positive('watchdogSeconds', options.watchdogSeconds);
   const { seed } = options;
   if (seed !== undefined && !(Number.isInteger(seed) && seed >= 0 && seed <= 0xffffffff)) {
@@ -182,6 +183,7 @@ class Run {
       devices: this.#deviceCount,
       participants: this.config.threadsMax + this.#deviceCount,
       seconds: options.seconds ?? (options.executions === undefined ? SECONDS : Number.MAX_VALUE),
+      patienceSeconds: options.patienceSeconds ?? 0,
       executions: options.executions ?? Number.MAX_VALUE,
       stopAtFailure: options.stopAtFailure ?? false,
       claimed: claimOf(this.chosen) ?? [],

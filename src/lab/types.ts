@@ -96,6 +96,8 @@ export interface RunOptions {
   readonly patches?: readonly string[];
   readonly noPatches?: readonly string[];
   readonly seconds?: number;
+  /** Go on for up to so many seconds while a failure that the experiment claims has not been seen. */
+  readonly patienceSeconds?: number;
   /** Stop after so many executions. */
   readonly executions?: number;
   readonly seed?: number;

@@ -81,8 +81,11 @@ export class WorkerRunner extends RaceWorker {
   #prepare(executions: number, started: number): void {
     const { hw } = this.k;
     const job = this.job;
+    // A claimed failure that has not shown itself yet gets more time, if the user has any.
+    const awaited = this.failures === 0 && job.claimed.some((o) => o !== 'clean');
+    const seconds = awaited ? Math.max(job.seconds, job.patienceSeconds) : job.seconds;
     const over =
-      (performance.now() - started) / 1000 >= job.seconds ||
+      (performance.now() - started) / 1000 >= seconds ||
       executions >= job.executions ||
       (job.stopAtFailure && this.failures > 0) ||
       this.moduleError !== null;

@@ -115,6 +115,15 @@ export const PATCHES: readonly Patch[] = [
     since: null,
     kind: 'patch',
   },
+  {
+    id: 'at91-mci-kunmap-offset',
+    title: 'at91_mci gives kunmap_atomic() buffer - sg->offset, in units of 4 bytes (withdrawn)',
+    author: 'Marc Pignat',
+    date: '2007-06-21',
+    seed: '001',
+    since: null,
+    kind: 'patch',
+  },
   mutant('no-edge-clean', 'an invalidation does not clean partial first and last lines', 'highmem/E11'),
   mutant('no-remote-tlb-flush', 'flush_tlb_kernel_range() reaches only the executing CPU', 'highmem/E6'),
   mutant('kunmap-irq', 'kunmap_high() enables interrupts instead of restoring them', 'highmem/E4b'),
@@ -141,6 +150,9 @@ export const PATCHES: readonly Patch[] = [
   mutant('tlb-flush-before-pte', 'flush_all_zero_pkmaps() flushes the TLB before clearing the entries', 'highmem/E16'),
   mutant('hash-before-pte', 'map_new_virtual() publishes the address before the entry', 'highmem/E16'),
   mutant('count-before-pte', 'map_new_virtual() sets the count before the entry', 'highmem/E16'),
+  mutant('unaligned-dma-buffer', 'a driver gives a device a buffer that begins inside a cache line', 'highmem/E11'),
+  mutant('shared-km-type', 'an interrupt handler uses the kmap_atomic() type of process context', 'highmem/E13'),
+  mutant('kunmap-twice', 'a driver unmaps a page once more than it mapped it', 'highmem/E14'),
   mutant('inner-before-outer', 'unmap maintains the inner cache before the outer one', 'highmem/E10'),
 ];
 

@@ -13,6 +13,7 @@ export class PatchSet {
   'dma-speculative-prefetch' = false;
   'kmap-atomic-debug-nonvivt' = false;
   'v6-unmap-invalidates' = false;
+  'at91-mci-kunmap-offset' = false;
   'mutant-no-edge-clean' = false;
   'mutant-no-remote-tlb-flush' = false;
   'mutant-kunmap-irq' = false;
@@ -28,6 +29,9 @@ export class PatchSet {
   'mutant-hash-before-pte' = false;
   'mutant-count-before-pte' = false;
   'mutant-inner-before-outer' = false;
+  'mutant-unaligned-dma-buffer' = false;
+  'mutant-shared-km-type' = false;
+  'mutant-kunmap-twice' = false;
 }
 
 export type PatchName = keyof PatchSet;

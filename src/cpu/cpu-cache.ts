@@ -225,7 +225,7 @@ export class CpuCache {
     const victim = this.own.victim(set);
     if (this.own.find(key) < 0 && !this.own.isDirty(victim)) {
       if (this.own.isValid(victim)) this.#count(Seat.evictions);
-      this.own.install(key, pa, (writeThrough ? LineFlag.writeThrough : 0) | mesi, this.#memory);
+      this.own.install(victim, key, pa, (writeThrough ? LineFlag.writeThrough : 0) | mesi, this.#memory);
       this.#count(Seat.fills);
     }
     this.#unlockSet(this.own, set);

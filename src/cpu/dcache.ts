@@ -178,10 +178,12 @@ export class DCache {
     this.hw[at] = ((this.hw[at] as number) + 1) % this.#ways;
   }
 
-  /** Fill (step S7): the victim's way, which must be clean or free, gets the line from memory. */
-  install(key: number, pa: Paddr, flags: number, memory: PhysicalMemory): number {
+  /**
+   * Fill (step S7): the victim's way @line, which must be clean or free, gets the line from memory. The caller has found it by victim():
+   * asked again, a pointer that all sets share might name another, which a fill of another set has moved it to.
+   */
+  install(line: number, key: number, pa: Paddr, flags: number, memory: PhysicalMemory): void {
     const set = this.setOf(key);
-    const line = this.victim(set);
     const wasFree = !this.isValid(line);
     this.hw[this.seqs + set] = ((this.hw[this.seqs + set] as number) + 1) | 0;
     this.hw[this.tags + line] = 0;
@@ -192,7 +194,6 @@ export class DCache {
     this.hw[this.tags + line] = (key & this.lineMask) | 1;
     this.#advance(set, wasFree);
     this.touch(line);
-    return line;
   }
 
   /** Write the dirty granules to memory at the line's own physical address (steps S6, S8). Return: granules written. */

@@ -48,9 +48,9 @@ export class OuterCache {
     this.#locked(pa, () => {
       let line = this.store.find(pa);
       if (line < 0) {
-        const victim = this.store.victim(this.store.setOf(pa));
-        if (this.store.isValid(victim)) this.store.writeBack(victim, this.#ram);
-        line = this.store.install(pa, pa, 0, this.#ram);
+        line = this.store.victim(this.store.setOf(pa));
+        if (this.store.isValid(line)) this.store.writeBack(line, this.#ram);
+        this.store.install(line, pa, pa, 0, this.#ram);
       }
       const from = this.store.wordIndex(line, pa);
       for (let i = 0; i < count; i++) data[to + i] = this.store.hw[from + i] as number;

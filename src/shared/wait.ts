@@ -16,6 +16,7 @@ import {
   list_next,
   list_of,
 } from './list.js';
+import { Point } from './point.js';
 import { type SpinLock, spin_lock_init, spin_lock_irqsave, spin_unlock_irqrestore } from './spinlock.js';
 import { type Ptr, ptr, vaddr } from './types.js';
 
@@ -70,7 +71,9 @@ export function __set_current_state(k: KernelBase, state: number): void {
 }
 
 export function set_current_state(k: KernelBase, state: number): void {
-  k.xchg(vaddr(k.current + struct_task_struct.state.offset), state);
+  const at = vaddr(k.current + struct_task_struct.state.offset);
+  k.point(Point.Atomic, at);
+  k.xchg(at, state);
 }
 
 /** At the head, non-exclusive. Takes and releases the queue's lock (irqsave). */

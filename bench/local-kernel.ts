@@ -3,6 +3,7 @@ import { CORES } from '../src/arch/arm/cores.js';
 import type { MachineConfig } from '../src/cpu/config.js';
 import { layoutHw } from '../src/cpu/hw.js';
 import type { Kernel } from '../src/cpu/kernel.js';
+import { arenaBytes } from '../src/cpu/memory.js';
 import { patchesOf } from '../src/lab/catalogue.js';
 import { createKernel, layoutStatics, start_kernel } from '../src/mm/boot.js';
 
@@ -26,7 +27,7 @@ export function localKernel(core: string): Kernel {
     hz: 0,
     seed: 1,
   };
-  const arena = new SharedArrayBuffer((config.lowmemPages + config.highmemPages) * 4096);
+  const arena = new SharedArrayBuffer(arenaBytes(config.lowmemPages + config.highmemPages));
   const hw = new SharedArrayBuffer(layoutHw(config).words * 4);
   const k = createKernel(config, { arena, hw }, layoutStatics(config), 0, 0);
   start_kernel(k);

@@ -3,6 +3,7 @@ import { CORES } from '../src/arch/arm/cores.js';
 import type { MachineConfig } from '../src/cpu/config.js';
 import { layoutHw } from '../src/cpu/hw.js';
 import type { Kernel } from '../src/cpu/kernel.js';
+import { arenaBytes } from '../src/cpu/memory.js';
 import { createKernel, layoutStatics, start_kernel } from '../src/mm/boot.js';
 
 export interface LocalMachine {
@@ -34,7 +35,7 @@ export function localMachine(core: string, options: Partial<MachineConfig> = {})
     seed: 1,
     ...options,
   };
-  const arena = new SharedArrayBuffer((config.lowmemPages + config.highmemPages) * 4096);
+  const arena = new SharedArrayBuffer(arenaBytes(config.lowmemPages + config.highmemPages));
   const hw = new SharedArrayBuffer(layoutHw(config).words * 4);
   const statics = layoutStatics(config);
   const cpus = Array.from({ length: config.cpus }, (_, cpu) => createKernel(config, { arena, hw }, statics, cpu, cpu));

@@ -7,19 +7,29 @@
 import type { Paddr } from '../shared/types.js';
 import type { OuterCache } from './outer.js';
 
+const FRAME_BYTES = 4096;
+const FLAG_BYTES = 4;
+
+/** Bytes of the buffer that holds @frames of memory: behind the frames, a word for each says whether it was written. */
+export const arenaBytes = (frames: number): number => frames * (FRAME_BYTES + FLAG_BYTES);
+
 export class PhysicalMemory {
   readonly words: Int32Array;
   readonly bytes: Uint8Array;
+  /** Non-zero for each frame that was written since boot, by other ways than kernel data: what a reset has to restore. */
+  readonly written: Int32Array;
   readonly base: number;
   readonly sizeBytes: number;
   /** Set by the machine when the core has one. */
   outer: OuterCache | null = null;
 
   constructor(buffer: SharedArrayBuffer, physBase: number) {
-    this.words = new Int32Array(buffer);
-    this.bytes = new Uint8Array(buffer);
+    const frames = Math.floor(buffer.byteLength / (FRAME_BYTES + FLAG_BYTES));
+    this.sizeBytes = frames * FRAME_BYTES;
+    this.words = new Int32Array(buffer, 0, this.sizeBytes >>> 2);
+    this.bytes = new Uint8Array(buffer, 0, this.sizeBytes);
+    this.written = new Int32Array(buffer, this.sizeBytes, frames);
     this.base = physBase;
-    this.sizeBytes = buffer.byteLength;
   }
 
   /** Is there RAM at @pa? */
@@ -36,6 +46,7 @@ export class PhysicalMemory {
   write32(pa: Paddr, value: number, mask = -1): void {
     if (!this.has(pa)) return;
     const index = (pa - this.base) >>> 2;
+    this.written[index >>> 10] = 1;
     if (mask === -1) this.words[index] = value;
     else this.#writeBytes(index << 2, value, mask);
   }
@@ -81,6 +92,7 @@ export class PhysicalMemory {
   writeRam(pa: Paddr, data: Int32Array, from: number, count: number): void {
     if (!this.has(pa)) return;
     const index = (pa - this.base) >>> 2;
+    this.written[index >>> 10] = 1;
     for (let i = 0; i < count; i++) this.words[index + i] = data[from + i] as number;
   }
 }

@@ -1,6 +1,7 @@
 /** Controlled mode, as the main thread sees it. */
 import type { Remote } from 'comlink';
 import { Control, layoutHw } from '../cpu/hw.js';
+import { arenaBytes } from '../cpu/memory.js';
 import { formatRecord, readLog } from '../cpu/printk.js';
 import { caseOf, claimOf, configureRace } from '../lab/configure.js';
 import type { Job } from '../lab/job.js';
@@ -67,7 +68,7 @@ export async function explore(name: string | RaceSpec, options: ExploreOptions =
   const stepsMax = options.stepsMax ?? STEPS_MAX;
   const layout = layoutHw(config);
   const buffers = {
-    arena: new SharedArrayBuffer((config.lowmemPages + config.highmemPages) * 4096),
+    arena: new SharedArrayBuffer(arenaBytes(config.lowmemPages + config.highmemPages)),
     hw: new SharedArrayBuffer(layout.words * 4),
   };
   const strategy: StrategyOptions = {

@@ -8,7 +8,7 @@ import { crc32 } from 'node:zlib';
 import type { CoreRow } from '../cpu/core.js';
 import { CacheOp, CpuCache } from '../cpu/cpu-cache.js';
 import { type HwLayout, layoutHw, Seat } from '../cpu/hw.js';
-import { PhysicalMemory } from '../cpu/memory.js';
+import { arenaBytes, PhysicalMemory } from '../cpu/memory.js';
 import { UsageError } from '../shared/errors.js';
 import type { Paddr } from '../shared/types.js';
 import { type CacheTraceGeometry, parseTrace, type TraceOps, traceCore } from './cache-trace-input.js';
@@ -115,7 +115,7 @@ class SparseMemory extends PhysicalMemory {
   constructor(ops: TraceOps, lineBytes: number, name: string) {
     const shift = 31 - Math.clz32(lineBytes);
     const frames = framesOf(ops, shift, name);
-    super(new SharedArrayBuffer(frames.size * lineBytes), 0);
+    super(new SharedArrayBuffer(arenaBytes(Math.ceil((frames.size * lineBytes) / 4096))), 0);
     this.shift = shift;
     this.#frames = frames;
     this.#touched = new Uint8Array(this.sizeBytes);

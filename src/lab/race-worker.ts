@@ -7,7 +7,7 @@ import { open_softirq } from '../cpu/irq.js';
 import type { Kernel } from '../cpu/kernel.js';
 import { readLog } from '../cpu/printk.js';
 import { enqueue } from '../cpu/sched.js';
-import { createKernel, layoutStatics, start_kernel } from '../mm/boot.js';
+import { createKernel, layoutStatics, restoreFrames, start_kernel } from '../mm/boot.js';
 import { ExecutionStopped, KernelBug, OracleFailure } from '../shared/errors.js';
 import { Point } from '../shared/point.js';
 import { hex8, ptr } from '../shared/types.js';
@@ -88,11 +88,12 @@ export abstract class RaceWorker {
     }
   }
 
-  /** Memory, caches, TLBs, seats and threads as they were after boot. Page contents stay: they are junk to the next execution. */
+  /** Memory, caches, TLBs, seats and threads as they were after boot. */
   protected reset(): void {
     const k = this.k;
     const { hw, layout, config } = k;
     if (this.snapshot !== null) k.words.set(this.snapshot, 0);
+    restoreFrames(k);
     k.mmu.cache.reset();
     k.mmu.cache.writeBuffer.drain();
     for (const tlb of k.mmu.tlbs) tlb.reset();

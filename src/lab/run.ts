@@ -5,6 +5,7 @@ import { crc32 } from 'node:zlib';
 import type { MachineConfig } from '../cpu/config.js';
 import { Attention, Control, type HwLayout, layoutHw, Seat, Stage, Verdict } from '../cpu/hw.js';
 import { stopAll } from '../cpu/kernel.js';
+import { arenaBytes } from '../cpu/memory.js';
 import { formatRecord, readLog } from '../cpu/printk.js';
 import { layoutStatics } from '../mm/boot.js';
 import { UsageError } from '../shared/errors.js';
@@ -164,7 +165,7 @@ class Run {
     this.chosen = chosen ?? caseOf(loaded.race, config);
     this.options = options;
     this.#layout = layoutHw(config);
-    this.#arena = new SharedArrayBuffer((config.lowmemPages + config.highmemPages) * 4096);
+    this.#arena = new SharedArrayBuffer(arenaBytes(config.lowmemPages + config.highmemPages));
     this.#hwBuffer = new SharedArrayBuffer(this.#layout.words * 4);
     this.#hw = new Int32Array(this.#hwBuffer);
     this.#view = { hw: this.#hw, layout: this.#layout, config, sym: layoutStatics(config).sym };
@@ -408,7 +409,9 @@ class Run {
       seconds: main?.seconds ?? (performance.now() - this.#started) / 1000,
       seed: this.config.seed,
       replay: null,
-      memoryHash: crc32(new Uint8Array(this.#arena)).toString(16).padStart(8, '0'),
+      memoryHash: crc32(new Uint8Array(this.#arena, 0, (this.config.lowmemPages + this.config.highmemPages) * 4096))
+        .toString(16)
+        .padStart(8, '0'),
       failure: failure === null || failure === undefined ? null : failure,
       dmesg: live.map(formatRecord),
       cpuStats: this.#stats(),

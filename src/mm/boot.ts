@@ -110,7 +110,8 @@ const junk = (word: number): number => Math.imul(word ^ 0x5bd1e995, 0x9e3779b1) 
 
 /** Boot, CPU 0 alone: page tables, mem_map, zones, pkmap, tasks. */
 export function start_kernel(k: Kernel): void {
-  const { config, words } = k;
+  const { config } = k;
+  const { words } = k.memory;
   for (let i = 0; i < words.length; i++) words[i] = junk(i);
   words.fill(0, 0, k.staticBytes >>> 2);
   paging_init(k);
@@ -127,6 +128,16 @@ export function start_kernel(k: Kernel): void {
   for (let slot = 0; slot < config.threadsMax; slot++) {
     const task = ptr<'task_struct'>(k.sym.tasks + slot * struct_task_struct.sizeof);
     k.write(task, struct_task_struct.pid, slot);
+  }
+}
+
+/** The frames that were written hold junk again, as after boot. Kernel data is the caller's business. */
+export function restoreFrames(k: Kernel): void {
+  const { written, words } = k.memory;
+  for (let frame = k.staticBytes >>> 12; frame < written.length; frame++) {
+    if (written[frame] === 0) continue;
+    written[frame] = 0;
+    for (let i = frame << 10; i < (frame + 1) << 10; i++) words[i] = junk(i);
   }
 }
 

@@ -111,6 +111,8 @@ export const Thread = {
   onRq: 2,
   waitKind: 3,
   waitOn: 4,
+  /** The word that it waits to change: while the lock has another one the thread is about to go on. */
+  waitSeen: 5,
   irqsOffSaved: 6,
   /** 0 unused, 1 to run, 2 ended. */
   state: 7,

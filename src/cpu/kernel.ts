@@ -517,7 +517,9 @@ export class Kernel implements KernelBase {
   waitWhile(memory: Int32Array, index: number, value: number, kind: WaitKind, on: number): void {
     const outerKind = this.hw[this.#thread + Thread.waitKind] as number;
     const outerOn = this.hw[this.#thread + Thread.waitOn] as number;
+    const outerSeen = this.hw[this.#thread + Thread.waitSeen] as number;
     this.hw[this.#thread + Thread.waitOn] = on;
+    this.hw[this.#thread + Thread.waitSeen] = value;
     Atomics.store(this.hw, this.#thread + Thread.waitKind, kind);
     if (kind === WaitKind.lock) Atomics.add(this.hw, this.#waiters(on), 1);
     try {
@@ -535,6 +537,7 @@ export class Kernel implements KernelBase {
     } finally {
       if (kind === WaitKind.lock) Atomics.sub(this.hw, this.#waiters(on), 1);
       this.hw[this.#thread + Thread.waitOn] = outerOn;
+      this.hw[this.#thread + Thread.waitSeen] = outerSeen;
       Atomics.store(this.hw, this.#thread + Thread.waitKind, outerKind);
     }
   }

@@ -13,6 +13,8 @@ import { hex8 } from '../shared/types.js';
 
 export interface MachineView {
   readonly hw: Int32Array;
+  /** Physical memory, from PAGE_OFFSET on. */
+  readonly words: Int32Array;
   readonly layout: HwLayout;
   readonly config: MachineConfig;
   readonly sym: Readonly<Symbols>;
@@ -38,7 +40,13 @@ function holdersOf(m: MachineView, lock: number): number[] {
 function waitsFor(m: MachineView, slot: number): number[] {
   const base = threadOf(m, slot);
   const kind = at(m, base + Thread.waitKind);
-  if (kind === WaitKind.lock) return holdersOf(m, at(m, base + Thread.waitOn));
+  if (kind === WaitKind.lock) {
+    const lock = at(m, base + Thread.waitOn) >>> 0;
+    // A reader that waits for a writer does not wait for the readers that came after it: it has only not looked again.
+    // What it waits for may change between two of these reads: then the address is none, and so is the word.
+    const word = m.words[(lock - m.config.pageOffset) >>> 2];
+    return word === at(m, base + Thread.waitSeen) ? holdersOf(m, lock) : [];
+  }
   if (kind === WaitKind.ipi) return unansweredBy(m, at(m, base + Thread.cpu));
   return [];
 }

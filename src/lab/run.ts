@@ -168,7 +168,8 @@ class Run {
     this.#arena = new SharedArrayBuffer(arenaBytes(config.lowmemPages + config.highmemPages));
     this.#hwBuffer = new SharedArrayBuffer(this.#layout.words * 4);
     this.#hw = new Int32Array(this.#hwBuffer);
-    this.#view = { hw: this.#hw, layout: this.#layout, config, sym: layoutStatics(config).sym };
+    const words = new Int32Array(this.#arena);
+    this.#view = { hw: this.#hw, words, layout: this.#layout, config, sym: layoutStatics(config).sym };
     this.#deviceCount = loaded.race.devices?.length ?? 0;
   }
 

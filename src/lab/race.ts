@@ -55,6 +55,11 @@ export interface RaceSpec {
   readonly cases: readonly Case[];
   /** Seconds that one execution may take before the watchdog asks; for long-running races. */
   readonly executionSeconds?: number;
+  /**
+   * For long executions in parallel mode: a CPU stands still once in so many of its scheduling points on average, so that others come
+   * in between two steps. Without it a CPU stands still once in every other execution at most.
+   */
+  readonly stallPoints?: number;
   /** Words that the functions of the race share outside the emulated memory: `k.vars.pageA`. */
   readonly vars?: readonly string[];
   /** Builds the situation: on CPU 0, before each execution, nothing else runs. */

@@ -143,16 +143,20 @@ export class WorkerRunner extends RaceWorker {
 
   /**
    * Every other time the thread's CPU stands still once, between two steps that chance chooses, as one does whose hypervisor runs somebody
-   * else. The others go on meanwhile. On a host with fewer free cores than CPUs there would be hardly any interleaving without it.
+   * else. The others go on meanwhile. On a host with fewer free cores than CPUs there would be hardly any interleaving without it. A long
+   * race says how often (`stallPoints`).
    */
   #stall(): void {
     const k = this.k;
-    if (this.#prng.below(2) === 0) return;
-    let left = this.#prng.below(1 << this.#prng.below(STALL_POINTS_LOG2 + 1));
+    const { stallPoints = 0 } = this.race;
+    const next = (): number => this.#prng.below(stallPoints * 2 || 1 << this.#prng.below(STALL_POINTS_LOG2 + 1));
+    if (stallPoints === 0 && this.#prng.below(2) === 0) return;
+    let left = next();
     k.controller = {
       point: () => {
         if (left-- > 0) return false;
-        this.#goOn();
+        if (stallPoints === 0) this.#goOn();
+        else left = next();
         Atomics.wait(k.hw, Control.abort, 0, STALL_MS);
         return false;
       },

@@ -120,10 +120,12 @@ const KERNEL: LockFunctions = {
 
 /** Operations of each thread in one execution. */
 const OPERATIONS = 500;
-/** After so many of them all threads meet. */
+/** After so many of them all threads meet, and a thread meets its partner. */
 const MEET_EVERY = 100;
+const HANDSHAKE_EVERY = 10;
 const THREADS_PER_CPU = 2;
 const THREADS_ALONE = 4;
+const BIT_LOCK_TRIES = 4;
 /** Interrupt line of the handler below. */
 const LINE = 0;
 
@@ -147,11 +149,13 @@ const BITS = 0x484; // a bit for each thread
 const CHANGED = 0x488; // what is exchanged
 const EXPECTED_SUM = 0x48c;
 const OWNED = 0x490; // sum of what the threads got in exchange
-const PER_CPU = 0x500; // 64 bytes for each CPU: requests, interrupts taken, soft interrupts run
+const PER_CPU = 0x500; // 64 bytes for each CPU: requests, interrupts taken, soft interrupts run, one raised
+const PAIRS = 0x800; // 64 bytes for two threads: wait queue, arrivals of each at 16, completion of each at 32
 
 const place = (k: Kernel, offset: number): Vaddr => vaddr(k.sym.race_data + offset);
 const queueAt = (k: Kernel, offset: number): WaitQueueHead => ptr<'wait_queue_head'>(place(k, offset));
 const completionAt = (k: Kernel, offset: number): Completion => ptr<'completion'>(place(k, offset));
+const pairAt = (index: number): number => PAIRS + (index >>> 1) * 64;
 const perCpu = (k: Kernel, cpu: number): Vaddr => place(k, PER_CPU + cpu * 64);
 const requests = (k: Kernel, cpu: number): Vaddr => perCpu(k, cpu);
 const taken = (k: Kernel): Vaddr => vaddr(perCpu(k, k.cpu) + 4);
@@ -177,6 +181,8 @@ interface Torturer {
   readonly counters: Readonly<Record<Guard, Counter>>;
   /** How often it has counted up. */
   readonly counted: Record<Guard, number>;
+  /** How often it has met its partner. */
+  handshakes: number;
   /** What it has added to SUM. */
   sum: number;
   /** What it got at CHANGED. */
@@ -346,12 +352,14 @@ function operations(f: LockFunctions): Readonly<Record<string, Operation>> {
 
     bit_lock(t) {
       const { k } = t;
-      preempt_disable(k);
-      if (!f.test_and_set_bit(k, 0, lockOf(k, 'bit'))) {
-        count(t, 'bit', 'under a bit lock');
-        expect(test_and_clear_bit(k, 0, lockOf(k, 'bit')), 'the bit of a bit lock was cleared by somebody else');
+      for (let i = 0; i < BIT_LOCK_TRIES; i++) {
+        preempt_disable(k);
+        if (!f.test_and_set_bit(k, 0, lockOf(k, 'bit'))) {
+          count(t, 'bit', 'under a bit lock');
+          expect(test_and_clear_bit(k, 0, lockOf(k, 'bit')), 'the bit of a bit lock was cleared by somebody else');
+        }
+        preempt_enable(k);
       }
-      preempt_enable(k);
     },
   };
 }
@@ -380,6 +388,25 @@ function meet(f: LockFunctions, k: Kernel): void {
   f.spin_unlock(k, meetingLock(k));
   if (last) f.wake_up_all(k, queueAt(k, MEETING));
   else f.wait_event(k, queueAt(k, MEETING), () => k.load(generation) !== mine);
+}
+
+/**
+ * Two threads of different CPUs wait for each other, by wait queue or completion. Nobody else wakes them, so a wake-up that is lost
+ * stops them for good.
+ */
+function handshake(f: LockFunctions, t: Torturer): void {
+  const { k, index } = t;
+  const pair = pairAt(index);
+  const [me, partner] = [index & 1, (index & 1) ^ 1];
+  t.handshakes++;
+  if (t.handshakes % 2 === 0) {
+    f.complete(k, completionAt(k, pair + 32 + partner * 16));
+    f.wait_for_completion(k, completionAt(k, pair + 32 + me * 16));
+    return;
+  }
+  atomic_inc(k, place(k, pair + 16 + me * 4));
+  f.wake_up(k, queueAt(k, pair));
+  f.wait_event(k, queueAt(k, pair), () => 2 * atomic_read(k, place(k, pair + 16 + partner * 4)) >= t.handshakes);
 }
 
 // ---- interrupts ----------------------------------------------------------------------------------------------------
@@ -426,7 +453,7 @@ function torture(f: LockFunctions, k: Kernel, index: number): void {
   const counters = Object.fromEntries(GUARDS.map((g) => [g, counterOf(k, g)])) as Record<Guard, Counter>;
   const counted = Object.fromEntries(GUARDS.map((g) => [g, 0])) as Record<Guard, number>;
   const prng = Prng.of(k.config.seed, k.execution, index);
-  const t: Torturer = { k, prng, index, counters, counted, sum: 0, owned: index + 1 };
+  const t: Torturer = { k, prng, index, counters, counted, handshakes: 0, sum: 0, owned: index + 1 };
   for (let i = 1; i <= OPERATIONS; i++) {
     const [name, operation] = list[prng.below(list.length)]!;
     k.op();
@@ -434,6 +461,7 @@ function torture(f: LockFunctions, k: Kernel, index: number): void {
     operation(t);
     expect(!irqs_disabled(k), `interrupts are masked after ${name}`);
     expect(k.preemptCount === 0, `preempt_count is not 0 after ${name}`, k.preemptCount);
+    if (i % HANDSHAKE_EVERY === 0) handshake(f, t);
     if (i % MEET_EVERY === 0) meet(f, k);
   }
   for (const guard of GUARDS) atomic_add_return(k, counted[guard], totalOf(k, guard));
@@ -449,6 +477,10 @@ function setup(k: Kernel): void {
   for (const queue of [ALL, EXCLUSIVE, MEETING]) init_waitqueue_head(k, queueAt(k, queue));
   init_completion(k, completionAt(k, DONE));
   init_completion(k, completionAt(k, DONE_BY_IRQ));
+  for (let index = 0; index < threadCount(k.config.cpus); index++) {
+    if ((index & 1) === 0) init_waitqueue_head(k, queueAt(k, pairAt(index)));
+    init_completion(k, completionAt(k, pairAt(index) + 32 + (index & 1) * 16));
+  }
 }
 
 /** Everything adds up, nothing is left over. */
@@ -493,6 +525,7 @@ export function lockTorture(functions: Partial<LockFunctions> = {}, id = 'stress
       { name: 'one CPU', machine: { core: 'arm926', cpus: 1 }, outcome: 'clean' },
     ],
     executionSeconds: 15,
+    stallPoints: 300,
     vars: ['page'],
     setup,
     threads: ({ cpus }) =>

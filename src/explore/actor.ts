@@ -2,7 +2,7 @@
 import { CpuActor, loadRaceModule } from '../lab/actor.js';
 import type { Job } from '../lab/job.js';
 import { UsageError } from '../shared/errors.js';
-import { type ExploreJob, type ExploreReport, WorkerExplorer } from './worker-explorer.js';
+import { type ExploreJob, type ExploreReport, type Notes, WorkerExplorer } from './worker-explorer.js';
 
 export class ExploreActor extends CpuActor {
   #explorer: WorkerExplorer | null = null;
@@ -17,8 +17,8 @@ export class ExploreActor extends CpuActor {
     return this.#ready().lead();
   }
 
-  follow(): void {
-    this.#ready().follow();
+  follow(): Notes {
+    return this.#ready().follow();
   }
 
   #ready(): WorkerExplorer {

@@ -12,7 +12,7 @@ import { WorkerPool } from '../lab/workers.js';
 import type { ExploreActor } from './actor.js';
 import { layoutEx } from './shared-state.js';
 import type { StrategyOptions } from './strategy.js';
-import type { ExploreJob, ExploreReport } from './worker-explorer.js';
+import type { ExploreJob, ExploreReport, Notes } from './worker-explorer.js';
 
 export interface ExploreOptions extends RunOptions {
   readonly strategy?: StrategyOptions['name'];
@@ -26,6 +26,8 @@ export interface ExploreOptions extends RunOptions {
   readonly stepsMax?: number;
   /** Choices to repeat (strategy replay). */
   readonly schedule?: readonly number[];
+  /** Note the functions of every step, for an explanation. */
+  readonly notes?: boolean;
 }
 
 export interface ExploreResult {
@@ -49,6 +51,12 @@ export interface ExploreResult {
   readonly decisionsMost: number;
   readonly handovers: number;
   readonly diverged: boolean;
+  /** Preemptions of the failing execution. */
+  readonly preemptions: number;
+  readonly memoryHash: string;
+  /** Steps of the failing execution: choice, kind, address. */
+  readonly trace: Int32Array;
+  readonly notes: Notes;
   readonly dmesg: readonly string[];
   readonly error: string | null;
 }
@@ -79,7 +87,12 @@ export async function explore(name: string | RaceSpec, options: ExploreOptions =
     preemptionsMax: options.preemptions ?? -1,
     schedule: options.schedule ?? [],
   };
-  const exploreJob: ExploreJob = { buffer: new SharedArrayBuffer(layoutEx(stepsMax).words * 4), stepsMax, strategy };
+  const exploreJob: ExploreJob = {
+    buffer: new SharedArrayBuffer(layoutEx(stepsMax).words * 4),
+    stepsMax,
+    strategy,
+    notes: options.notes ?? false,
+  };
   const job = (slot: number): Job => ({
     config,
     buffers,
@@ -104,7 +117,7 @@ export async function explore(name: string | RaceSpec, options: ExploreOptions =
   await Promise.all(actors.map((a, slot) => a.prepareExplore(job(slot), exploreJob)));
   const following = actors.slice(1).map((a) => a.follow());
   const report = (await actors[0]?.lead()) as ExploreReport;
-  await Promise.all(following);
+  const notes = (await Promise.all(following)).flat();
   pool.hold(false);
   const hw = new Int32Array(buffers.hw);
   const outcome = report.failure?.outcome ?? 'clean';
@@ -129,6 +142,10 @@ export async function explore(name: string | RaceSpec, options: ExploreOptions =
     decisionsMost: report.decisionsMost,
     handovers: report.handovers,
     diverged: report.diverged,
+    preemptions: report.preemptions,
+    memoryHash: (report.memoryHash >>> 0).toString(16).padStart(8, '0'),
+    trace: report.trace,
+    notes: [...report.notes, ...notes].sort((a, b) => a[0] - b[0]),
     dmesg: readLog(hw, layout.keptLog, Control.keptLogHead).map(formatRecord),
     error: report.moduleError,
   };

@@ -2,6 +2,7 @@
  * Controlled mode, inside a worker. Slot 0 also drives: reset, setup, the strategy between executions, the oracle. The others sleep until
  * the baton comes; a worker that is never chosen in an execution is never woken.
  */
+import { crc32 } from 'node:zlib';
 import { Attention, Control, Seat, Verdict } from '../cpu/hw.js';
 import type { Job } from '../lab/job.js';
 import type { RaceSpec } from '../lab/race.js';
@@ -17,7 +18,11 @@ export interface ExploreJob {
   readonly buffer: SharedArrayBuffer;
   readonly stepsMax: number;
   readonly strategy: StrategyOptions;
+  /** Note the functions of every step, for an explanation. */
+  readonly notes: boolean;
 }
+
+export type Notes = readonly (readonly [step: number, functions: string])[];
 
 /** What slot 0 answers. */
 export interface ExploreReport {
@@ -35,6 +40,11 @@ export interface ExploreReport {
   readonly handovers: number;
   readonly moduleError: string | null;
   readonly diverged: boolean;
+  /** Preemptions of the first failing execution. */
+  readonly preemptions: number;
+  /** CRC-32 of memory after the first failing execution, or the last. */
+  readonly memoryHash: number;
+  readonly notes: Notes;
 }
 
 export class WorkerExplorer extends RaceWorker {
@@ -53,15 +63,16 @@ export class WorkerExplorer extends RaceWorker {
     this.#threads = job.threads.map((t) => t.slot);
     this.k.controller = this.#controller;
     this.k.clock = () => this.#ex[Ex.steps] as number;
+    if (explore.notes) this.#controller.notes = [];
     this.k.onStuck = null;
     this.k.onQuiet = null;
   }
 
   /** A worker other than slot 0: executions as the baton brings them, until the exploration ends. */
-  follow(): void {
+  follow(): Notes {
     for (;;) {
       const turn = this.#controller.waitTurn(() => this.serve());
-      if (turn === Turn.over) return;
+      if (turn === Turn.over) return this.#controller.notes ?? [];
       this.#take(turn);
     }
   }
@@ -75,9 +86,12 @@ export class WorkerExplorer extends RaceWorker {
     let exhausted = false;
     let schedule: number[] = [];
     let trace = new Int32Array(0);
+    let steps = 0;
     let traceHash = 0;
     let decisionsMost = 0;
     let diverged = false;
+    let preemptions = 0;
+    let memoryHash: number | null = null;
     while (
       !exhausted &&
       executions < job.executions &&
@@ -96,8 +110,11 @@ export class WorkerExplorer extends RaceWorker {
       const failed = this.failures > failuresBefore;
       if ((failed && this.failures === 1) || this.failures === 0) traceHash = this.#ex[Ex.traceHash] as number;
       if (failed && this.failures === 1) {
+        preemptions = this.#ex[Ex.preemptions] as number;
+        memoryHash = this.#memoryHash();
         schedule = Array.from({ length: ended.decisions }, (_, i) => ended.decision(i).choice);
         trace = this.#ex.slice(this.#layout.steps, this.#layout.steps + ended.steps * STEP_WORDS);
+        steps = ended.steps;
       }
       exhausted = !this.#strategy.end(ended);
     }
@@ -110,12 +127,19 @@ export class WorkerExplorer extends RaceWorker {
       schedule,
       trace,
       traceHash: traceHash >>> 0,
-      steps: this.#ex[Ex.steps] as number,
+      steps: this.failures > 0 ? steps : (this.#ex[Ex.steps] as number),
       decisionsMost,
       handovers: this.#ex[Ex.handovers] as number,
       moduleError: this.moduleError,
       diverged,
+      preemptions,
+      memoryHash: memoryHash ?? this.#memoryHash(),
+      notes: this.#controller.notes ?? [],
     };
+  }
+
+  #memoryHash(): number {
+    return crc32(this.k.memory.bytes);
   }
 
   #one(execution: number): void {

@@ -40,6 +40,7 @@ export {
   pkmap_count,
   pkmap_page,
 } from './mm/highmem.js';
+export { checkPkmapInvariants } from './mm/highmem-invariants.js';
 export { type Page, PageHighMem, page_plus, page_to_pfn, page_to_phys, pfn_to_page } from './mm/page.js';
 export { __free_page, alloc_page, GFP_HIGHUSER, GFP_KERNEL } from './mm/page_alloc.js';
 export * from './shared/atomic.js';

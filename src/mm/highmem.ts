@@ -60,13 +60,13 @@ import {
 import { lowmem_page_address, type Page, PageHighMem, page_to_pfn, pfn_to_page } from './page.js';
 
 export const PA_HASH_ORDER = 7;
-const PA_BUCKETS = 1 << PA_HASH_ORDER;
+export const PA_BUCKETS = 1 << PA_HASH_ORDER;
 /** GOLDEN_RATIO_PRIME_32. Source: include/linux/hash.h, Linux 2.6.30. */
 const GOLDEN_RATIO_PRIME_32 = 0x9e370001;
 
 /** Bucket of the table; each on its own cache line. */
-const struct_page_address_slot = defineStruct('page_address_slot', 32, { lh: [0, 8], lock: 8 });
-const struct_page_address_map = defineStruct('page_address_map', 16, { page: 0, virtual: 4, list: [8, 8] });
+export const struct_page_address_slot = defineStruct('page_address_slot', 32, { lh: [0, 8], lock: 8 });
+export const struct_page_address_map = defineStruct('page_address_map', 16, { page: 0, virtual: 4, list: [8, 8] });
 
 declare module '../shared/kernel-base.js' {
   interface Symbols {

@@ -1,0 +1,114 @@
+/**
+ * Claim: a buffer that a device is to fill need not begin or end at a cache line; what the CPU stored beside it before dma_map_single() is
+ * kept, since the partial first and last lines are cleaned before they are thrown away. What it stores there after dma_unmap_single() is
+ * kept as well.
+ *
+ * The driver stores to the words on both sides of a buffer, lets a device fill the buffer, and stores to two more words beside it. Then it
+ * reads everything: the device's words in the buffer, its own around it.
+ *
+ * Kernels: with `mutant-no-edge-clean` the words stored before are lost, on ARM926 and on Cortex-A9. Without it nothing is, in 2.6.31 and in
+ * 2.6.34, which does maintenance at unmap too. Stores while the device owns the buffer are another matter:
+ * 2009-03-dma-shared-line-lost-bytes.
+ * Source: arch/arm/mm/proc-arm926.S, cache-v7.S, Linux 2.6.30; spec/highmem.md §9.6, §9.7.
+ */
+import {
+  alloc_page,
+  type Completion,
+  complete,
+  type Device,
+  DMA_FROM_DEVICE,
+  deviceWrite,
+  dma_map_single,
+  dma_unmap_single,
+  expectWord,
+  GFP_KERNEL,
+  init_completion,
+  type Kernel,
+  type Paddr,
+  type Page,
+  page_address,
+  page_to_pfn,
+  ptr,
+  race,
+  ringDoorbell,
+  type Vaddr,
+  vaddr,
+  wait_for_completion,
+} from '../src/index.js';
+
+const DEVICE = 0;
+const IRQ = 5;
+/** The buffer's place in its page: neither end at a line. */
+const START = 232;
+const BYTES = 480;
+/** Words of the driver: on both sides of the buffer, stored before the transfer and after it. */
+const BEFORE = [START - 4, START + BYTES];
+const AFTER = [START - 8, START + BYTES + 4];
+
+const byDevice = (offset: number): number => (0xde000000 ^ offset) >>> 0;
+const byDriver = (offset: number): number => (0xc9000000 ^ offset) >>> 0;
+
+const transferDone = (k: Kernel): Completion => ptr<'completion'>(k.sym.race_data);
+
+/** Store with the line in the cache: ARM926 does not bring it in for a store. */
+function update(k: Kernel, addr: Vaddr, offset: number): void {
+  k.load32(vaddr(addr + offset));
+  k.store32(vaddr(addr + offset), byDriver(offset));
+}
+
+function fillBuffer(k: Kernel): void {
+  const page = k.vars.page as Page;
+  const addr = page_address(k, page);
+  for (const offset of BEFORE) update(k, addr, offset);
+  const bus = dma_map_single(k, vaddr(addr + START), BYTES, DMA_FROM_DEVICE);
+  deviceWrite(k, DEVICE, 0, bus);
+  ringDoorbell(k, DEVICE);
+  wait_for_completion(k, transferDone(k));
+  dma_unmap_single(k, bus, BYTES, DMA_FROM_DEVICE);
+  for (const offset of AFTER) update(k, addr, offset);
+  expectContents(k, page, addr);
+}
+
+function expectContents(k: Kernel, page: Page, addr: Vaddr): void {
+  const expectAt = (offset: number, expected: number, what: string): void =>
+    expectWord(page_to_pfn(k, page), offset, expected, k.load32(vaddr(addr + offset)), what);
+  for (const offset of BEFORE) expectAt(offset, byDriver(offset), 'stored by the CPU before the transfer');
+  for (const offset of AFTER) expectAt(offset, byDriver(offset), 'stored by the CPU after the transfer');
+  for (let offset = START; offset < START + BYTES; offset += 4)
+    expectAt(offset, byDevice(offset), 'stored by the device');
+}
+
+function writeBuffer(d: Device): void {
+  d.waitDoorbell();
+  d.transferIn(d.register(0) as Paddr, BYTES, (offset) => byDevice(START + offset));
+  d.raise(0, IRQ);
+}
+
+export default race({
+  id: '2009-03-dma-edge-neighbour-lost',
+  title: 'an invalidation for DMA throws away what was stored beside the buffer',
+  source: 'arch/arm/mm/proc-arm926.S, Linux 2.6.30',
+  spec: ['highmem/E11'],
+  machine: { core: 'arm926', kernel: '2.6.31' },
+  cases: [
+    { name: 'edges not cleaned', machine: { patches: ['mutant-no-edge-clean'] }, outcome: 'wrong-bytes' },
+    { name: 'edges cleaned', outcome: 'clean' },
+    {
+      name: 'edges not cleaned, cortex-a9',
+      machine: { core: 'cortex-a9', patches: ['mutant-no-edge-clean'] },
+      outcome: 'wrong-bytes',
+    },
+    { name: 'edges cleaned, cortex-a9', machine: { core: 'cortex-a9' }, outcome: 'clean' },
+    { name: 'edges cleaned, cortex-a9, 2.6.34', machine: { core: 'cortex-a9', kernel: '2.6.34' }, outcome: 'clean' },
+  ],
+  vars: ['page'],
+
+  setup(k) {
+    init_completion(k, transferDone(k));
+    k.vars.page = alloc_page(k, GFP_KERNEL);
+  },
+
+  irqs: { [IRQ]: (k) => complete(k, transferDone(k)) },
+  devices: [writeBuffer],
+  threads: [fillBuffer],
+});

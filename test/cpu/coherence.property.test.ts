@@ -8,7 +8,7 @@ import { CORES } from '../../src/arch/arm/cores.js';
 import type { CoreRow } from '../../src/cpu/core.js';
 import { CacheOp } from '../../src/cpu/cpu-cache.js';
 import type { Kernel } from '../../src/cpu/kernel.js';
-import type { Paddr } from '../../src/shared/types.js';
+import type { Paddr, Vaddr } from '../../src/shared/types.js';
 import { localMachine } from '../machine.js';
 import { MT_WRITEBACK, MT_WRITETHROUGH, map, mesi } from './bytes.js';
 import { Reference } from './reference.js';
@@ -101,16 +101,16 @@ class Tandem {
     const at = (offset % this.#lineBytes) & -width;
     const va = this.#va(line, cpu) + at;
     const flat = line * this.#lineBytes + at;
-    const shift = (at & 3) * 8;
-    const mask = width === 4 ? -1 : ((1 << (width * 8)) - 1) << shift;
     const byteOf = (i: number): number => (value >>> (i * 8)) & 0xff;
     const pa = (PHYS + this.#ramAt(line) + (at & ~3)) as Paddr;
     if (kind.startsWith('load')) {
-      const seen = k.mmu.load32((va & ~3) >>> 0) >>> shift;
+      const seen = width === 4 ? k.load32(va as Vaddr) : k.load8(va as Vaddr);
       return this.#compare(seen, flat, width, (i, byte) => this.#reference.permits(i, byte));
     }
     if (kind.startsWith('store')) {
-      k.mmu.store32((va & ~3) >>> 0, value << shift, mask);
+      if (width === 4) k.store32(va as Vaddr, value);
+      else if (width === 2) k.store16(va as Vaddr, value & 0xffff);
+      else k.store8(va as Vaddr, value & 0xff);
       for (let i = 0; i < width; i++) this.#reference.store(flat + i, byteOf(i));
       if (this.#bases.length > 1) this.#reference.doubt(flat);
     } else if (kind === 'dmaRead') {

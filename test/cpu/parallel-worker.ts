@@ -8,6 +8,7 @@ import { CacheOp } from '../../src/cpu/cpu-cache.js';
 import type { Kernel } from '../../src/cpu/kernel.js';
 import { createKernel, layoutStatics } from '../../src/mm/boot.js';
 import { Prng } from '../../src/shared/prng.js';
+import { vaddr } from '../../src/shared/types.js';
 
 export interface Job {
   readonly config: MachineConfig;
@@ -36,12 +37,13 @@ function count(k: Kernel, { config, cpu, base, lines, steps }: Job): Report {
   let older = 0;
   for (let step = 0; step < steps; step++) {
     const line = chance.below(lines);
-    const va = base + line * config.core.dcache.lineBytes;
-    if (k.mmu.load32(va + cpu * 4) !== counts[line]) lost++;
+    const va = vaddr(base + line * config.core.dcache.lineBytes);
+    const own = vaddr(va + cpu * 4);
+    if (k.load32(own) !== counts[line]) lost++;
     counts[line] = (counts[line] as number) + 1;
-    k.mmu.store32(va + cpu * 4, counts[line] as number);
+    k.store32(own, counts[line] as number);
     const other = chance.below(config.cpus);
-    const value = k.mmu.load32(va + other * 4);
+    const value = k.load32(vaddr(va + other * 4));
     const before = seen[other] as number[];
     if (value < (before[line] as number)) older++;
     before[line] = value;

@@ -25,6 +25,7 @@ export function localKernel(core: string): Kernel {
     preempt: true,
     ticketLocks: false,
     hz: 0,
+    bufferBytes: 4096,
     seed: 1,
   };
   const arena = new SharedArrayBuffer(arenaBytes(config.lowmemPages + config.highmemPages));

@@ -32,6 +32,7 @@ export function localMachine(core: string, options: Partial<MachineConfig> = {})
     preempt: true,
     ticketLocks: false,
     hz: 0,
+    bufferBytes: 4096,
     seed: 1,
     ...options,
   };

@@ -29,5 +29,7 @@ export interface MachineConfig {
   readonly ticketLocks: boolean;
   /** Timer interrupts per second and CPU in parallel mode; 0 for none. */
   readonly hz: number;
+  /** How many bytes of a page a race should use. */
+  readonly bufferBytes: number;
   readonly seed: number;
 }

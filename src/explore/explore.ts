@@ -71,7 +71,7 @@ let pool: WorkerPool | null = null;
  */
 export async function explore(name: string | RaceSpec, options: ExploreOptions = {}): Promise<ExploreResult> {
   const loaded = await loadRace(name);
-  const { config, threads } = configureRace(loaded.race, null, { seed: 1, ...options });
+  const { config, threads } = configureRace(loaded.race, null, { seed: 1, ...options }, true);
   const claimed = claimOf(caseOf(loaded.race, config));
   const stepsMax = options.stepsMax ?? STEPS_MAX;
   const layout = layoutHw(config);

@@ -23,6 +23,7 @@ const DEFAULTS = {
   preempt: true,
   ticketLocks: false,
   hz: 100,
+  bufferBytes: 4096,
 } as const;
 
 /** Names that differ least from @name, for "did you mean". */
@@ -118,6 +119,7 @@ export function configure(
   }
   checkNumber('lowmemPages', merged.lowmemPages, 64, 1 << 16);
   checkNumber('highmemPages', merged.highmemPages, 0, 1 << 16);
+  checkNumber('bufferBytes', merged.bufferBytes, 32, 4096);
   checkNumber('hz', merged.hz, 0, 1000);
   const patches = resolvePatches(
     merged.kernel,
@@ -138,6 +140,7 @@ export function configure(
     preempt: merged.preempt,
     ticketLocks: merged.ticketLocks,
     hz: merged.hz,
+    bufferBytes: merged.bufferBytes,
     seed,
   };
 }
@@ -200,9 +203,11 @@ export function configureRace(
   race: RaceSpec,
   chosen: Case | null,
   options: RunOptions,
+  smallest = false,
 ): { config: MachineConfig; threads: PlacedThread[] } {
   const own = { ...race.machine, ...chosen?.machine };
-  const layers = [race.machine, chosen?.machine ?? {}, fittedLayer(options, own)];
+  const least = (smallest ? race.smallest : undefined) ?? {};
+  const layers = [race.machine, least, chosen?.machine ?? {}, fittedLayer(options, own)];
   const devices = race.devices?.length ?? 0;
   const first = configure(layers, THREADS_MAX, devices + 1, options.seed ?? 1);
   const threads = placeThreads(race, first.cpus);
@@ -217,7 +222,6 @@ const sameMachine = (a: MachineConfig, b: MachineConfig): boolean =>
   a.debugHighmem === b.debugHighmem &&
   a.lowmemPages === b.lowmemPages &&
   a.highmemPages === b.highmemPages &&
-  a.pkmapSlots === b.pkmapSlots &&
   a.preempt === b.preempt;
 
 /** The case of the race whose machine is @config, or null. CPUs do not count. */

@@ -21,6 +21,8 @@ export interface MachineSpec {
   readonly preempt?: boolean;
   readonly ticketLocks?: boolean;
   readonly hz?: number;
+  /** How many bytes of a page a race should use: 4096, fewer where every schedule is to be explored. */
+  readonly bufferBytes?: number;
 }
 
 /** A configuration of the experiment, and what it claims to show there. */
@@ -52,6 +54,8 @@ export interface RaceSpec {
   /** Rows of the specification that it shows: 'highmem/E1'. */
   readonly spec: readonly string[];
   readonly machine: MachineSpec;
+  /** What to change for controlled mode, so that few steps show what there is to show. */
+  readonly smallest?: MachineSpec;
   readonly cases: readonly Case[];
   /** Seconds that one execution may take before the watchdog asks; for long-running races. */
   readonly executionSeconds?: number;

@@ -4,6 +4,7 @@ import type { CacheGeometry } from '../../src/cpu/core.js';
 import { CacheOp } from '../../src/cpu/cpu-cache.js';
 import { Seat } from '../../src/cpu/hw.js';
 import type { Kernel } from '../../src/cpu/kernel.js';
+import { vaddr } from '../../src/shared/types.js';
 import { localMachine } from '../machine.js';
 import { core, ld, st, stat, waysOf } from './bytes.js';
 
@@ -77,6 +78,18 @@ describe('least recently used', () => {
     expect(held(k, 0)).toEqual([0, 1, 4, 5]);
     ld(k, at(0, 6));
     expect(held(k, 0)).toEqual([6, 1, 4, 5]);
+  });
+
+  it('counts those of whole words too, on a core that has the rule', () => {
+    const { k } = localMachine('cortex-a15', { core: core('cortex-a15', {}, { sets: 1, ways: 4 }) });
+    const word = (n: number) => vaddr(BASE + n * 64);
+    const lines = () => waysOf(k, 0).map((pa) => ((pa as number) - 0x800e0000) / 64);
+    for (let n = 0; n < 4; n++) k.store32(word(n), n);
+    k.load32(word(0));
+    k.store32(word(1), 1);
+    k.load32(word(4));
+    k.load32(word(5));
+    expect(lines()).toEqual([0, 1, 4, 5]);
   });
 });
 

@@ -17,6 +17,7 @@ export const KERNELS = [
 export interface Patch {
   readonly id: PatchName;
   readonly title: string;
+  /** Empty where we have not seen the commit itself. */
   readonly author: string;
   readonly date: string;
   /** Seed or source. */
@@ -49,78 +50,62 @@ const mutant = (id: string, title: string, seed: string): Patch => ({
 
 export const PATCHES: readonly Patch[] = [
   patch('kmap-high-get', 'atomic highmem kmap page pinning', 'Nicolas Pitre', '2009-03-04', '002', '2.6.30'),
-  patch(
-    'tlb-ops-broadcast',
-    'TLB maintenance by hardware broadcast on SMP',
-    'Russell King',
-    '2009-05-28',
-    'faa7bc51c11',
-    '2.6.31',
-  ),
+  patch('tlb-ops-broadcast', 'TLB maintenance by hardware broadcast on SMP', '', '', 'faa7bc51c11', '2.6.31'),
   patch(
     'kmap-atomic-uses-pkmap',
     'kmap_atomic() reuses the pkmap mapping of a page',
     'Nicolas Pitre',
-    '2009-09-03',
+    '',
     '7929eb9cf64',
     '2.6.32',
   ),
-  patch('debug-kmap-atomic', 'ARM calls debug_kmap_atomic()', 'Russell King', '2009-10-10', '2.6.32-rc5', '2.6.32'),
+  patch('debug-kmap-atomic', 'ARM calls debug_kmap_atomic()', '', '', 'spec/highmem.md §7.5', '2.6.32'),
   patch(
     'flush-kmaps-vivt-only',
     'flush_cache_kmaps() only on VIVT caches',
     'Nicolas Pitre',
-    '2010-03-29',
-    '2.6.34',
+    '',
+    '7e5a69e83ba',
     '2.6.34',
   ),
   patch(
     'kunmap-atomic-vivt-only',
     'kunmap_atomic() flushes only on VIVT caches',
     'Nicolas Pitre',
-    '2010-03-29',
-    '2.6.34',
+    '',
+    '7e5a69e83ba',
     '2.6.34',
   ),
   patch(
     'kmap-high-l1-vipt',
     'L1 maintenance of unmapped highmem pages on VIPT',
     'Nicolas Pitre',
-    '2010-03-29',
+    '',
     '7e5a69e83ba',
     '2.6.34',
   ),
   patch(
     'dma-speculative-prefetch',
     'maintenance at unmap too, for speculative prefetching',
-    'Russell King',
-    '2009-11-26',
+    '',
+    '',
     '2ffe2da3e71',
     '2.6.34',
   ),
   patch(
     'kmap-atomic-debug-nonvivt',
     'with DEBUG_HIGHMEM never the pkmap address on non-VIVT',
-    'Nicolas Pitre',
-    '2010-06-07',
-    '2.6.35',
+    '',
+    '',
+    'spec/highmem.md §7.6',
     '2.6.35',
   ),
   {
     id: 'v6-unmap-invalidates',
     title: 'v6 UP invalidates at unmap (2.6.34-rc1 to rc7 only)',
-    author: 'Russell King',
-    date: '2009-11-26',
-    seed: '2.6.34-rc1',
-    since: null,
-    kind: 'patch',
-  },
-  {
-    id: 'at91-mci-kunmap-offset',
-    title: 'at91_mci gives kunmap_atomic() buffer - sg->offset, in units of 4 bytes (withdrawn)',
-    author: 'Marc Pignat',
-    date: '2007-06-21',
-    seed: '001',
+    author: '',
+    date: '',
+    seed: 'spec/highmem.md §9.5',
     since: null,
     kind: 'patch',
   },

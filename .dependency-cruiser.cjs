@@ -63,7 +63,7 @@ module.exports = {
       from: { path: '^src/(arch|mm|drivers)/' },
       to: { dependencyTypes: ['core'] },
     },
-    only(['comlink'], '^(src/lab|workers)/'),
+    only(['comlink'], '^(src/(lab|explore)|workers)/'),
     only(['piscina'], '^src/explore/'),
     only(['pino', 'pino-pretty', 'picocolors', 'cli-progress', 'cli-table3'], '^(src/(report|cli)|bench)/'),
     only(['commander', 'zod'], '^src/(cli|explore|lab)/'),

@@ -64,7 +64,7 @@ function toTable(host: Host, kind: Kind, rows: readonly (RaceSpec | CatalogueRow
       row.kind ?? 'patch',
       row.since ?? 'never',
       row.seed ?? '',
-      [row.author, row.date].filter((part) => part !== undefined).join(', '),
+      [row.author, row.date].filter((part) => part !== undefined && part !== '').join(', '),
       row.title,
     ]);
     return table(['patch', 'kind', 'since', 'seed', 'from', 'what it does'], cells, colour);

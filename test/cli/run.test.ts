@@ -21,7 +21,7 @@ describe('murphy without a name', () => {
   it('runs every case of the experiments that stem from a seed', async () => {
     expect(await host.murphy('--cpus 4')).toBe(0);
     expect(called()).toEqual(['runCases 2009-03-kmap-recycle-lost-bytes']);
-    expect(options()).toEqual({ cpus: 4, seconds: 3 });
+    expect(options()).toEqual({ cpus: 4, seconds: 3, patienceSeconds: 15 });
   });
 
   it('shares its time among many cases', async () => {
@@ -71,6 +71,7 @@ describe('murphy run', () => {
     await host.murphy('run highmem/E1 --core cortex-a9 --kernel 2.6.29 --patch no-tlb-flush,kmap-high-get --seed 0x10');
     expect(options()).toEqual({
       ...{ core: 'cortex-a9', kernel: '2.6.29', patches: ['no-tlb-flush', 'kmap-high-get'], seed: 16, seconds: 3 },
+      patienceSeconds: 15,
     });
   });
 

@@ -69,6 +69,8 @@ export function set_pte_ext(k: Kernel, ptep: PteP, pte: number): void {
   k.store(ptep as Vaddr, pte);
   k.store(hw, hardwarePte(pte));
   k.mmu.cacheLine(CacheOp.clean, hw);
+  // Feroceon's table walks read DRAM: its L2 line is cleaned as well.
+  if (k.config.core.proc === 'feroceon') k.memory.outer?.cleanLine(k.__pa(hw));
   if (k.config.core.proc !== 'v6' && k.config.core.proc !== 'v7') k.mmu.drain();
 }
 

@@ -13,6 +13,8 @@ import { type Buffers, raiseLine } from './kernel.js';
 import { PhysicalMemory } from './memory.js';
 
 const DOORBELL = DEVICE_WORDS - 1;
+/** Non-zero while the device waits for its doorbell. */
+const WAITING = DEVICE_WORDS - 2;
 const SLEEP_MS = 5;
 
 export class Device {
@@ -89,12 +91,14 @@ export class Device {
   /** Sleep until the driver rings; takes one ring. */
   waitDoorbell(): void {
     const bell = this.#registers + DOORBELL;
+    Atomics.store(this.hw, this.#registers + WAITING, 1);
     Atomics.sub(this.hw, Control.devicesBusy, 1);
     while (Atomics.load(this.hw, bell) === 0) {
       this.point(Point.Wait, bell);
       Atomics.wait(this.hw, bell, 0, SLEEP_MS);
     }
     Atomics.add(this.hw, Control.devicesBusy, 1);
+    Atomics.store(this.hw, this.#registers + WAITING, 0);
     Atomics.sub(this.hw, bell, 1);
   }
 }
@@ -127,4 +131,13 @@ export function ringDoorbell(k: DeviceAccess, device: number): void {
   Atomics.add(k.hw, bell, 1);
   Atomics.add(k.hw, Control.progress, 1);
   Atomics.notify(k.hw, bell);
+}
+
+/** Has a device been rung that still sleeps? Its worker may take a while to wake up. */
+export function deviceRung(hw: Int32Array, layout: HwLayout, devices: number): boolean {
+  for (let i = 0; i < devices; i++) {
+    const registers = layout.devices + i * DEVICE_WORDS;
+    if (Atomics.load(hw, registers + WAITING) !== 0 && Atomics.load(hw, registers + DOORBELL) !== 0) return true;
+  }
+  return false;
 }

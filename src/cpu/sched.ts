@@ -12,6 +12,7 @@ import { ExecutionStopped } from '../shared/errors.js';
 import { Point } from '../shared/point.js';
 import type { Ptr, Vaddr } from '../shared/types.js';
 import { struct_task_struct, TASK_RUNNING } from '../shared/wait.js';
+import { deviceRung } from './device.js';
 import { lockWord, unlockWord } from './hostlock.js';
 import { Attention, Control, RUN_QUEUE_MAX, Seat, Thread, Verdict, WaitKind } from './hw.js';
 import type { Kernel } from './kernel.js';
@@ -146,6 +147,7 @@ export class Scheduler {
   /** Every CPU is idle, no interrupt but the tick is due, no device works, and threads of the race still live. */
   #nothingCanHappen(k: Kernel): boolean {
     if (Atomics.load(k.hw, Control.live) === 0 || Atomics.load(k.hw, Control.devicesBusy) !== 0) return false;
+    if (deviceRung(k.hw, k.layout, k.config.devicesMax)) return false;
     for (let cpu = 0; cpu < k.config.cpus; cpu++) {
       const seat = k.layout.seats + cpu * Seat.words;
       const pending = Atomics.load(k.hw, seat + Seat.pending) & ~(1 << TIMER_LINE);

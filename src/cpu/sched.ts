@@ -65,9 +65,13 @@ export class Scheduler {
     k.irqsOff = irqsOff;
   }
 
-  /** Give the seat to @next. The caller no longer runs kernel code until it gets it back. */
+  /**
+   * Give the seat to @next. The caller no longer runs kernel code until it gets it back. Interrupts are masked until @next has set its
+   * own mask: one in the middle of a change of address space would schedule again, with a thread that is on its way out.
+   */
   #switchTo(k: Kernel, next: number): void {
     const seat = seatOf(k);
+    k.irqsOff = true;
     const mm = k.hw[threadOf(k, next) + Thread.mm] as number;
     const active = k.hw[seat + Seat.activeMm] as number;
     if (mm !== 0 && mm !== active) {

@@ -7,9 +7,14 @@ import { hardwarePte, PTE_HW_OFFSET, pte_none, pte_pfn } from '../arch/arm/pgtab
 import type { Kernel } from '../cpu/kernel.js';
 import { Tlb } from '../cpu/tlb.js';
 import { container_of, list_of } from '../shared/list.js';
-import { spin_lock_irqsave, spin_unlock_irqrestore } from '../shared/spinlock.js';
 import { ptr, showVaddr } from '../shared/types.js';
-import { PA_BUCKETS, struct_page_address_map, struct_page_address_slot } from './highmem.js';
+import {
+  lock_kmap_any,
+  PA_BUCKETS,
+  struct_page_address_map,
+  struct_page_address_slot,
+  unlock_kmap_any,
+} from './highmem.js';
 import { type Page, page_to_pfn, pfn_to_page } from './page.js';
 
 /** An entry of the table of addresses. */
@@ -81,14 +86,15 @@ function checkMapped(k: Kernel, nr: number, pte: number, entries: readonly Entry
 /**
  * Check the kmap slots against I1 to I5.
  *
- * Context: Any context in which kmap_lock may be taken with interrupts off, and is not held. Takes and releases kmap_lock (irqsave).
+ * Context: As kunmap_high(); kmap_lock is not held. Takes and releases kmap_lock, with interrupts off only where the kernel does: else its
+ *          holder may wait for this CPU to answer an inter-processor call.
  * Return:  what is wrong, a line each, beginning with the name of the invariant; empty when all hold.
  * Source:  ours; the kernel has no such function.
  */
 export function checkPkmapInvariants(k: Kernel): string[] {
   const found: string[] = [];
   const wrong = (text: string): number => found.push(text);
-  const flags = spin_lock_irqsave(k, k.sym.kmap_lock);
+  const flags = lock_kmap_any(k);
   const entries = tableEntries(k, wrong);
   const slotOf = new Map<Page, number>();
   for (let nr = 0; nr < LAST_PKMAP(k); nr++) {
@@ -109,6 +115,6 @@ export function checkPkmapInvariants(k: Kernel): string[] {
   const mapped = [...slotOf.keys()];
   const stray = entries.find((e) => !mapped.includes(e.page as Page));
   if (stray !== undefined) wrong(`I2: the table has the address ${showVaddr(stray.virtual)} for a page without slot`);
-  spin_unlock_irqrestore(k, k.sym.kmap_lock, flags);
+  unlock_kmap_any(k, flags);
   return found;
 }

@@ -125,13 +125,13 @@ function unlock_kmap(k: Kernel): void {
   else spin_unlock(k, k.sym.kmap_lock);
 }
 
-function lock_kmap_any(k: Kernel): IrqFlags {
+export function lock_kmap_any(k: Kernel): IrqFlags {
   if (k.patched['kmap-high-get']) return spin_lock_irqsave(k, k.sym.kmap_lock);
   spin_lock(k, k.sym.kmap_lock);
   return 0;
 }
 
-function unlock_kmap_any(k: Kernel, flags: IrqFlags): void {
+export function unlock_kmap_any(k: Kernel, flags: IrqFlags): void {
   if (!k.patched['kmap-high-get']) spin_unlock(k, k.sym.kmap_lock);
   else if (k.patched['mutant-kunmap-irq']) spin_unlock_irq(k, k.sym.kmap_lock);
   else spin_unlock_irqrestore(k, k.sym.kmap_lock, flags);

@@ -149,6 +149,7 @@ export class WorkerRunner extends RaceWorker {
   #stall(): void {
     const k = this.k;
     const { stallPoints = 0 } = this.race;
+    if (k.config.cpus + this.job.devices === 1) return;
     const next = (): number => this.#prng.below(stallPoints * 2 || 1 << this.#prng.below(STALL_POINTS_LOG2 + 1));
     if (stallPoints === 0 && this.#prng.below(2) === 0) return;
     let left = next();
@@ -157,7 +158,7 @@ export class WorkerRunner extends RaceWorker {
         if (left-- > 0) return false;
         if (stallPoints === 0) this.#goOn();
         else left = next();
-        Atomics.wait(k.hw, Control.abort, 0, STALL_MS);
+        Atomics.wait(k.hw, Control.abort, 0, STALL_MS * (stallPoints === 0 ? 1 : 1 << this.#prng.below(4)));
         return false;
       },
     };

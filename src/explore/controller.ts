@@ -369,12 +369,18 @@ export class BatonController implements Controller, Waits, Situation {
     let mask = 0;
     for (let cpu = 0; cpu < config.cpus; cpu++) {
       const seat = layout.seats + cpu * Seat.words;
-      if (hw[seat + Seat.irqsOff] !== 0) continue;
+      if (hw[seat + Seat.irqsOff] !== 0 || this.#takesSeat(hw[seat + Seat.current] as number)) continue;
       const pending = (hw[seat + Seat.pending] as number) & ~(1 << TIMER_LINE);
       if (pending !== 0) mask |= 1 << cpu;
       if (preemptible && hw[seat + Seat.rqCount] !== 0 && this.#preemptible(seat)) mask |= 1 << (16 + cpu);
     }
     return mask;
+  }
+
+  /** Has the thread been given its CPU's seat and not taken it yet? It is in the middle of schedule(), where nothing nests. */
+  #takesSeat(slot: number): boolean {
+    const at = this.#layout.contexts + slot * Ctx.words;
+    return this.#ex[at + Ctx.block] === Block.hwWord && this.#ex[at + Ctx.blockIndex] === this.#k.runWord(slot);
   }
 
   #preemptible(seat: number): boolean {

@@ -20,7 +20,7 @@ const CLAIMS: readonly Claim[] = [
     id: '2009-03-kmap-recycle-lost-bytes',
     subject: 'dma_map_page() on a highmem page whose kmap slot is recycled',
     found: 'discards dirty lines of the new owner when nothing pins the mapping',
-    says: /read back by CPU \d$|^Unable to handle kernel paging request at virtual address bfff[c-f]/,
+    says: /read (back )?by CPU \d( afterwards)?$|^Unable to handle kernel paging request at virtual address bfff[c-f]/,
     absent: 'keeps every byte with kmap_high_get()',
   },
   {

@@ -5,6 +5,7 @@ import { hasColour, oneLine } from '../report/output.js';
 import { UsageError } from '../shared/errors.js';
 import { addCacheTraceCommand } from './cache-trace.js';
 import type { CommandContext } from './command.js';
+import { addExploreCommands } from './explore.js';
 import { type Host, invocation } from './host.js';
 import { addListCommand } from './list.js';
 import { loadLab } from './load-lab.js';
@@ -14,7 +15,7 @@ import { addStressCommand } from './stress.js';
 const EXIT_USAGE = 2;
 
 /** One per file; the order is that of `--help`. */
-const COMMANDS = [addRunCommand, addListCommand, addStressCommand, addCacheTraceCommand];
+const COMMANDS = [addRunCommand, addExploreCommands, addListCommand, addStressCommand, addCacheTraceCommand];
 
 export async function main(argv: readonly string[], host: Host = processHost()): Promise<number> {
   const context: CommandContext = { host, commandNames: [], exitCode: 0 };

@@ -9,6 +9,7 @@ import { loadRace } from '../lab/modules.js';
 import type { RaceSpec } from '../lab/race.js';
 import type { Failure, Outcome, RunOptions } from '../lab/types.js';
 import { WorkerPool } from '../lab/workers.js';
+import { UsageError } from '../shared/errors.js';
 import type { ExploreActor } from './actor.js';
 import { layoutEx } from './shared-state.js';
 import type { StrategyOptions } from './strategy.js';
@@ -32,6 +33,8 @@ export interface ExploreOptions extends RunOptions {
 
 export interface ExploreResult {
   readonly experiment: string;
+  readonly title: string;
+  readonly spec: readonly string[];
   readonly mode: 'controlled';
   readonly core: string;
   readonly cpus: number;
@@ -71,8 +74,13 @@ let pool: WorkerPool | null = null;
  */
 export async function explore(name: string | RaceSpec, options: ExploreOptions = {}): Promise<ExploreResult> {
   const loaded = await loadRace(name);
+  if ((loaded.race.devices?.length ?? 0) > 0) {
+    throw new UsageError(
+      `experiment "${loaded.race.id}" has devices, which controlled mode does not schedule yet; use "run"`,
+    );
+  }
   const { config, threads } = configureRace(loaded.race, null, { seed: 1, ...options }, true);
-  const claimed = claimOf(caseOf(loaded.race, config));
+  const claimed = claimOf(caseOf(loaded.race, config, true));
   const stepsMax = options.stepsMax ?? STEPS_MAX;
   const layout = layoutHw(config);
   const buffers = {
@@ -111,8 +119,8 @@ export async function explore(name: string | RaceSpec, options: ExploreOptions =
     raceVars: layout.raceVars,
   });
   pool ??= new WorkerPool();
-  await pool.ensure(config.threadsMax, 0);
   pool.hold(true);
+  await pool.ensure(config.threadsMax, 0);
   const actors = pool.cpus.slice(0, config.threadsMax).map((w) => w.actor as unknown as Remote<ExploreActor>);
   await Promise.all(actors.map((a, slot) => a.prepareExplore(job(slot), exploreJob)));
   const following = actors.slice(1).map((a) => a.follow());
@@ -123,6 +131,8 @@ export async function explore(name: string | RaceSpec, options: ExploreOptions =
   const outcome = report.failure?.outcome ?? 'clean';
   return {
     experiment: loaded.race.id,
+    title: loaded.race.title,
+    spec: loaded.race.spec,
     mode: 'controlled',
     core: config.core.id,
     cpus: config.cpus,

@@ -225,9 +225,9 @@ const sameMachine = (a: MachineConfig, b: MachineConfig): boolean =>
   a.preempt === b.preempt;
 
 /** The case of the race whose machine is @config, or null. CPUs do not count. */
-export function caseOf(race: RaceSpec, config: MachineConfig): Case | null {
+export function caseOf(race: RaceSpec, config: MachineConfig, smallest = false): Case | null {
   const found = race.cases.find((c) => {
-    const { config: other } = configureRace(race, c, {});
+    const { config: other } = configureRace(race, c, {}, smallest);
     return sameMachine(config, other);
   });
   return found ?? null;

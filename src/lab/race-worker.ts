@@ -88,16 +88,33 @@ export abstract class RaceWorker {
     }
   }
 
+  /** A counter of all CPUs together. */
+  #sum(stat: number): number {
+    const { hw, layout, config } = this.k;
+    let sum = 0;
+    for (let cpu = 0; cpu < config.cpus; cpu++)
+      sum = (sum + (hw[layout.seats + cpu * Seat.words + stat] as number)) | 0;
+    return sum;
+  }
+  #fillsAtReset = -1;
+  #missesAtReset = -1;
+
   /** Memory, caches, TLBs, seats and threads as they were after boot. */
   protected reset(): void {
     const k = this.k;
     const { hw, layout, config } = k;
     if (this.snapshot !== null) k.words.set(this.snapshot, 0);
     restoreFrames(k);
-    k.mmu.cache.reset();
-    k.mmu.cache.writeBuffer.drain();
-    for (const tlb of k.mmu.tlbs) tlb.reset();
-    k.memory.outer?.store.reset();
+    // Nothing to do where no line was filled and no translation walked: most races of plain threads and locks.
+    const fills = this.#sum(Seat.fills);
+    const misses = this.#sum(Seat.tlbMisses);
+    if (fills !== this.#fillsAtReset) {
+      k.mmu.cache.reset();
+      k.memory.outer?.store.reset();
+    }
+    if (misses !== this.#missesAtReset) for (const tlb of k.mmu.tlbs) tlb.reset();
+    this.#fillsAtReset = fills;
+    this.#missesAtReset = misses;
     hw.fill(0, layout.busLocks, layout.busLocks + 64);
     hw.fill(0, layout.lockWaiters, layout.lockWaiters + 64);
     hw.fill(0, layout.writeBuffers, layout.writeBuffers + config.cpus * layout.writeBufferWords);

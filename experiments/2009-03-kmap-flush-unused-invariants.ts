@@ -79,6 +79,7 @@ export default race({
   source: 'mm/highmem.c, Linux 2.6.30',
   spec: ['highmem/E18'],
   machine: { core: 'vivt-shared', cpus: 2, kernel: '2.6.31', pkmapSlots: 4 },
+  smallest: { pkmapSlots: 2, lowmemPages: 64, highmemPages: 16 },
   cases: [
     {
       name: 'no remote TLB flush',

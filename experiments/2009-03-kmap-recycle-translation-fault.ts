@@ -26,7 +26,6 @@ import {
   race,
 } from '../src/index.js';
 
-const PAGE_BYTES = 4096;
 /** Times that CPU 0 maps page A and gives it away. */
 const ROUNDS = 6;
 /** Pages that each of the other CPUs maps, one after the other. */
@@ -38,7 +37,7 @@ function mapForDevice(k: Kernel): void {
   for (let i = 0; i < ROUNDS; i++) {
     kmap(k, pageA);
     kunmap(k, pageA);
-    dma_map_page(k, pageA, 0, PAGE_BYTES, i % 2 === 0 ? DMA_TO_DEVICE : DMA_BIDIRECTIONAL);
+    dma_map_page(k, pageA, 0, k.config.bufferBytes, i % 2 === 0 ? DMA_TO_DEVICE : DMA_BIDIRECTIONAL);
   }
 }
 
@@ -57,6 +56,7 @@ export default race({
   source: 'seed 002',
   spec: ['highmem/E1v'],
   machine: { core: 'cortex-a9', cpus: 2, kernel: '2.6.31', pkmapSlots: 4, highmemPages: 128 },
+  smallest: { pkmapSlots: 2, lowmemPages: 64, highmemPages: 32, bufferBytes: 128 },
   cases: [
     { name: 'unpinned', machine: { patches: ['-kmap-high-get'] }, outcome: 'oops' },
     { name: 'pinned', outcome: 'clean' },

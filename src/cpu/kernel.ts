@@ -233,6 +233,9 @@ export class Kernel implements KernelBase {
     const lines = Atomics.exchange(this.hw, this.#seat + Seat.pending, 0);
     const vectors = this.vectors;
     if (vectors === null) throw new MurphyError('interrupt before the kernel has installed its vectors');
+    // Who is interrupted while it waits does not wait until the handler has returned: for the search for deadlocks.
+    const waitKind = this.hw[this.#thread + Thread.waitKind] as number;
+    this.hw[this.#thread + Thread.waitKind] = WaitKind.none;
     for (let line = 0, left = lines >>> 0; left !== 0; line++, left >>>= 1) {
       if ((left & 1) === 0) continue;
       const was = this.irqsOff;
@@ -240,6 +243,7 @@ export class Kernel implements KernelBase {
       vectors.irq(this, line);
       this.irqsOff = was;
     }
+    Atomics.store(this.hw, this.#thread + Thread.waitKind, waitKind);
     if (this.preemptCount === 0) this.preemptCheck();
   }
 

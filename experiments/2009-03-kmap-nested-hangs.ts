@@ -11,6 +11,7 @@
  */
 import {
   alloc_page,
+  expect,
   expectWord,
   fillMemory,
   GFP_HIGHUSER,
@@ -20,6 +21,7 @@ import {
   type Page,
   page_plus,
   page_to_pfn,
+  pinnedSlots,
   race,
   type Vaddr,
 } from '../src/index.js';
@@ -66,4 +68,8 @@ export default race({
   },
 
   threads: [copyPage, copyPage],
+
+  check(k) {
+    expect(pinnedSlots(k) === 0, 'slots are still in use', pinnedSlots(k));
+  },
 });

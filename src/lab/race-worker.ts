@@ -164,12 +164,14 @@ export abstract class RaceWorker {
   /** The execution has ended: what came of it? */
   protected judge(execution: number): void {
     const { hw } = this.k;
-    if (Atomics.load(hw, Control.verdict) === Verdict.none) {
+    if (Atomics.load(hw, Control.verdict) === Verdict.none && Atomics.load(hw, Control.abort) === 0) {
       hw[Control.live] = 0;
       this.takeSeatsBack();
       this.alone(() => this.race.check?.(this.k), 'check');
     }
     const failed = Atomics.load(hw, Control.verdict) !== Verdict.none;
+    // Called off without a verdict: not an execution that ended in any way.
+    if (!failed && Atomics.load(hw, Control.abort) !== 0) return;
     const found: ShortFailure | null = failed ? settledFailure(this.k) : this.warned();
     const outcome: Outcome = found === null ? 'clean' : found.outcome;
     Atomics.add(hw, Control.outcomes + OUTCOMES.indexOf(outcome), 1);

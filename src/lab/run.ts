@@ -25,13 +25,15 @@ import {
 } from './types.js';
 import { settle } from './verdict.js';
 import type { WorkerReport } from './worker-runner.js';
-import { WorkerPool } from './workers.js';
+import { type PoolWorker, WorkerPool } from './workers.js';
 
 const POLL_MS = 100;
 const WATCHDOG_SECONDS = 5;
 /** How long a CPU may take to answer the watchdog, and a stopped worker to return. */
 const ANSWER_MS = 500;
 const RETURN_MS = 2000;
+/** How long an execution may still take after Ctrl-C before it is called off. */
+const CALL_OFF_MS = 300;
 const SECONDS = 3;
 
 /** One machine: its workers stay booted between runs. */
@@ -130,6 +132,13 @@ function checkOptions(options: RunOptions): void {
 
 const sleep = (ms: number): Promise<void> => new Promise((done) => setTimeout(done, ms));
 
+type AnyWorker = Pick<PoolWorker<unknown>, 'worker' | 'death'>;
+
+interface Call {
+  readonly worker: AnyWorker;
+  done: boolean;
+}
+
 /** One run of one configuration. */
 class Run {
   readonly #view: MachineView;
@@ -140,6 +149,7 @@ class Run {
   readonly #deviceCount: number;
   #started = performance.now();
   #error: string | null = null;
+  #workers: readonly { readonly worker: AnyWorker; readonly name: string }[] = [];
   #totals: Record<string, number>[] = [];
   #lastWords: Int32Array[] = [];
 
@@ -202,16 +212,35 @@ class Run {
     const cpuOf = (slot: number): number => this.threads.find((t) => t.slot === slot)?.cpu ?? slot;
     const cpus = this.pool.cpus.slice(0, slots);
     const devices = this.pool.devices.slice(0, this.#deviceCount);
+    const clock = this.pool.devices.slice(this.#deviceCount, this.#deviceCount + timer);
+    this.#workers = [
+      ...cpus.map((worker, slot) => ({ worker, name: `the worker of CPU ${cpuOf(slot)} (thread ${slot})` })),
+      ...devices.map((worker, i) => ({ worker, name: `the worker of device ${i}` })),
+      ...clock.map((worker) => ({ worker, name: 'the worker of the timer' })),
+    ];
     await this.#alive([
       ...cpus.map((w, slot) => w.actor.prepare(this.#job(slot, cpuOf(slot)))),
       ...devices.map((w, i) => w.actor.prepare(this.#job(i, 0))),
     ]);
     this.#started = performance.now();
-    const reports: Promise<WorkerReport | undefined>[] = cpus.map((w) => w.actor.run());
-    const others: Promise<void>[] = devices.map((w) => w.actor.run());
-    if (timer === 1) others.push(this.pool.devices[this.#deviceCount]!.actor.runTimer(this.#job(0, 0)));
-    const settled = await this.#watch(reports, others);
-    return this.#result(settled);
+    const reports: WorkerReport[] = [];
+    await this.#watch([
+      ...cpus.map((w) => this.#call(w, w.actor.run(), (report) => reports.push(report))),
+      ...devices.map((w) => this.#call(w, w.actor.run())),
+      ...clock.map((w) => this.#call(w, w.actor.runTimer(this.#job(0, 0)))),
+    ]);
+    return this.#result(reports);
+  }
+
+  /** A call that lasts as long as the run. */
+  #call<T>(worker: AnyWorker, answer: Promise<T>, collect: (answer: T) => void = () => {}): Call {
+    const call: Call = { worker, done: false };
+    answer
+      .then(collect, (error) => this.#fail(String(error)))
+      .finally(() => {
+        call.done = true;
+      });
+    return call;
   }
 
   /** Wait for worker calls; a worker that dies meanwhile is an error of the machine, not an endless wait. */
@@ -231,57 +260,62 @@ class Run {
   }
 
   #dead(): string | null {
-    const slot = this.pool.cpus.findIndex((w) => w.death !== null);
-    if (slot >= 0) {
-      const cpu = this.threads.find((t) => t.slot === slot)?.cpu ?? slot;
-      return `the worker of CPU ${cpu} (thread ${slot}) died: ${this.pool.cpus[slot]?.death}`;
-    }
-    const device = this.pool.devices.findIndex((w) => w.death !== null);
-    return device >= 0 ? `the worker of device ${device} died: ${this.pool.devices[device]?.death}` : null;
+    const found = this.#workers.find(({ worker }) => worker.death !== null);
+    return found === undefined ? null : `${found.name} died: ${found.worker.death}`;
   }
 
   /** Poll until all have returned: progress, Ctrl-C, the watchdog, dead workers. */
-  async #watch(reports: Promise<WorkerReport | undefined>[], others: Promise<void>[]): Promise<WorkerReport[]> {
-    const collected: WorkerReport[] = [];
-    let left = reports.length + others.length;
-    const one = (): void => {
-      left--;
-    };
-    for (const r of reports)
-      r.then(
-        (x) => x !== undefined && collected.push(x),
-        (e) => this.#fail(String(e)),
-      ).finally(one);
-    for (const o of others) o.catch((e) => this.#fail(String(e))).finally(one);
+  async #watch(calls: readonly Call[]): Promise<void> {
+    const left = (): Call[] => calls.filter((call) => !call.done && call.worker.death === null);
     let execution = 0;
     let since = performance.now();
-    let stopping = 0;
-    while (left > 0) {
-      await sleep(left === 0 ? 0 : POLL_MS);
+    let aborted = Number.POSITIVE_INFINITY;
+    let stopping = Number.POSITIVE_INFINITY;
+    while (left().length > 0) {
+      await sleep(POLL_MS);
       this.#sample();
       this.#progress();
       const dead = this.#dead();
       if (dead !== null) this.#fail(dead);
-      if (this.options.signal?.aborted === true) Atomics.store(this.#hw, Control.quit, 1);
       const now = performance.now();
+      if (this.options.signal?.aborted === true) {
+        aborted = Math.min(aborted, now);
+        Atomics.store(this.#hw, Control.quit, 1);
+      }
       const current = Atomics.load(this.#hw, Control.execution);
       if (current !== execution) {
         execution = current;
         since = now;
       }
-      if (this.#error !== null && stopping === 0) stopping = now;
+      if (this.#error !== null) stopping = Math.min(stopping, now);
+      // Nobody who asks for an end waits for a long execution.
+      if (now - aborted > CALL_OFF_MS && stopping > now) {
+        stopping = now;
+        stopAll(this.#hw, this.#layout, this.config);
+      }
       const limit = this.options.watchdogSeconds ?? (this.loaded.race.executionSeconds ?? 0) + WATCHDOG_SECONDS;
-      if (stopping === 0 && left > 0 && now - since > limit * 1000) {
+      if (stopping > now && left().length > 0 && now - since > limit * 1000) {
         await this.#bark((now - since) / 1000);
         stopping = performance.now();
       }
-      if (stopping !== 0 && performance.now() - stopping > RETURN_MS) {
-        await this.pool.close();
+      if (performance.now() - stopping > RETURN_MS) {
+        await this.#end(left);
         break;
       }
     }
     this.#sample();
-    return collected;
+  }
+
+  /** Some have been told to stop and do not: let go those who wait for them, and end those. */
+  async #end(left: () => Call[]): Promise<void> {
+    Atomics.store(this.#hw, Control.broken, 1);
+    await sleep(ANSWER_MS);
+    await Promise.all(
+      left().map(async ({ worker }) => {
+        worker.death ??= 'it did not stop and was ended';
+        await worker.worker.terminate();
+      }),
+    );
   }
 
   /** The run cannot go on: everybody out. */

@@ -13,6 +13,8 @@ import type { RaceSpec } from './race.js';
 import { runDevice, type WorkerReport, WorkerRunner } from './worker-runner.js';
 
 export async function loadRaceModule(url: string): Promise<RaceSpec> {
+  // So that an error of the module names its line in the TypeScript source. Only modules loaded from here on cost anything.
+  process.setSourceMapsEnabled(true);
   const module = (await import(url)) as { default?: RaceSpec };
   if (module.default === undefined) throw new UsageError(`${url} has no default export`);
   return module.default;

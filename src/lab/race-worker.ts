@@ -15,16 +15,20 @@ import { struct_task_struct } from '../shared/wait.js';
 import { threadsOf } from './configure.js';
 import { describeMachine, findCycle } from './deadlock.js';
 import type { Job } from './job.js';
+import { builtFile } from './modules.js';
 import type { RaceSpec, ThreadFn } from './race.js';
 import { type Failure, OUTCOMES, type Outcome } from './types.js';
 import { clearVerdict, type ShortFailure, settle, settledFailure } from './verdict.js';
 
+/** Frames of the stack that are ours, not the module's. */
+const LIBRARY = builtFile('src');
+
 /** Class, message and place of an exception of the race module. */
 export const nameOfError = (error: unknown): string => {
   if (!(error instanceof Error)) return String(error);
-  const frame = error.stack?.split('\n').find((l) => /\((file:|\/).*\)|at (file:|\/)/.test(l) && !l.includes('/src/'));
-  const place = frame?.replace(/^\s*at\s+/, '').replace(/file:\/\//, '');
-  return `${error.name}: ${error.message}${place === undefined ? '' : ` at ${place}`}`;
+  const frames = (error.stack ?? '').split('\n').filter((l) => !l.includes(LIBRARY));
+  const place = frames.map((l) => /^\s*at .*?([^/\\(]+:\d+:\d+)\)?$/.exec(l)?.[1]).find((at) => at !== undefined);
+  return `${error.name}: ${error.message}${place === undefined ? '' : ` (${place})`}`;
 };
 
 const isAssertion = (error: unknown): error is Error => error instanceof Error && error.name === 'AssertionError';

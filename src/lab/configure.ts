@@ -26,7 +26,7 @@ const DEFAULTS = {
   bufferBytes: 4096,
 } as const;
 
-/** Names that differ least from @name, for "did you mean". */
+/** The name that begins with @name, or else differs least from it, for "did you mean". */
 function closest(name: string, names: readonly string[]): string {
   const distance = (a: string, b: string): number => {
     let row = Array.from({ length: b.length + 1 }, (_, i) => i);
@@ -40,8 +40,12 @@ function closest(name: string, names: readonly string[]): string {
     }
     return row[b.length] as number;
   };
-  const best = [...names].sort((a, b) => distance(name, a) - distance(name, b))[0];
-  return best !== undefined && distance(name, best) <= Math.max(2, name.length / 2) ? ` (did you mean "${best}"?)` : '';
+  const nearest = (list: readonly string[]): string | undefined =>
+    [...list].sort((a, b) => distance(name, a) - distance(name, b))[0];
+  const begun = nearest(names.filter((other) => other.startsWith(name)));
+  const best = begun ?? nearest(names);
+  if (best === undefined || (begun === undefined && distance(name, best) > Math.max(2, name.length / 2))) return '';
+  return ` (did you mean "${best}"?)`;
 }
 
 /** Throws UsageError unless @name is one of @names. */
@@ -167,14 +171,32 @@ export interface PlacedThread {
 
 /** The race's threads on @cpus CPUs. Functions are called again in each worker, so the list must not depend on chance. */
 export function threadsOf(race: RaceSpec, cpus: number): readonly (ThreadFn | ThreadSpec)[] {
-  return typeof race.threads === 'function' ? race.threads({ cpus }) : race.threads;
+  if (typeof race.threads !== 'function') return race.threads;
+  try {
+    return race.threads({ cpus });
+  } catch (error) {
+    throw new UsageError(`experiment "${race.id}": threads() threw ${String(error)}; mend the module`);
+  }
+}
+
+function checkThreads(race: RaceSpec, threads: readonly (ThreadFn | ThreadSpec)[]): void {
+  const wrong = (what: string): never => {
+    throw new UsageError(`experiment "${race.id}": ${what}; mend the module`);
+  };
+  if (!Array.isArray(threads) || threads.length === 0) wrong('threads() must return a non-empty list');
+  threads.forEach((t, index) => {
+    const run = typeof t === 'function' ? t : t?.run;
+    if (typeof run !== 'function') wrong(`thread ${index} must be a function, or an object with a function run`);
+  });
 }
 
 /** Which slot and CPU each thread gets: the first on a CPU takes that CPU's boot thread. */
 export function placeThreads(race: RaceSpec, cpus: number): PlacedThread[] {
   const taken = new Set<number>();
   let extra = cpus;
-  return threadsOf(race, cpus).map((t, index) => {
+  const threads = threadsOf(race, cpus);
+  checkThreads(race, threads);
+  return threads.map((t, index) => {
     const spec = typeof t === 'function' ? null : t;
     const cpu = spec?.cpu ?? index % cpus;
     if (!Number.isInteger(cpu) || cpu < 0 || cpu >= cpus) {

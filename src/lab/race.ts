@@ -3,9 +3,11 @@
  */
 import { fileURLToPath } from 'node:url';
 import type { Device } from '../cpu/device.js';
+import { RACE_VARS } from '../cpu/hw.js';
 import type { Kernel } from '../cpu/kernel.js';
+import { DEVICE_LINES } from '../cpu/lines.js';
 import { UsageError } from '../shared/errors.js';
-import type { Outcome } from './types.js';
+import { OUTCOMES, type Outcome } from './types.js';
 
 /** A machine as a race asks for it; what is left out gets the default of `lab/configure.ts`. */
 export interface MachineSpec {
@@ -115,6 +117,21 @@ export function race(spec: RaceSpec): RaceSpec {
   }
   for (const name of ['setup', 'check'] as const) {
     if (spec[name] !== undefined && typeof spec[name] !== 'function') wrong(`${name} must be a function`);
+  }
+  for (const name of ['title', 'source'] as const) if (typeof spec[name] !== 'string') wrong(`${name} must be a text`);
+  for (const name of ['spec', 'cases'] as const) {
+    if (!Array.isArray(spec[name])) wrong(`${name} must be a list; it may be empty`);
+  }
+  if (typeof spec.machine !== 'object' || spec.machine === null) wrong('machine must be an object; it may be empty');
+  for (const one of spec.cases) {
+    const claimed = [one.outcome].flat().find((o) => !OUTCOMES.includes(o));
+    if (one.outcome === undefined || claimed !== undefined) {
+      wrong(`case "${one.name}" claims the outcome "${claimed}"; it is one of ${OUTCOMES.join(', ')}`);
+    }
+  }
+  if ((spec.vars?.length ?? 0) > RACE_VARS) wrong(`vars may be ${RACE_VARS} names, not ${spec.vars?.length}`);
+  for (const line of Object.keys(spec.irqs ?? {}).map(Number)) {
+    if (!(line >= 0 && line < DEVICE_LINES)) wrong(`irqs are for the lines 0 to ${DEVICE_LINES - 1}, not ${line}`);
   }
   const file = callingFile();
   if (file !== null) modules.set(spec, file);

@@ -11,7 +11,15 @@ export { minimise, type ReplayFile, readReplay, replay, toReplay, writeReplay } 
 export { type CacheTraceOptions, type CacheTraceResult, cacheTrace } from './lab/cache-trace.js';
 export { CORES, KERNELS, PATCHES, type Patch } from './lab/catalogue.js';
 export { expect, expectWord, fillMemory, memoryWord, report, wrongByte } from './lab/oracle.js';
-export { type Case, type MachineSpec, type RaceSpec, race, type ThreadFn, type ThreadSpec } from './lab/race.js';
+export {
+  type Case,
+  type MachineSpec,
+  type RaceInput,
+  type RaceSpec,
+  race,
+  type ThreadFn,
+  type ThreadSpec,
+} from './lab/race.js';
 export { listExperiments, Machine, run, runCases } from './lab/run.js';
 export { listSuites, stress } from './lab/stress.js';
 export type { CpuStats, Failure, Outcome, Progress, RunOptions, RunResult } from './lab/types.js';

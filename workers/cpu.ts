@@ -4,4 +4,6 @@ import { expose } from 'comlink';
 import nodeEndpoint from 'comlink/dist/esm/node-adapter.mjs';
 import { ExploreActor } from '../src/explore/actor.js';
 
+// Races in TypeScript: say where they failed in their own lines.
+process.setSourceMapsEnabled(true);
 if (parentPort !== null) expose(new ExploreActor(), nodeEndpoint(parentPort));

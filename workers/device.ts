@@ -4,4 +4,5 @@ import { expose } from 'comlink';
 import nodeEndpoint from 'comlink/dist/esm/node-adapter.mjs';
 import { DeviceActor } from '../src/lab/actor.js';
 
+process.setSourceMapsEnabled(true);
 if (parentPort !== null) expose(new DeviceActor(), nodeEndpoint(parentPort));

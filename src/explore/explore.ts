@@ -141,7 +141,7 @@ export async function explore(name: string | RaceSpec, options: ExploreOptions =
     strategy: strategy.name,
     outcome,
     claimed,
-    expected: claimed === null || claimed.includes(outcome),
+    expected: (claimed ?? ['clean']).includes(outcome),
     executions: report.executions,
     exhausted: report.exhausted,
     seconds: report.seconds,

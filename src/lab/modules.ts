@@ -56,7 +56,7 @@ export async function loadRace(name: string | RaceSpec): Promise<LoadedRace> {
 }
 
 async function importRace(file: string): Promise<LoadedRace> {
-  if (!existsSync(file)) {
+  if (!existsSync(file) || !statSync(file).isFile()) {
     throw new UsageError(`no race module at ${file}; give the path of a .js or .ts file, or an experiment's id`);
   }
   const url = await runnable(file);
@@ -83,21 +83,15 @@ const oneLine = (error: unknown): string =>
 
 /** A URL that Node 20 can import in a worker: the file, its build, or a bundle of it. */
 async function runnable(file: string): Promise<URL> {
-  if (!/\.[cm]?ts$/.test(file)) return withVersion(file);
   const inside = relative(packageRoot(), file);
+  const outside = inside.startsWith('..');
+  if (!outside && !/\.[cm]?ts$/.test(file)) return pathToFileURL(file);
   const built = builtFile(inside.replace(/\.ts$/, '.js'));
-  if (!inside.startsWith('..') && existsSync(built)) return pathToFileURL(built);
+  if (!outside && existsSync(built)) return pathToFileURL(built);
   return pathToFileURL(await bundle(file));
 }
 
-/** A file that was edited since it was imported is another module. */
-function withVersion(file: string): URL {
-  const url = pathToFileURL(file);
-  if (relative(packageRoot(), file).startsWith('..')) url.searchParams.set('v', String(statSync(file).mtimeMs));
-  return url;
-}
-
-/** Bundle a TypeScript module and what it imports into a cache folder; the library itself stays outside. */
+/** Bundle a module and what it imports into a cache folder; the library itself stays outside. */
 async function bundle(file: string): Promise<string> {
   const { build } = await import('esbuild');
   const library = pathToFileURL(builtFile('src', 'index.js')).href;

@@ -86,6 +86,45 @@ export interface RaceSpec {
 
 const ID = /^[a-z0-9][a-z0-9-]*$/;
 
+const keysOf = <T>(keys: { readonly [K in keyof Required<T>]: true }): readonly string[] => Object.keys(keys);
+
+const RACE_KEYS = keysOf<RaceSpec>({
+  id: true,
+  title: true,
+  source: true,
+  spec: true,
+  machine: true,
+  smallest: true,
+  cases: true,
+  executionSeconds: true,
+  stallPoints: true,
+  vars: true,
+  setup: true,
+  threads: true,
+  irqs: true,
+  softirqs: true,
+  devices: true,
+  check: true,
+});
+const CASE_KEYS = keysOf<Case>({ name: true, machine: true, outcome: true });
+const MACHINE_KEYS = keysOf<MachineSpec>({
+  core: true,
+  cpus: true,
+  kernel: true,
+  patches: true,
+  pkmapSlots: true,
+  lowmemPages: true,
+  highmemPages: true,
+  debugHighmem: true,
+  preempt: true,
+  ticketLocks: true,
+  hz: true,
+  bufferBytes: true,
+});
+
+/** What a user has to give: the rest has defaults. */
+export type RaceInput = Pick<RaceSpec, 'id' | 'threads'> & Partial<RaceSpec>;
+
 /** Which file made a race: workers have to import it. */
 const modules = new WeakMap<RaceSpec, string>();
 
@@ -105,11 +144,17 @@ function callingFile(): string | null {
 }
 
 /** Define a race. Throws UsageError when a part is missing. */
-export function race(spec: RaceSpec): RaceSpec {
+export function race(input: RaceInput): RaceSpec {
   const wrong = (what: string): never => {
-    throw new UsageError(`race ${String(spec?.id ?? '(without id)')}: ${what}`);
+    throw new UsageError(`race ${String(input?.id ?? '(without id)')}: ${what}`);
   };
-  if (typeof spec !== 'object' || spec === null) wrong('the argument of race() must be an object');
+  if (typeof input !== 'object' || input === null) wrong('the argument of race() must be an object');
+  const spec: RaceSpec = { title: input.id, source: '', spec: [], machine: {}, cases: [], ...input };
+  const known = (what: string, object: object, keys: readonly string[]): void => {
+    const stray = Object.keys(object).find((key) => !keys.includes(key));
+    if (stray !== undefined) wrong(`${what} has no "${stray}"; it has ${keys.join(', ')}`);
+  };
+  known('a race', spec, RACE_KEYS);
   if (typeof spec.id !== 'string' || !ID.test(spec.id)) wrong('id must be lower-case words joined by "-"');
   const threads = spec.threads;
   if (typeof threads !== 'function' && (!Array.isArray(threads) || threads.length === 0)) {
@@ -123,7 +168,11 @@ export function race(spec: RaceSpec): RaceSpec {
     if (!Array.isArray(spec[name])) wrong(`${name} must be a list; it may be empty`);
   }
   if (typeof spec.machine !== 'object' || spec.machine === null) wrong('machine must be an object; it may be empty');
+  for (const machine of [spec.machine, spec.smallest ?? {}, ...spec.cases.map((c) => c.machine ?? {})]) {
+    known('a machine', machine, MACHINE_KEYS);
+  }
   for (const one of spec.cases) {
+    known('a case', one, CASE_KEYS);
     const claimed = [one.outcome].flat().find((o) => !OUTCOMES.includes(o));
     if (one.outcome === undefined || claimed !== undefined) {
       wrong(`case "${one.name}" claims the outcome "${claimed}"; it is one of ${OUTCOMES.join(', ')}`);

@@ -35,6 +35,10 @@ const RETURN_MS = 2000;
 /** How long an execution may still take after Ctrl-C before it is called off. */
 const CALL_OFF_MS = 300;
 const SECONDS = 3;
+/** How long the workers may take to load a race. */
+const PREPARE_MS = 10_000;
+
+const firstLine = (text: string): string => text.split('\n')[0] as string;
 
 /** One machine: its workers stay booted between runs. */
 export class Machine {
@@ -243,20 +247,38 @@ class Run {
     return call;
   }
 
-  /** Wait for worker calls; a worker that dies meanwhile is an error of the machine, not an endless wait. */
+  /**
+   * Wait for the workers to load the race. One that dies, that does not answer, or that cannot load it ends the run before it began, and the
+   * pool with it.
+   */
   async #alive(calls: Promise<unknown>[]): Promise<void> {
-    const all = Promise.all(calls);
+    const started = performance.now();
     let done = false;
-    all.then(
-      () => (done = true),
-      () => (done = true),
-    );
+    const all = Promise.all(calls).finally(() => {
+      done = true;
+    });
+    all.catch(() => {});
+    const giveUp = async (why: string): Promise<never> => {
+      await this.pool.close();
+      throw new UsageError(why);
+    };
     while (!done) {
-      await Promise.race([all, sleep(POLL_MS)]);
+      await Promise.race([all.catch(() => {}), sleep(POLL_MS)]);
       const dead = this.#dead();
-      if (dead !== null) throw new UsageError(`${dead} before the run began; run again`);
+      if (dead !== null) await giveUp(`${dead} while it loaded experiment "${this.loaded.race.id}"; mend the module`);
+      if (this.options.signal?.aborted === true) await giveUp('interrupted while the workers loaded the race');
+      if (!done && performance.now() - started > PREPARE_MS) {
+        await giveUp(
+          `experiment "${this.loaded.race.id}" does not load in its workers within ${PREPARE_MS / 1000} s: an endless loop at the top of the module?`,
+        );
+      }
     }
-    await all;
+    await all.catch((error: unknown) => {
+      const text = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+      throw new UsageError(
+        `experiment "${this.loaded.race.id}" does not load in its workers: ${firstLine(text)}; mend the module`,
+      );
+    });
   }
 
   #dead(): string | null {
@@ -320,7 +342,7 @@ class Run {
 
   /** The run cannot go on: everybody out. */
   #fail(why: string): void {
-    this.#error ??= why;
+    this.#error ??= firstLine(why);
     Atomics.store(this.#hw, Control.quit, 1);
     Atomics.store(this.#hw, Control.broken, 1);
     stopAll(this.#hw, this.#layout, this.config);
@@ -407,10 +429,19 @@ class Run {
     this.options.onProgress?.(progress);
   }
 
+  /** Every execution ended as the experiment claims; where it claims nothing, anything but clean is unexpected. */
+  #asClaimed(outcomes: Readonly<Record<Outcome, number>>, claimed: readonly Outcome[] | null): boolean {
+    const claims = claimed ?? ['clean'];
+    const seen = OUTCOMES.filter((o) => o !== 'clean' && outcomes[o] > 0);
+    if (seen.some((o) => !claims.includes(o))) return false;
+    return seen.length > 0 || claims.includes('clean');
+  }
+
   #result(reports: readonly WorkerReport[]): RunResult {
     const { race } = this.loaded;
     const main = reports.find((r) => r.slot === 0);
-    if (main?.moduleError != null) this.#error ??= `experiment "${race.id}": ${main.moduleError}; mend the module`;
+    if (main?.moduleError != null)
+      this.#error ??= `experiment "${race.id}": ${firstLine(main.moduleError)}; mend the module`;
     const outcomes = Object.fromEntries(
       OUTCOMES.map((o, i) => [o, Atomics.load(this.#hw, Control.outcomes + i)]),
     ) as Record<Outcome, number>;
@@ -435,9 +466,7 @@ class Run {
       patches: this.config.patches,
       outcome,
       claimed,
-      expected:
-        claimed === null ||
-        (claimed.includes(outcome) && !OUTCOMES.some((o) => o !== 'clean' && outcomes[o] > 0 && !claimed.includes(o))),
+      expected: this.#error === null && this.#asClaimed(outcomes, claimed),
       executions: OUTCOMES.reduce((sum, o) => sum + outcomes[o], 0),
       outcomes,
       exhausted: false,

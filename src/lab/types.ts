@@ -67,7 +67,7 @@ export interface RunResult {
   readonly outcome: Outcome;
   /** What the experiment claims for this configuration; null when it claims nothing. */
   readonly claimed: readonly Outcome[] | null;
-  /** Is the outcome what the experiment claims? True when it claims nothing. */
+  /** Is the outcome what the experiment claims? Where it claims nothing: is it clean? False when the run ended in an error. */
   readonly expected: boolean;
   readonly executions: number;
   /** How many executions ended in each outcome. */

@@ -188,7 +188,7 @@ describe.each(CLAIMS.map((claim) => [claim.subject, claim] as const))('%s', (_, 
     for (const result of results) {
       expect([result.caseName, result.failure, result.error]).toEqual([result.caseName, null, null]);
       expect(result.outcome).toBe('clean');
-      expect(result.executions).toBeGreaterThan(10);
+      expect(result.executions).toBeGreaterThan(0);
     }
   });
 });

@@ -113,7 +113,8 @@ type OuterOp = 'cleanLine' | 'invalidateLine' | 'flushLine';
 /**
  * The outer cache, by physical address; nothing without one. Partial first and last lines of an invalidation are flushed.
  *
- * Context: any. Takes and releases l2x0_lock (irqsave), for each line until 2.6.32.
+ * Context: any. Takes and releases l2x0_lock (irqsave) for each line.
+ * Differs: from 2.6.33 the kernel holds it for 4 KB at a time; the final cache_sync has nothing to wait for here.
  * Source:  arch/arm/mm/cache-l2x0.c, Linux 2.6.30.
  */
 function outerRange(k: Kernel, op: OuterOp, start: Paddr, end: Paddr): void {

@@ -39,7 +39,6 @@ export type km_type = number;
 /** KM_L1_CACHE comes in before KM_L2_CACHE, so the latter moves. */
 export const KM_TYPE_NR = (k: Kernel): number => (k.patched['kmap-high-l1-vipt'] ? 15 : 14);
 export const KM_L1_CACHE = 13;
-export const KM_L2_CACHE = (k: Kernel): number => KM_TYPE_NR(k) - 1;
 
 /** Address of a fixmap page: ascending, no bounds check. */
 export const __fix_to_virt = (idx: number): Vaddr => ((FIXADDR_START + idx * 4096) >>> 0) as Vaddr;

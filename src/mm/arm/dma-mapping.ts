@@ -127,9 +127,10 @@ export function dma_cache_maint_page(k: Kernel, page: Page, offset: number, size
 /** What each CPU type does when a buffer goes to the device. Source: arch/arm/mm/proc-*.S, cache-v*.S, Linux 2.6.34. */
 export function dma_map_area(k: Kernel, start: Vaddr, size: number, dir: DmaDirection): void {
   const end = vaddr(start + size);
-  const v7 = k.config.core.proc === 'v7';
+  const { proc } = k.config.core;
+  const prefetches = proc === 'v7' || (proc === 'v6' && k.config.cpus === 1 && k.patched['v6-unmap-invalidates']);
   if (dir === DMA_FROM_DEVICE) dma_inv_range(k, start, end);
-  else if (dir === DMA_TO_DEVICE || v7) dma_clean_range(k, start, end);
+  else if (dir === DMA_TO_DEVICE || prefetches) dma_clean_range(k, start, end);
   else dma_flush_range(k, start, end);
 }
 

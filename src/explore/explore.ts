@@ -11,9 +11,9 @@ import type { Failure, Outcome, RunOptions } from '../lab/types.js';
 import { WorkerPool } from '../lab/workers.js';
 import { UsageError } from '../shared/errors.js';
 import type { ExploreActor } from './actor.js';
-import { layoutEx } from './shared-state.js';
+import { Ex, layoutEx } from './shared-state.js';
 import type { StrategyOptions } from './strategy.js';
-import type { ExploreJob, ExploreReport, Notes } from './worker-explorer.js';
+import type { ExploreJob, Notes } from './worker-explorer.js';
 
 export interface ExploreOptions extends RunOptions {
   readonly strategy?: StrategyOptions['name'];
@@ -68,6 +68,45 @@ const STEPS_MAX = 20_000;
 
 let pool: WorkerPool | null = null;
 
+const POLL_MS = 100;
+/** Without a step for so long, the context that has the baton is in an endless loop of its own. */
+const STUCK_MS = 5000;
+
+/** Rejects when a worker dies or nothing moves any more; the workers are gone then. Passes Ctrl-C on. */
+async function watch(
+  workers: WorkerPool,
+  hw: Int32Array,
+  ex: Int32Array,
+  signal: AbortSignal | undefined,
+  work: Promise<unknown>,
+): Promise<never> {
+  let over = false;
+  const end = (): void => {
+    over = true;
+  };
+  work.then(end, end);
+  let last = '';
+  let since = performance.now();
+  while (!over) {
+    await new Promise((done) => setTimeout(done, POLL_MS));
+    if (signal?.aborted === true) Atomics.store(hw, Control.quit, 1);
+    const now = `${Atomics.load(hw, Control.execution)} ${Atomics.load(ex, Ex.steps)} ${Atomics.load(ex, Ex.handovers)}`;
+    if (now !== last) since = performance.now();
+    last = now;
+    const died = workers.cpus.findIndex((w) => w.death !== null);
+    const stuck = performance.now() - since > STUCK_MS;
+    if (over || (died < 0 && !stuck)) continue;
+    const why = died >= 0 ? `the worker of thread ${died} died: ${workers.cpus[died]?.death}` : stuckText(ex);
+    pool = null;
+    await workers.close();
+    throw new UsageError(`${why}; mend the module`);
+  }
+  return await new Promise<never>(() => {});
+}
+
+const stuckText = (ex: Int32Array): string =>
+  `thread ${Math.max(0, Atomics.load(ex, Ex.current))} makes no step for ${STUCK_MS / 1000} s: an endless loop without a scheduling point`;
+
 /**
  * Explore the schedules of a race under a strategy. Stops at the first failure unless `keepGoing`. Threads and interrupts only: a race
  * with devices is refused.
@@ -118,15 +157,20 @@ export async function explore(name: string | RaceSpec, options: ExploreOptions =
     bootTime: 0,
     raceVars: layout.raceVars,
   });
-  pool ??= new WorkerPool();
-  pool.hold(true);
-  await pool.ensure(config.threadsMax, 0);
-  const actors = pool.cpus.slice(0, config.threadsMax).map((w) => w.actor as unknown as Remote<ExploreActor>);
-  await Promise.all(actors.map((a, slot) => a.prepareExplore(job(slot), exploreJob)));
-  const following = actors.slice(1).map((a) => a.follow());
-  const report = (await actors[0]?.lead()) as ExploreReport;
-  const notes = (await Promise.all(following)).flat();
-  pool.hold(false);
+  const workers = (pool ??= new WorkerPool());
+  workers.hold(true);
+  await workers.ensure(config.threadsMax, 0);
+  const actors = workers.cpus.slice(0, config.threadsMax).map((w) => w.actor as unknown as Remote<ExploreActor>);
+  const watched = <T>(work: Promise<T>): Promise<T> =>
+    Promise.race([
+      work,
+      watch(workers, new Int32Array(buffers.hw), new Int32Array(exploreJob.buffer), options.signal, work),
+    ]);
+  await watched(Promise.all(actors.map((a, slot) => a.prepareExplore(job(slot), exploreJob))));
+  const lead = (actors[0] as Remote<ExploreActor>).lead();
+  const [report, ...noted] = await watched(Promise.all([lead, ...actors.slice(1).map((a) => a.follow())]));
+  const notes = noted.flat();
+  workers.hold(false);
   const hw = new Int32Array(buffers.hw);
   const outcome = report.failure?.outcome ?? 'clean';
   return {

@@ -27,9 +27,9 @@ import {
 } from '../src/index.js';
 
 const PAGES_EACH = 3;
-const ROUNDS = 3;
-/** Offsets that are used in each page, in different lines of every core. */
-const OFFSETS = [0, 4032];
+const ROUNDS = 4;
+/** Distance of the words that are used in each page: different lines on every core. */
+const STRIDE = 256;
 
 const own = (k: Kernel, i: number): Page => page_plus(k.vars.firstPage as Page, k.cpu * PAGES_EACH + i);
 const word = (k: Kernel, page: Page, round: number, offset: number): number =>
@@ -48,12 +48,12 @@ function useOwnPages(k: Kernel): void {
 
 function usePage(k: Kernel, page: Page, addr: Vaddr, round: number): void {
   const pfn = page_to_pfn(k, page);
-  for (const offset of OFFSETS) {
+  for (let offset = 0; offset < k.config.bufferBytes; offset += STRIDE) {
     const seen = k.load32((addr + offset) as Vaddr);
     expectWord(pfn, offset, word(k, page, round - 1, offset), seen, `stored by CPU ${k.cpu} in round ${round - 1}`);
     k.store32((addr + offset) as Vaddr, word(k, page, round, offset));
   }
-  for (const offset of OFFSETS) {
+  for (let offset = 0; offset < k.config.bufferBytes; offset += STRIDE) {
     const seen = k.load32((addr + offset) as Vaddr);
     expectWord(pfn, offset, word(k, page, round, offset), seen, `read back by CPU ${k.cpu} in round ${round}`);
   }
@@ -65,7 +65,7 @@ export default race({
   source: 'arch/arm/kernel/smp.c, Linux 2.6.30',
   spec: ['highmem/E6'],
   machine: { core: 'cortex-a9', cpus: 2, kernel: '2.6.31', pkmapSlots: 4 },
-  smallest: { pkmapSlots: 2, lowmemPages: 64, highmemPages: 32 },
+  smallest: { pkmapSlots: 2, lowmemPages: 64, highmemPages: 32, bufferBytes: 32 },
   cases: [
     {
       name: 'only the flushing CPU',

@@ -78,11 +78,17 @@ class Pct implements Strategy {
     let best = this.#highest(shared, s);
     while (shared[65 + (shared[128] as number)] !== -1 && s.step >= (shared[65 + (shared[128] as number)] as number)) {
       shared[128] = (shared[128] as number) + 1;
-      shared[64] = (shared[64] as number) - 1;
-      shared[best] = shared[64];
+      this.#lower(shared, best);
       best = this.#highest(shared, s);
     }
+    if (best >= Choice.preempt) this.#lower(shared, best);
     return best;
+  }
+
+  /** Below all others. A preemption is on offer again as soon as it has happened: at the top it would be chosen for ever. */
+  #lower(shared: Int32Array, choice: number): void {
+    shared[64] = (shared[64] as number) - 1;
+    shared[choice] = shared[64];
   }
 
   #highest(shared: Int32Array, s: Situation): number {

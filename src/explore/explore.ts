@@ -157,7 +157,8 @@ export async function explore(name: string | RaceSpec, options: ExploreOptions =
     bootTime: 0,
     raceVars: layout.raceVars,
   });
-  const workers = (pool ??= new WorkerPool());
+  pool ??= new WorkerPool();
+  const workers = pool;
   workers.hold(true);
   await workers.ensure(config.threadsMax, 0);
   const actors = workers.cpus.slice(0, config.threadsMax).map((w) => w.actor as unknown as Remote<ExploreActor>);

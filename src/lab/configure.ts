@@ -190,20 +190,11 @@ function checkThreads(race: RaceSpec, threads: readonly (ThreadFn | ThreadSpec)[
   });
 }
 
-/** threadsOf(), where what it throws is the module's mistake. */
-function threadList(race: RaceSpec, cpus: number): readonly (ThreadFn | ThreadSpec)[] {
-  try {
-    return threadsOf(race, cpus);
-  } catch (error) {
-    throw new UsageError(`race ${race.id}: threads() threw ${String(error).split('\n')[0]}; mend the module`);
-  }
-}
-
 /** Which slot and CPU each thread gets: the first on a CPU takes that CPU's boot thread. */
 export function placeThreads(race: RaceSpec, cpus: number): PlacedThread[] {
   const taken = new Set<number>();
   let extra = cpus;
-  const threads = threadList(race, cpus);
+  const threads = threadsOf(race, cpus);
   checkThreads(race, threads);
   return threads.map((t, index) => {
     const spec = typeof t === 'function' ? null : t;

@@ -105,7 +105,7 @@ describe('a race module that is no good', () => {
       'JavaScript that does not parse',
       'b.mjs',
       'const = 1;\n',
-      /^race module b.mjs does not load: .*; mend it and run again$/,
+      /^race module b.mjs does not parse: .*; mend it and run again$/,
     ],
     [
       'an import of nothing',
@@ -145,7 +145,12 @@ describe('a race module that is no good', () => {
       );
     const base = "id: 'g', title: 'g', source: 'test', spec: [], machine: {}, threads: [() => {}]";
     expect(await refusal(machine.run(module("{ id: 'g' }")))).toMatch(/^race g: threads must be a non-empty list/);
-    expect(await refusal(machine.run(module(`{ ${base} }`)))).toMatch(/^race g: cases must be a list; it may be empty/);
+    expect(await refusal(machine.run(module(`{ ${base}, cases: 1 }`)))).toMatch(
+      /^race g: cases must be a list; it may be empty/,
+    );
+    expect(await refusal(machine.run(module(`{ ${base}, chek() {} }`)))).toMatch(
+      /^race g: a race has no "chek"; it has id, /,
+    );
     expect(await refusal(machine.run(module(`{ ${base}, cases: [], setup: 1 }`)))).toMatch(
       /^race g: setup must be a func/,
     );

@@ -197,18 +197,20 @@ const IRQS_OFF_TYPES: readonly number[] = [
  */
 export function debug_kmap_atomic(k: Kernel, type: km_type): void {
   if (!k.config.debugHighmem) return;
-  const left = k.load(k.sym.debug_kmap_atomic_left);
-  if (left === 0) return;
-  let wrong = false;
+  if (k.load(k.sym.debug_kmap_atomic_left) === 0) return;
+  // Two rules can be broken at once; each warns and counts for itself.
+  const warn = (wrong: boolean): void => {
+    if (!WARN_ON(k, wrong, 'mm/highmem.c debug_kmap_atomic()')) return;
+    k.store(k.sym.debug_kmap_atomic_left, k.load(k.sym.debug_kmap_atomic_left) - 1);
+  };
   if (in_interrupt(k)) {
-    if (in_irq(k)) wrong = !HARDIRQ_TYPES.includes(type);
-    else if (!irqs_disabled(k)) wrong = !SOFTIRQ_TYPES.includes(type);
+    if (in_irq(k)) warn(!HARDIRQ_TYPES.includes(type));
+    else if (!irqs_disabled(k)) warn(!SOFTIRQ_TYPES.includes(type));
   }
-  if (IRQS_OFF_TYPES.includes(type)) wrong ||= !irqs_disabled(k);
+  if (IRQS_OFF_TYPES.includes(type)) warn(!irqs_disabled(k));
   else if (type === km_type.KM_SOFTIRQ0 || type === km_type.KM_SOFTIRQ1) {
-    wrong ||= !in_irq(k) && !in_softirq(k) && !irqs_disabled(k);
+    warn(!in_irq(k) && !in_softirq(k) && !irqs_disabled(k));
   }
-  if (WARN_ON(k, wrong, 'mm/highmem.c debug_kmap_atomic()')) k.store(k.sym.debug_kmap_atomic_left, left - 1);
 }
 
 /** What kmap_high_l1_vipt() found in its slot; pass it to kunmap_high_l1_vipt(). */

@@ -190,8 +190,16 @@ export class Mmu {
   speculativeFill(va: number): boolean {
     if (!this.#speculates) return false;
     const direct = va >= this.#directBase && va < this.#directEnd;
-    if (!direct && this.tlb.find(this.#tagOf(va)) < 0) return false;
-    const pa = this.translate(va, false);
+    if (direct) return this.#speculate(va, this.translate(va, false));
+    const at = this.tlb.find(this.#tagOf(va));
+    if (at < 0) return false;
+    // Not by translate(): another CPU may remove the entry at any moment, and a walk could fault.
+    const pte = this.tlb.pte(at);
+    this.#attr = (pte >>> 2) & 3;
+    return this.#speculate(va, (((pte & ~0xfff) | (va & 0xfff)) >>> 0) as Paddr);
+  }
+
+  #speculate(va: number, pa: Paddr): boolean {
     return this.#attr === Attr.writeBack && this.cache.speculativeFill(this.#vivt ? va : pa, pa);
   }
 

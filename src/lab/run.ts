@@ -28,6 +28,8 @@ import type { WorkerReport } from './worker-runner.js';
 import { type PoolWorker, WorkerPool } from './workers.js';
 
 const POLL_MS = 100;
+/** More time than this between two polls, and the host was elsewhere. */
+const POLL_GAP_MS = 500;
 const WATCHDOG_SECONDS = 5;
 /** How long a CPU may take to answer the watchdog, and a stopped worker to return. */
 const ANSWER_MS = 500;
@@ -290,7 +292,9 @@ class Run {
   async #watch(calls: readonly Call[]): Promise<void> {
     const left = (): Call[] => calls.filter((call) => !call.done && call.worker.death === null);
     let execution = 0;
-    let since = performance.now();
+    // Time that the execution has had: a host that stands still as a whole, a laptop that sleeps, gives it none.
+    let given = 0;
+    let polled = performance.now();
     let aborted = Number.POSITIVE_INFINITY;
     let stopping = Number.POSITIVE_INFINITY;
     while (left().length > 0) {
@@ -300,6 +304,8 @@ class Run {
       const dead = this.#dead();
       if (dead !== null) this.#fail(dead);
       const now = performance.now();
+      given += Math.min(now - polled, POLL_GAP_MS);
+      polled = now;
       if (this.options.signal?.aborted === true) {
         aborted = Math.min(aborted, now);
         Atomics.store(this.#hw, Control.quit, 1);
@@ -307,7 +313,7 @@ class Run {
       const current = Atomics.load(this.#hw, Control.execution);
       if (current !== execution) {
         execution = current;
-        since = now;
+        given = 0;
       }
       if (this.#error !== null) stopping = Math.min(stopping, now);
       // Nobody who asks for an end waits for a long execution.
@@ -316,8 +322,8 @@ class Run {
         stopAll(this.#hw, this.#layout, this.config);
       }
       const limit = this.options.watchdogSeconds ?? (this.loaded.race.executionSeconds ?? 0) + WATCHDOG_SECONDS;
-      if (stopping > now && left().length > 0 && now - since > limit * 1000) {
-        await this.#bark((now - since) / 1000);
+      if (stopping > now && left().length > 0 && given > limit * 1000) {
+        await this.#bark(given / 1000);
         stopping = performance.now();
       }
       if (performance.now() - stopping > RETURN_MS) {

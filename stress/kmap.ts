@@ -51,13 +51,17 @@ import {
   vaddr,
   waitqueue_active,
 } from '../src/index.js';
+import { initMeeting, meet } from './lib/meet.js';
 
 /** Operations of each thread in one execution. */
-const OPERATIONS_EACH = 200;
+const OPERATIONS_EACH = 100;
 const THREADS_PER_CPU = 2;
 /** At least so many, to be more than there are slots. */
 const THREADS_MIN = 6;
-const PAGES = 24;
+const PAGES = 32;
+/** After so many operations all threads crowd before a slot. */
+const CROWD_EVERY = 10;
+const CROWD_ROUNDS = 3;
 const PAGE_BYTES = 4096;
 /** Every part of a page has a version of its own. */
 const CHUNK = 256;
@@ -97,8 +101,9 @@ function rulesOf(k: Kernel): Rules {
 
 const PAGE_AT = 0x000; // struct page of each
 const OWNER_AT = 0x100; // 0 nobody, n readers, -1 a writer
-const VERSION_AT = 0x200; // a word for each chunk
+const VERSION_AT = 0x200; // a word for each chunk, 2 KB
 const TAKEN_AT = 0xc00; // interrupts of each CPU
+const MEETING_AT = 0xd00; // where all threads meet
 
 const WRITER = -1;
 
@@ -179,6 +184,7 @@ function deviceWrite(k: Kernel, page: number, version: number, start: number, en
 interface Torturer {
   readonly k: Kernel;
   readonly prng: Prng;
+  readonly index: number;
   readonly rules: Rules;
 }
 
@@ -394,6 +400,32 @@ const OPERATIONS: readonly Operation[] = [
   },
 ];
 
+/**
+ * A crowd before the last slot: some threads hold all others, the rest want one each at the same moment. The next wake-up comes only
+ * when everybody has had it, so one that is lost is not made up for.
+ */
+function crowd(t: Torturer): void {
+  const { k } = t;
+  const threads = threadCount(k.config.cpus);
+  const holds = t.index < LAST_PKMAP(k) - 1;
+  const page = chance(t, 8) && !holds ? LAST_PKMAP(k) : t.index;
+  meet(k, wordAt(k, MEETING_AT), threads);
+  expect(tryOwn(k, page, false), 'the suite itself has lost an owner', page);
+  if (holds) kmap(k, pageOf(k, page));
+  meet(k, wordAt(k, MEETING_AT), threads);
+  for (let round = 0; round < CROWD_ROUNDS; round++) {
+    if (!holds) {
+      const addr = kmap(k, pageOf(k, page));
+      verify(k, anyChunk(t, page), addr, 'read in a crowd', 32);
+      if (chance(t, 2)) k.schedule();
+      kunmap(k, pageOf(k, page));
+    }
+    meet(k, wordAt(k, MEETING_AT), threads);
+  }
+  if (holds) kunmap(k, pageOf(k, page));
+  disown(k, page, false);
+}
+
 /** The operations as often as each is to be chosen: more of those that give slots to others, and of the longest maintenance. */
 const CHOICE: readonly Operation[] = OPERATIONS.flatMap((operation) => {
   const often = ['kmap_write', 'dma_whole_page'].includes(operation.name);
@@ -464,16 +496,18 @@ function handler(k: Kernel): void {
 // ---- the race ------------------------------------------------------------------------------------------------------
 
 function torture(k: Kernel, index: number): void {
-  const t: Torturer = { k, prng: Prng.of(k.config.seed, k.execution, index), rules: rulesOf(k) };
-  for (let i = 0; i < OPERATIONS_EACH; i++) {
+  const t: Torturer = { k, prng: Prng.of(k.config.seed, k.execution, index), index, rules: rulesOf(k) };
+  for (let i = 1; i <= OPERATIONS_EACH; i++) {
     if (chance(t, 4)) k.raise(t.prng.below(k.config.cpus), LINE);
     const operation = CHOICE[t.prng.below(CHOICE.length)]!;
     operation(t);
+    if (i % CROWD_EVERY === 0) crowd(t);
     expect(!k.irqsOff && k.preemptCount === 0, `interrupts or preemption are off after ${operation.name}`);
   }
 }
 
 function setup(k: Kernel): void {
+  initMeeting(k, wordAt(k, MEETING_AT));
   for (let i = 0; i < PAGES; i++) {
     k.store(wordAt(k, PAGE_AT + i * 4), alloc_page(k, GFP_HIGHUSER));
     for (let chunk = 0; chunk < CHUNKS; chunk++) deviceRewrite(k, { page: i, chunk });
@@ -524,7 +558,7 @@ export default race({
     { name: 'one CPU', machine: { core: 'arm926', cpus: 1, debugHighmem: true, hz: 1000 }, outcome: 'clean' },
   ],
   executionSeconds: 15,
-  stallPoints: 1500,
+  stallPoints: 1000,
   setup,
   threads: ({ cpus }) =>
     Array.from({ length: threadCount(cpus) }, (_, index) => ({

@@ -74,6 +74,7 @@ import {
   write_unlock_irqrestore,
 } from '../src/index.js';
 import { bumpCounter, COUNTER_CACHED_BYTES, type Counter, readCounter, zeroCounter } from './lib/counter.js';
+import { meet } from './lib/meet.js';
 
 /** What is tortured. A test puts a broken one in, to see that it is noticed. */
 export interface LockFunctions {
@@ -141,7 +142,7 @@ const GUARD_BYTES = 64;
 const TOTALS = 0x200; // how often each counter was to be counted up, by number of the guard
 const ALL = 0x300; // wait queue of non-exclusive waiters, and tokens at 16
 const EXCLUSIVE = 0x340; // the same for exclusive waiters
-const MEETING = 0x380; // wait queue, lock at 12, arrived at 16, generation at 20
+const MEETING = 0x380; // where all threads meet
 const DONE = 0x400; // completion
 const DONE_BY_IRQ = 0x440; // completion
 const SUM = 0x480; // atomic_t
@@ -160,7 +161,6 @@ const perCpu = (k: Kernel, cpu: number): Vaddr => place(k, PER_CPU + cpu * 64);
 const requests = (k: Kernel, cpu: number): Vaddr => perCpu(k, cpu);
 const taken = (k: Kernel): Vaddr => vaddr(perCpu(k, k.cpu) + 4);
 const softRun = (k: Kernel): Vaddr => vaddr(perCpu(k, k.cpu) + 8);
-const meetingLock = (k: Kernel): SpinLock => ptr<'spinlock'>(place(k, MEETING + 12));
 
 const headOf = (k: Kernel, guard: Guard): Vaddr => place(k, GUARDS.indexOf(guard) * GUARD_BYTES);
 const lockOf = (k: Kernel, guard: Guard): SpinLock => ptr<'spinlock'>(headOf(k, guard));
@@ -375,21 +375,6 @@ function takeToken(k: Kernel, queue: number): boolean {
   }
 }
 
-/** All threads wait for each other; the last one wakes them all. */
-function meet(f: LockFunctions, k: Kernel): void {
-  const arrived = place(k, MEETING + 16);
-  const generation = place(k, MEETING + 20);
-  f.spin_lock(k, meetingLock(k));
-  const mine = k.load(generation);
-  const here = k.load(arrived) + 1;
-  const last = here === threadCount(k.config.cpus);
-  k.store(arrived, last ? 0 : here);
-  if (last) k.store(generation, mine + 1);
-  f.spin_unlock(k, meetingLock(k));
-  if (last) f.wake_up_all(k, queueAt(k, MEETING));
-  else f.wait_event(k, queueAt(k, MEETING), () => k.load(generation) !== mine);
-}
-
 /**
  * Two threads of different CPUs wait for each other, by wait queue or completion. Nobody else wakes them, so a wake-up that is lost
  * stops them for good.
@@ -462,7 +447,7 @@ function torture(f: LockFunctions, k: Kernel, index: number): void {
     expect(!irqs_disabled(k), `interrupts are masked after ${name}`);
     expect(k.preemptCount === 0, `preempt_count is not 0 after ${name}`, k.preemptCount);
     if (i % HANDSHAKE_EVERY === 0) handshake(f, t);
-    if (i % MEET_EVERY === 0) meet(f, k);
+    if (i % MEET_EVERY === 0) meet(k, place(k, MEETING), threadCount(k.config.cpus), f);
   }
   for (const guard of GUARDS) atomic_add_return(k, counted[guard], totalOf(k, guard));
   atomic_add_return(k, t.sum, place(k, EXPECTED_SUM));

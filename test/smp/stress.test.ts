@@ -1,0 +1,118 @@
+/**
+ * The stress suites are clean on the kernels as they are, and are not when something is broken: a lock put in by a fixture, a patch taken
+ * away, a mutant of the catalogue.
+ */
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+import { listSuites, type Outcome, type RunOptions, type RunResult, run, stress } from '../../src/index.js';
+
+/** How long a defect may take to show itself, and for how long none may; most need a tenth of it. */
+const FOUND_SECONDS = 30;
+const CLEAN_SECONDS = 5;
+
+const brokenLock = (name: string): string =>
+  fileURLToPath(new URL(`../fixtures/broken-locks/${name}.ts`, import.meta.url));
+
+async function resultsOf(suite: string, options: RunOptions): Promise<RunResult[]> {
+  const results: RunResult[] = [];
+  for await (const result of stress(suite, options)) results.push(result);
+  return results;
+}
+
+describe('the stress suites', () => {
+  it('are those of the folder, and claim to be clean', async () => {
+    const suites = await listSuites();
+    expect([...suites.keys()]).toEqual(['kmap', 'locks']);
+    for (const { cases } of suites.values()) expect(new Set(cases.map((c) => c.outcome))).toEqual(new Set(['clean']));
+  });
+
+  it.each([['locks'], ['kmap']])('%s: clean on every machine of its cases, which share the time', async (suite) => {
+    const started = performance.now();
+    const results = await resultsOf(suite, { seconds: CLEAN_SECONDS, cpus: 2 });
+    expect(results.map((r) => r.caseName)).toEqual((await listSuites()).get(suite)?.cases.map((c) => c.name));
+    for (const result of results) {
+      expect(result.failure).toBeNull();
+      expect(result).toMatchObject({ outcome: 'clean', expected: true, error: null });
+      expect(result.executions).toBeGreaterThan(0);
+    }
+    expect(results.map((r) => r.cpus)).toEqual(results.map((r) => (r.core === 'arm926' ? 1 : 2)));
+    expect((performance.now() - started) / 1000).toBeLessThan(CLEAN_SECONDS + 30);
+  });
+
+  it('run on the core that is named: the cases that have it, or the first one moved there', async () => {
+    const once = { executions: 1, cpus: 2 };
+    const [onA9, ...none] = await resultsOf('kmap', { ...once, core: 'cortex-a9' });
+    expect([onA9?.core, onA9?.kernel, none]).toEqual(['cortex-a9', '2.6.35', []]);
+    const moved = await resultsOf('locks', { ...once, core: 'cortex-a15' });
+    expect(moved).toMatchObject([{ core: 'cortex-a15', caseName: 'cortex-a15', claimed: ['clean'], outcome: 'clean' }]);
+  });
+});
+
+describe('the lock torture', () => {
+  it.each<[string, readonly Outcome[], RegExp]>([
+    ['spin-lock', ['report'], /^counter under the (plain|irqsave|bh) lock: torn/],
+    ['spin-trylock', ['report'], /^counter under the plain lock: torn/],
+    ['spin-lock-irqsave', ['deadlock', 'report'], /spins on race_data|an interrupt was taken under spin_lock_irqsave/],
+    ['spin-unlock-irqrestore', ['report'], /^spin_unlock_irqrestore\(\) left another interrupt mask/],
+    ['spin-lock-bh', ['deadlock', 'report'], /spins on race_data|a soft interrupt ran under spin_lock_bh/],
+    ['read-lock', ['report'], /^(counter under the rw lock: torn|a writer came in under read_lock)/],
+    ['write-lock', ['report'], /^(counter under the rw lock: torn|a writer came in under read_lock)/],
+    ['wait-event', ['hang'], /nobody can wake the threads that sleep/],
+    ['complete', ['hang'], /nobody can wake the threads that sleep/],
+    ['test-and-set-bit', ['report'], /bit lock/],
+    ['atomic-add', ['report'], /^an atomic addition was lost|differ/],
+  ])('notices a broken %s', async (name, outcomes, message) => {
+    const result = await run(brokenLock(name), {
+      caseName: 'plain spinlocks',
+      seconds: FOUND_SECONDS,
+      stopAtFailure: true,
+    });
+    expect(outcomes).toContain(result.outcome);
+    expect(result.failure?.message).toMatch(message);
+    expect(result.expected).toBe(false);
+  });
+});
+
+describe('the kmap torture', () => {
+  it.each<[string, RunOptions, readonly Outcome[], RegExp]>([
+    [
+      'an unpinned mapping',
+      { noPatches: ['kmap-high-get'] },
+      ['wrong-bytes'],
+      /^page frame 0x\w+ offset 0x\w+: expected/,
+    ],
+    [
+      'an unpinned mapping, Cortex-A9',
+      { noPatches: ['kmap-high-get'], core: 'cortex-a9' },
+      ['wrong-bytes', 'oops'],
+      /^page frame 0x\w+ offset|^Unable to handle kernel paging request/,
+    ],
+    [
+      'a TLB flush that stays on its CPU',
+      { patches: ['mutant-no-remote-tlb-flush'] },
+      ['wrong-bytes', 'report'],
+      /^page frame 0x\w+ offset|^I4: slot \d has count 0 and a translation in the TLB/,
+    ],
+    [
+      'an invalidation of partial lines',
+      { patches: ['mutant-no-edge-clean'] },
+      ['wrong-bytes'],
+      /offset 0x\w+: expected/,
+    ],
+    ['a scan that does not wrap', { patches: ['mutant-scan-without-wrap'] }, ['hang'], /nobody can wake/],
+    ['a waiter that queues itself too late', { patches: ['mutant-queue-after-unlock'] }, ['hang'], /nobody can wake/],
+    ['a waiter that falls asleep too late', { patches: ['mutant-state-after-unlock'] }, ['hang'], /nobody can wake/],
+    ['a queue tested too early', { patches: ['mutant-queue-test-before-lock'] }, ['hang'], /nobody can wake/],
+  ])('notices %s', async (_, options, outcomes, message) => {
+    const [result] = await resultsOf('kmap', {
+      core: 'vivt-shared',
+      cpus: 2,
+      seconds: FOUND_SECONDS,
+      stopAtFailure: true,
+      ...options,
+    });
+    expect(outcomes).toContain(result?.outcome);
+    expect(result?.failure?.message).toMatch(message);
+    expect(result?.expected).toBe(false);
+  });
+});

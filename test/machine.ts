@@ -1,5 +1,5 @@
 /** Machines of one CPU in the test's own thread, for tests of hardware and kernel code that need no parallelism. */
-import { CORES } from '../src/arch/arm/cores.js';
+import { archOf, CORES } from '../src/arch/arch.js';
 import type { MachineConfig } from '../src/cpu/config.js';
 import { layoutHw } from '../src/cpu/hw.js';
 import type { Kernel } from '../src/cpu/kernel.js';
@@ -24,7 +24,7 @@ export function localMachine(core: string, options: Partial<MachineConfig> = {})
     devicesMax: 1,
     lowmemPages: 256,
     highmemPages: 16,
-    pageOffset: 0xc0000000,
+    pageOffset: archOf(row).pageOffset,
     pkmapSlots: 4,
     kernel: '2.6.31',
     patches: ['kmap-high-get', 'tlb-ops-broadcast'],

@@ -47,12 +47,33 @@ export interface OuterGeometry {
   readonly lineBytes: number;
 }
 
+export type ArmProc = 'arm920' | 'arm926' | 'feroceon' | 'xscale' | 'xsc3' | 'v6' | 'v7';
+export type PariscProc = 'pcxs' | 'pcxt' | 'pcxt_' | 'pcxl' | 'pcxl2' | 'pcxu' | 'pcxw2' | 'mako';
+
+/** What only PA-RISC cores have. Source: spec/hardware.md §3. */
+export interface PariscRow {
+  /** PA-RISC 2.0: LDCW takes any word; 1.1: one that is 16-byte aligned. */
+  readonly pa20: boolean;
+  /** Does PDC write dirty bytes back, as FDC does (PA-8200)? */
+  readonly pdcWritesBack: boolean;
+  /** Can RAM be mapped uncached (7100LC, 7300LC)? */
+  readonly uncachedRam: boolean;
+  /** May only one PxTLB broadcast be outstanding (the Merced bus of the N-class)? */
+  readonly singlePurge: boolean;
+  /** Do I/O adapters snoop the caches, at the set that a coherence index names (U2/Uturn, Astro, Ike)? */
+  readonly coherentIo: boolean;
+  /** After a line or translation of a page was flushed: does the page have to be referenced before lines may be moved in again? */
+  readonly moveInNeedsReference: boolean;
+}
+
 export interface CoreRow {
   readonly id: string;
   readonly title: string;
-  readonly arch: 'arm';
-  /** The CPU type whose maintenance functions the kernel uses. */
-  readonly proc: 'arm920' | 'arm926' | 'feroceon' | 'xscale' | 'xsc3' | 'v6' | 'v7';
+  readonly arch: 'arm' | 'parisc';
+  /** Which byte of a word the lowest address is. Memory keeps words as the host does; the byte order turns up in bytes and half words. */
+  readonly byteOrder: 'little' | 'big';
+  /** The CPU type whose maintenance functions the kernel uses; on PA-RISC the kernel's `enum cpu_type`. */
+  readonly proc: ArmProc | PariscProc;
   readonly cpusMax: number;
   readonly dcache: CacheGeometry;
   readonly coherence: Coherence;
@@ -67,6 +88,7 @@ export interface CoreRow {
   readonly speculativeFill: boolean;
   readonly outer: OuterGeometry | null;
   readonly physBase: number;
+  readonly parisc?: PariscRow;
   /** Is there such a machine? */
   readonly real: boolean;
   readonly note: string;

@@ -13,7 +13,7 @@
 import { Point } from '../shared/point.js';
 import type { Paddr } from '../shared/types.js';
 import type { Coherence, CoreRow } from './core.js';
-import { DCache, LineFlag, MESI_MASK } from './dcache.js';
+import { type DCache, dataCache, LineFlag, MESI_MASK } from './dcache.js';
 import { lockWord, STRONG_LOADS, unlockWord } from './hostlock.js';
 import { BUS_LOCKS, type HwLayout, Seat } from './hw.js';
 import type { PhysicalMemory } from './memory.js';
@@ -43,7 +43,7 @@ export class CpuCache {
 
   constructor(hw: Int32Array, layout: HwLayout, core: CoreRow, cpu: number, memory: PhysicalMemory, sink: PointSink) {
     this.#hw = hw;
-    this.#all = layout.caches.map((c) => new DCache(hw, c, core.dcache));
+    this.#all = layout.caches.map((c) => dataCache(hw, c, core.dcache));
     this.own = this.#all[core.coherence === 'shared' ? 0 : cpu] as DCache;
     this.#coherence = core.coherence;
     this.#locking = core.coherence !== 'none';
@@ -220,7 +220,7 @@ export class CpuCache {
     this.#sink.point(Point.Fill, pa);
     this.writeBuffer.drain();
     const bus = this.#lockBus(pa);
-    const mesi = this.#coherence === 'mesi' ? this.#snoop(pa, own) : 0;
+    const mesi = this.#coherence === 'mesi' ? this.#snoop(key, own) : 0;
     this.#lockSet(this.own, set);
     const victim = this.own.victim(set);
     if (this.own.find(key) < 0 && !this.own.isDirty(victim)) {
@@ -245,14 +245,17 @@ export class CpuCache {
     this.#unlockBus(bus);
   }
 
-  /** Step S16 for the line of @pa in every other cache; the bus lock is held. Return: the state that the requester gets. */
-  #snoop(pa: Paddr, exclusive: boolean): number {
+  /**
+   * Step S16 for a line in every other cache; the bus lock is held. @key: its physical address and, on VIPT, the set that it belongs in.
+   * Return:  the state that the requester gets.
+   */
+  #snoop(key: number, exclusive: boolean): number {
     let state: number = LineFlag.exclusive;
     for (const peer of this.#all) {
       if (peer === this.own) continue;
-      const set = peer.setOf(pa);
+      const set = peer.setOf(key);
       this.#lockSet(peer, set);
-      const line = peer.find(pa);
+      const line = peer.find(key);
       if (line >= 0) {
         this.#count(Seat.writeBacks, peer.writeBack(line, this.#memory));
         if (exclusive) peer.invalidate(line);
@@ -269,7 +272,7 @@ export class CpuCache {
   /** A store to a shared line: the other copies go, this one becomes exclusive. */
   #upgrade(key: number, pa: Paddr): void {
     const bus = this.#lockBus(pa);
-    this.#snoop(pa, true);
+    this.#snoop(key, true);
     const set = this.own.setOf(key);
     this.#lockSet(this.own, set);
     const line = this.own.find(key);
@@ -278,7 +281,7 @@ export class CpuCache {
     this.#unlockBus(bus);
   }
 
-  /** One line of a maintenance operation, without a scheduling point. @key: VA on VIVT, else PA. */
+  /** One line of a maintenance operation, without a scheduling point. @key: VA on VIVT, PA on PIPT, viptKey() on VIPT. */
   lineOp(op: CacheOp, key: number): void {
     const bus = this.#lockBus(key);
     if (this.#broadcast) for (const cache of this.#all) this.#lineOpIn(cache, op, key);

@@ -230,3 +230,42 @@ export class DCache {
     if (this.geometry.replacement === 'lru') this.hw.fill(0, this.#stamps, this.#stamps + this.lines);
   }
 }
+
+/**
+ * A cache that is indexed by virtual and tagged by physical address. Its keys are physical addresses; one under a virtual address that belongs
+ * in another set (an inequivalent alias) has the difference of the two above bit 32, where the arithmetic on tags does not see it. So the
+ * same physical line can be here twice, in two sets, with different bytes.
+ */
+export class ViptCache extends DCache {
+  readonly #indexMask: number;
+  readonly #setMask: number;
+
+  constructor(hw: Int32Array, layout: CacheLayout, geometry: CacheGeometry) {
+    super(hw, layout, geometry);
+    this.#setMask = geometry.sets - 1;
+    this.#indexMask = geometry.sets * geometry.lineBytes - 1;
+  }
+
+  /** Key of the physical address @pa under the virtual address @va. */
+  viptKey(va: number, pa: number): number {
+    return ((va ^ pa) & this.#indexMask & PAGE_MASK) * INDEX_UNIT + pa;
+  }
+
+  override setOf(key: number): number {
+    return (((key / INDEX_UNIT) ^ key) >>> this.lineShift) & this.#setMask;
+  }
+
+  /** Without hints: a line of the same physical address may be in another set. */
+  override find(key: number): number {
+    const { ways } = this.geometry;
+    const first = this.setOf(key) * ways;
+    for (let line = first; line < first + ways; line++) if (this.holds(line, key)) return line;
+    return -1;
+  }
+}
+
+const INDEX_UNIT = 2 ** 32;
+const PAGE_MASK = -4096;
+
+export const dataCache = (hw: Int32Array, layout: CacheLayout, geometry: CacheGeometry): DCache =>
+  geometry.indexBy === geometry.tagBy ? new DCache(hw, layout, geometry) : new ViptCache(hw, layout, geometry);

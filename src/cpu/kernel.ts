@@ -10,6 +10,7 @@ import type { Field } from '../shared/layout.js';
 import { type PatchName, type PatchSet, patchSet } from '../shared/patches.js';
 import { Point } from '../shared/point.js';
 import type { Paddr, Ptr, Vaddr } from '../shared/types.js';
+import type { ArchOps } from './arch.js';
 import type { MachineConfig } from './config.js';
 import type { DCache } from './dcache.js';
 import { STRONG_STORES } from './hostlock.js';
@@ -66,8 +67,15 @@ const LOCK_SLEEP_MS = 0.2;
 /** Waiting rounds of LOCK_SLEEP_MS before a waiter looks for a cycle. */
 const STUCK_ROUNDS = 10;
 
+/** Where the task of a thread slot and its preempt_count are. */
+export type TaskOf = (slot: number) => { task: Ptr<'task_struct'>; preemptCount: Vaddr };
+
 export class Kernel implements KernelBase {
   readonly config: MachineConfig;
+  /** Page tables, cache and TLB maintenance of the architecture. */
+  readonly arch: ArchOps;
+  /** What a free plain lock word holds. */
+  readonly freeLock: number = 0;
   readonly sym: Readonly<Symbols>;
   readonly layout: HwLayout;
   /** Physical memory as words and bytes. */
@@ -136,7 +144,9 @@ export class Kernel implements KernelBase {
     statics: StaticLayout,
     cpu: number,
     slot: number,
-    taskOf: (slot: number) => { task: Ptr<'task_struct'>; preemptCount: Vaddr },
+    taskOf: TaskOf,
+    arch: ArchOps,
+    makeMmu: (...parts: ConstructorParameters<typeof Mmu>) => Mmu = (...parts) => new Mmu(...parts),
   ) {
     this.config = config;
     this.sym = statics.sym;
@@ -156,7 +166,8 @@ export class Kernel implements KernelBase {
         config.core.physBase,
       );
     }
-    this.mmu = new Mmu(this.hw, this.layout, config, cpu, this.memory, this);
+    this.arch = arch;
+    this.mmu = makeMmu(this.hw, this.layout, config, cpu, this.memory, this);
     this.staticBase = config.pageOffset;
     this.staticBytes = statics.bytes;
     this.ticketLocks = config.ticketLocks;
@@ -182,7 +193,7 @@ export class Kernel implements KernelBase {
   #setFastPath(config: MachineConfig, cache: DCache): void {
     const { coherence, dcache } = config.core;
     const vivt = dcache.tagBy === 'VA';
-    const simple = dcache.replacement !== 'lru';
+    const simple = dcache.replacement !== 'lru' && dcache.indexBy === dcache.tagBy;
     this.#directMask = vivt ? 0 : -1;
     this.#directBytes = config.lowmemPages * 4096;
     this.#keyDelta = vivt ? 0 : (config.core.physBase - config.pageOffset) | 0;
@@ -417,6 +428,9 @@ export class Kernel implements KernelBase {
     throw new MurphyError(`atomic operation outside static kernel data: ${addr.toString(16)}`);
   }
 
+  atomicSet(addr: Vaddr, value: number): void {
+    this.store(addr, value);
+  }
   atomicLoad(addr: Vaddr): number {
     return Atomics.load(this.words, this.#index(addr));
   }

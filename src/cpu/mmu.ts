@@ -1,5 +1,6 @@
 /**
- * From a virtual address to bytes: direct map, TLB, table walk, data cache, write buffer.
+ * From a virtual address to bytes: direct map, TLB, table walk, data cache, write buffer. As ARM does it: what PA-RISC does otherwise is in
+ * arch/parisc/mmu.ts.
  *
  * The direct map of lowmem is translated without the TLB (its sections are never changed). Kernel static data, `mem_map` and
  * the page tables in it are reached before this file is: they count as coherent and skip the cache model.
@@ -39,7 +40,7 @@ export class Mmu {
   ttbr: Paddr = 0 as Paddr;
   /** Address space of user translations. */
   asid = 0;
-  readonly #owner: MmuOwner;
+  protected readonly owner: MmuOwner;
   readonly #vivt: boolean;
   readonly #directBase: number;
   readonly #directEnd: number;
@@ -62,7 +63,7 @@ export class Mmu {
   ) {
     this.#hw = hw;
     this.memory = memory;
-    this.#owner = owner;
+    this.owner = owner;
     this.cache = new CpuCache(hw, layout, config.core, cpu, memory, owner);
     this.tlbs = Array.from({ length: config.cpus }, (_, i) => {
       return new Tlb(hw, layout.tlbs + i * layout.tlbWords, config.core.tlbEntries);
@@ -115,10 +116,10 @@ export class Mmu {
       this.#attr = Attr.writeBack;
       return ((va + this.#directDelta) >>> 0) as Paddr;
     }
-    const tag = this.#tagOf(va);
+    const tag = this.tagOf(va);
     let at = this.tlb.find(tag);
     while (at < 0) {
-      this.#miss(va, tag, write);
+      this.miss(va, tag, write);
       at = this.tlb.find(tag);
     }
     const pte = this.tlb.pte(at);
@@ -127,27 +128,27 @@ export class Mmu {
   }
 
   /** Kernel mappings are global; TASK_SIZE is 16 MB below PAGE_OFFSET. */
-  #tagOf(va: number): number {
+  protected tagOf(va: number): number {
     return Tlb.tag(va, va < this.#directBase - 0x1000000 ? this.asid : 0);
   }
 
-  #miss(va: number, tag: number, write: boolean): void {
-    this.#owner.point(Point.Tlb, va);
+  protected miss(va: number, tag: number, write: boolean): void {
+    this.owner.point(Point.Tlb, va);
     this.#hw[this.#missStat] = ((this.#hw[this.#missStat] as number) + 1) | 0;
     const generation = this.tlb.generation();
-    const pte = this.#walk(va, write);
+    const pte = this.walk(va, write);
     this.tlb.insert(tag, pte, generation);
   }
 
   /** Two reads; the result is a small-page entry, made up for a section. */
-  #walk(va: number, write: boolean): number {
+  protected walk(va: number, write: boolean): number {
     const first = this.#readTable((this.ttbr + ((va >>> 20) << 2)) >>> 0);
     if ((first & PTE_TYPE) === SECTION) {
       return (first & 0xfff00000) | (va & 0xff000) | (first & 0xc) | SECTION;
     }
-    if ((first & PTE_TYPE) !== COARSE) this.#owner.dataAbort(va, FSR_SECTION, write);
+    if ((first & PTE_TYPE) !== COARSE) this.owner.dataAbort(va, FSR_SECTION, write);
     const second = this.#readTable(((first & ~0x3ff) + (((va >>> 12) & 0xff) << 2)) >>> 0);
-    if ((second & PTE_TYPE) === 0) this.#owner.dataAbort(va, FSR_PAGE, write);
+    if ((second & PTE_TYPE) === 0) this.owner.dataAbort(va, FSR_PAGE, write);
     return second;
   }
 
@@ -161,7 +162,7 @@ export class Mmu {
    * cache translates by this CPU's TLB and faults if the mapping has gone (spec/hardware.md §2.2).
    */
   cacheLine(op: CacheOp, va: number): void {
-    this.#owner.point(Point.CacheOp, va);
+    this.owner.point(Point.CacheOp, va);
     this.cache.lineOp(op, this.#vivt ? va : this.translate(va, false));
   }
 
@@ -170,7 +171,7 @@ export class Mmu {
    * is one line.
    */
   cacheRange(op: CacheOp, start: number, end: number): void {
-    this.#owner.point(Point.CacheOp, start);
+    this.owner.point(Point.CacheOp, start);
     const step = this.cache.own.geometry.lineBytes;
     let va = start & -step;
     do {
@@ -191,7 +192,7 @@ export class Mmu {
     if (!this.#speculates) return false;
     const direct = va >= this.#directBase && va < this.#directEnd;
     if (direct) return this.#speculate(va, this.translate(va, false));
-    const at = this.tlb.find(this.#tagOf(va));
+    const at = this.tlb.find(this.tagOf(va));
     if (at < 0) return false;
     // Not by translate(): another CPU may remove the entry at any moment, and a walk could fault.
     const pte = this.tlb.pte(at);
@@ -205,13 +206,13 @@ export class Mmu {
 
   /** Remove the page's translation from this CPU's TLB, or everybody's if the core broadcasts and @everywhere. */
   flushTlbPage(va: number, everywhere: boolean): void {
-    this.#owner.point(Point.Tlb, va);
+    this.owner.point(Point.Tlb, va);
     if (everywhere && this.#broadcast) for (const tlb of this.tlbs) tlb.invalidatePage(va);
     else this.tlb.invalidatePage(va);
   }
 
   flushTlbAll(): void {
-    this.#owner.point(Point.Tlb, 0);
+    this.owner.point(Point.Tlb, 0);
     this.tlb.invalidateAll();
   }
 

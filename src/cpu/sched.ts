@@ -172,7 +172,7 @@ export class Scheduler {
     const seat = k.layout.seats + cpu * Seat.words;
     const thread = threadOf(k, slot);
     lockWord(k.hw, seat + Seat.rqLock);
-    const asleep = k.xchg(task as Vaddr, TASK_RUNNING) !== TASK_RUNNING;
+    const asleep = Atomics.exchange(k.words, k.wordIndex(task), TASK_RUNNING) !== TASK_RUNNING;
     const queued = asleep && k.hw[thread + Thread.onRq] === 0;
     if (queued) enqueue(k, cpu, slot);
     unlockWord(k.hw, seat + Seat.rqLock);

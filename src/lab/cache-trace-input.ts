@@ -1,5 +1,5 @@
 /** What goes into an address trace: the text's operations, and the geometry of the cache. Everything wrong is said in one line. */
-import { CORES } from '../arch/arm/cores.js';
+import { CORES } from '../arch/arch.js';
 import type { CacheGeometry, CoreRow, Replacement } from '../cpu/core.js';
 import { UsageError } from '../shared/errors.js';
 import { oneOf } from './configure.js';

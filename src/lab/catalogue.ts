@@ -1,5 +1,5 @@
 /** The catalogues: kernel versions, patches, cores. What `murphy list` shows and what options are checked against. */
-export { CORES } from '../arch/arm/cores.js';
+export { CORES } from '../arch/arch.js';
 
 import type { PatchName } from '../shared/patches.js';
 

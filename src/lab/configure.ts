@@ -2,6 +2,7 @@
  * From what an experiment, a case and a user ask for to the configuration of a machine. Everything wrong is said in one line that
  * names cause and mend.
  */
+import { archOf } from '../arch/arch.js';
 import { isPrivateVivt } from '../arch/arm/cores.js';
 import type { MachineConfig } from '../cpu/config.js';
 import type { CoreRow } from '../cpu/core.js';
@@ -136,7 +137,7 @@ export function configure(
     devicesMax,
     lowmemPages: merged.lowmemPages,
     highmemPages: merged.highmemPages,
-    pageOffset: 0xc0000000,
+    pageOffset: archOf(core).pageOffset,
     pkmapSlots: merged.pkmapSlots,
     kernel: merged.kernel,
     patches,

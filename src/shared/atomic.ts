@@ -8,7 +8,7 @@ export function atomic_read(k: KernelBase, v: Vaddr): number {
 }
 
 export function atomic_set(k: KernelBase, v: Vaddr, value: number): void {
-  k.store(v, value);
+  k.atomicSet(v, value);
 }
 
 /** Return: the new value. */

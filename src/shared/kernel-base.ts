@@ -26,6 +26,8 @@ export interface KernelBase {
   /** Number of the executing CPU: smp_processor_id(). */
   readonly cpu: number;
   readonly ticketLocks: boolean;
+  /** What a free plain lock word holds: 0; 1 on PA-RISC, whose LDCW leaves 0 behind. A word of the other value is held. */
+  readonly freeLock: number;
   /** CONFIG_PREEMPT. */
   readonly preemptible: boolean;
   /** The running thread's task_struct. */
@@ -46,6 +48,8 @@ export interface KernelBase {
   read<T extends string>(p: Ptr<T>, field: Field<T>): number;
   write<T extends string>(p: Ptr<T>, field: Field<T>, value: number): void;
 
+  /** atomic_set(): a plain store, or one under the lock that the architecture's other atomic operations take. */
+  atomicSet(addr: Vaddr, value: number): void;
   /** Atomic operations on an aligned word of static memory; each returns the old value, signed. */
   atomicLoad(addr: Vaddr): number;
   atomicStore(addr: Vaddr, value: number): void;

@@ -35,6 +35,7 @@ const pipt = (
 
 const up = {
   arch: 'arm',
+  byteOrder: 'little',
   cpusMax: 1,
   coherence: 'none',
   cacheOpsBroadcast: false,

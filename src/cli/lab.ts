@@ -1,4 +1,5 @@
 /** The part of the lab that the command line uses. */
+import type { ExploreOptions, ExploreResult } from '../explore/explore.js';
 import type { RaceSpec } from '../lab/race.js';
 import type { RunOptions, RunResult } from '../lab/types.js';
 
@@ -22,6 +23,8 @@ export interface Lab {
   run(race: string, options: RunOptions): Promise<RunResult>;
   /** Every case of the experiment in turn. */
   runCases(race: string, options: RunOptions): AsyncIterable<RunResult>;
+  /** Search the schedules of one configuration. */
+  explore(race: string, options: ExploreOptions): Promise<ExploreResult>;
   listExperiments(): Promise<readonly RaceSpec[]>;
   /** The stress suites by name. */
   listSuites(): Promise<ReadonlyMap<string, RaceSpec>>;

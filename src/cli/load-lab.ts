@@ -3,7 +3,18 @@ import type { Lab } from './lab.js';
 
 export async function loadLab(): Promise<Lab> {
   const { run, runCases, listExperiments } = await import('../lab/run.js');
+  const { explore } = await import('../explore/explore.js');
   const { listSuites, stress } = await import('../lab/stress.js');
   const { CORES, KERNELS, PATCHES } = await import('../lab/catalogue.js');
-  return { run, runCases, listExperiments, listSuites, stress, cores: CORES, kernels: KERNELS, patches: PATCHES };
+  return {
+    run,
+    runCases,
+    explore,
+    listExperiments,
+    listSuites,
+    stress,
+    cores: CORES,
+    kernels: KERNELS,
+    patches: PATCHES,
+  };
 }

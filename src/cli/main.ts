@@ -9,13 +9,21 @@ import { addExploreCommands } from './explore.js';
 import { type Host, invocation } from './host.js';
 import { addListCommand } from './list.js';
 import { loadLab } from './load-lab.js';
+import { addMatrixCommand } from './matrix.js';
 import { addRunCommand } from './run.js';
 import { addStressCommand } from './stress.js';
 
 const EXIT_USAGE = 2;
 
 /** One per file; the order is that of `--help`. */
-const COMMANDS = [addRunCommand, addExploreCommands, addListCommand, addStressCommand, addCacheTraceCommand];
+const COMMANDS = [
+  addRunCommand,
+  addExploreCommands,
+  addMatrixCommand,
+  addListCommand,
+  addStressCommand,
+  addCacheTraceCommand,
+];
 
 export async function main(argv: readonly string[], host: Host = processHost()): Promise<number> {
   const context: CommandContext = { host, commandNames: [], exitCode: 0 };

@@ -221,6 +221,15 @@ function fittedLayer(options: RunOptions, own: MachineSpec): MachineSpec {
   return layer.cpus > CPUS_MAX ? layer : { ...layer, cpus: Math.min(layer.cpus, core.cpusMax) };
 }
 
+/** The case that `options.caseName` asks for; null when it asks for none. Throws UsageError when there is no such case. */
+export function namedCase(race: RaceSpec, options: RunOptions): Case | null {
+  if (options.caseName === undefined) return null;
+  const found = race.cases.find((c) => c.name === options.caseName);
+  if (found !== undefined) return found;
+  const names = race.cases.map((c) => `"${c.name}"`).join(', ');
+  throw new UsageError(`experiment "${race.id}" has no case "${options.caseName}"; it has ${names}`);
+}
+
 /** The machine for a race under the user's options, and the threads on it. */
 export function configureRace(
   race: RaceSpec,
@@ -228,9 +237,10 @@ export function configureRace(
   options: RunOptions,
   smallest = false,
 ): { config: MachineConfig; threads: PlacedThread[] } {
-  const own = { ...race.machine, ...chosen?.machine };
+  const named = chosen ?? namedCase(race, options);
+  const own = { ...race.machine, ...named?.machine };
   const least = (smallest ? race.smallest : undefined) ?? {};
-  const layers = [race.machine, least, chosen?.machine ?? {}, fittedLayer(options, own)];
+  const layers = [race.machine, least, named?.machine ?? {}, fittedLayer(options, own)];
   const devices = race.devices?.length ?? 0;
   const first = configure(layers, THREADS_MAX, devices + 1, options.seed ?? 1);
   const threads = placeThreads(race, first.cpus);
@@ -243,6 +253,7 @@ const sameMachine = (a: MachineConfig, b: MachineConfig): boolean =>
   a.kernel === b.kernel &&
   a.patches.join() === b.patches.join() &&
   a.debugHighmem === b.debugHighmem &&
+  a.pkmapSlots === b.pkmapSlots &&
   a.lowmemPages === b.lowmemPages &&
   a.highmemPages === b.highmemPages &&
   a.preempt === b.preempt;

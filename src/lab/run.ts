@@ -9,7 +9,7 @@ import { arenaBytes } from '../cpu/memory.js';
 import { formatRecord, readLog } from '../cpu/printk.js';
 import { layoutStatics } from '../mm/boot.js';
 import { UsageError } from '../shared/errors.js';
-import { caseOf, claimOf, configureRace, type PlacedThread } from './configure.js';
+import { caseOf, claimOf, configureRace, namedCase, type PlacedThread } from './configure.js';
 import { describeMachine, findCycle, type MachineView } from './deadlock.js';
 import type { Job } from './job.js';
 import { type LoadedRace, loadExperiments, loadRace } from './modules.js';
@@ -58,7 +58,7 @@ export class Machine {
   /** Run one configuration of a race. Throws UsageError for what cannot be run at all. */
   async run(name: string | RaceSpec, options: RunOptions = {}): Promise<RunResult> {
     const loaded = await loadRace(name);
-    return await this.runLoaded(loaded, chooseCase(loaded.race, options), options);
+    return await this.runLoaded(loaded, namedCase(loaded.race, options), options);
   }
 
   /** Every case of the race, one after the other; a race without cases as it is. */
@@ -111,14 +111,6 @@ export function runCases(name: string | RaceSpec, options: RunOptions = {}): Asy
 /** The experiments that come with the package, by id. */
 export async function listExperiments(): Promise<RaceSpec[]> {
   return (await loadExperiments()).map((l) => l.race);
-}
-
-function chooseCase(race: RaceSpec, options: RunOptions): Case | null {
-  if (options.caseName === undefined) return null;
-  const found = race.cases.find((c) => c.name === options.caseName);
-  if (found !== undefined) return found;
-  const names = race.cases.map((c) => `"${c.name}"`).join(', ');
-  throw new UsageError(`experiment "${race.id}" has no case "${options.caseName}"; it has ${names}`);
 }
 
 function checkOptions(options: RunOptions): void {

@@ -2,6 +2,7 @@
 import type { Host, StopSignal } from '../../src/cli/host.js';
 import type { Lab } from '../../src/cli/lab.js';
 import { main } from '../../src/cli/main.js';
+import type { ExploreOptions, ExploreResult } from '../../src/explore/explore.js';
 import type { RaceSpec } from '../../src/lab/race.js';
 import type { RunOptions, RunResult } from '../../src/lab/types.js';
 import { UsageError } from '../../src/shared/errors.js';
@@ -29,9 +30,9 @@ const UNUSED: RaceSpec = {
 };
 
 export interface Call {
-  readonly how: 'run' | 'runCases' | 'stress';
+  readonly how: 'run' | 'runCases' | 'explore' | 'stress';
   readonly race: string;
-  readonly options: RunOptions;
+  readonly options: RunOptions & ExploreOptions;
 }
 
 export class FakeLab implements Lab {
@@ -80,6 +81,22 @@ export class FakeLab implements Lab {
     if (race.endsWith('.ts')) throw new UsageError(`cannot load ${race}: no such file; check the path`);
     this.before(0, options);
     return this.results[0]!;
+  }
+
+  /** What explore() answers for a case; clean and exhausted unless a test says otherwise. */
+  explored: (race: string, options: ExploreOptions) => Partial<ExploreResult> = () => ({});
+
+  async explore(race: string, options: ExploreOptions): Promise<ExploreResult> {
+    this.calls.push({ how: 'explore', race, options });
+    const spec = this.experiments.find((e) => e.id === race)?.spec ?? [];
+    return {
+      ...{ experiment: race, title: '', spec, mode: 'controlled', core: 'arm926-smp', cpus: 2, kernel: '2.6.30' },
+      ...{ patches: [], strategy: 'dfs', outcome: 'clean', claimed: null, expected: true, executions: 10 },
+      ...{ exhausted: true, seconds: 0.1, failure: null, schedule: [], traceHash: '', steps: 5, decisionsMost: 3 },
+      ...{ handovers: 2, diverged: false, preemptions: 0, memoryHash: '', trace: new Int32Array(0), notes: [] },
+      ...{ dmesg: [], error: null },
+      ...this.explored(race, options),
+    };
   }
 
   async *runCases(race: string, options: RunOptions): AsyncGenerator<RunResult> {

@@ -57,7 +57,7 @@ export default race({
   title: 'kmap_high_get() in an interrupt spins on the kmap_lock of the context it interrupted',
   source: 'seed 002',
   spec: ['highmem/E4'],
-  machine: { core: 'vivt-shared', cpus: 2, kernel: '2.6.31', pkmapSlots: 4, highmemPages: 96 },
+  machine: { core: 'vivt-shared', cpus: 2, kernel: '2.6.31', pkmapSlots: 4, highmemPages: 128 },
   cases: [
     { name: 'kmap_lock with interrupts on', machine: { patches: ['-kmap-high-get'] }, outcome: 'deadlock' },
     { name: 'kmap_lock with interrupts off', outcome: 'clean' },

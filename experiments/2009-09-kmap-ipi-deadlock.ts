@@ -27,7 +27,7 @@ export default race({
   title: 'kmap() waits with interrupts off for CPUs that wait with interrupts off for kmap_lock',
   source: 'commit e616c591405, Linux 2.6.32-rc3',
   spec: ['hardware/T8', 'highmem/E6'],
-  machine: { core: 'arm11mpcore', cpus: 2, kernel: '2.6.31', pkmapSlots: 4, highmemPages: 96 },
+  machine: { core: 'arm11mpcore', cpus: 2, kernel: '2.6.31', pkmapSlots: 4, highmemPages: 128 },
   smallest: { pkmapSlots: 2, lowmemPages: 64, highmemPages: 32 },
   cases: [
     { name: '2.6.31, arm11mpcore', outcome: ['deadlock', 'warn'] },

@@ -40,6 +40,7 @@ export {
   type Scatterlist,
 } from './mm/arm/dma-mapping.js';
 export { kmap, kmap_atomic, kmap_atomic_to_page, kunmap, kunmap_atomic } from './mm/arm/highmem.js';
+export { type Gfp, gfp, gfpflags_allow_blocking, showGfp } from './mm/gfp.js';
 export {
   kmap_flush_unused,
   kmap_high,
@@ -51,8 +52,34 @@ export {
   pkmap_page,
 } from './mm/highmem.js';
 export { checkPkmapInvariants } from './mm/highmem-invariants.js';
-export { type Page, PageHighMem, page_plus, page_to_pfn, page_to_phys, pfn_to_page } from './mm/page.js';
-export { __free_page, alloc_page, GFP_HIGHUSER, GFP_KERNEL } from './mm/page_alloc.js';
+export { nr_free_pages_of, page_zone, struct_free_area, struct_zone, type Zone, zone_nr } from './mm/mmzone.js';
+export {
+  type Page,
+  PageHighMem,
+  page_plus,
+  page_to_pfn,
+  page_to_phys,
+  pfn_to_page,
+  ZONE_DMA,
+  ZONE_HIGHMEM,
+  ZONE_NORMAL,
+} from './mm/page.js';
+export {
+  __free_page,
+  __free_pages,
+  __get_free_page,
+  __get_free_pages,
+  alloc_page,
+  alloc_pages,
+  drain_local_pages,
+  free_page,
+  free_pages,
+  GFP_HIGHUSER,
+  GFP_KERNEL,
+  get_zeroed_page,
+  pagesOnCpuLists,
+  split_page,
+} from './mm/page_alloc.js';
 export * from './shared/atomic.js';
 export * from './shared/bug.js';
 export * from './shared/errors.js';

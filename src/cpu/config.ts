@@ -10,10 +10,14 @@ export interface MachineConfig {
   /** Kernel threads that the machine can hold: at least one per CPU. */
   readonly threadsMax: number;
   readonly devicesMax: number;
-  /** Page frames of ZONE_NORMAL, mapped by the direct map. */
+  /** Page frames mapped by the direct map: ZONE_DMA and ZONE_NORMAL. */
   readonly lowmemPages: number;
+  /** The first so many of them are ZONE_DMA; 0: the machine has none. */
+  readonly dmaPages: number;
   /** Page frames of ZONE_HIGHMEM. */
   readonly highmemPages: number;
+  /** Do zones keep the reserves of the kernel's formulas? Without, on machines of a few pages, every page can be allocated. */
+  readonly watermarks: boolean;
   readonly pageOffset: number;
   /** LAST_PKMAP: a power of two, at least 2. */
   readonly pkmapSlots: number;

@@ -10,6 +10,7 @@ import type { Field } from '../shared/layout.js';
 import { type PatchName, type PatchSet, patchSet } from '../shared/patches.js';
 import { Point } from '../shared/point.js';
 import type { Paddr, Ptr, Vaddr } from '../shared/types.js';
+import { versionCode } from '../shared/version.js';
 import type { ArchOps } from './arch.js';
 import type { MachineConfig } from './config.js';
 import type { DCache } from './dcache.js';
@@ -77,6 +78,8 @@ export class Kernel implements KernelBase {
   /** What a free plain lock word holds. */
   readonly freeLock: number = 0;
   readonly sym: Readonly<Symbols>;
+  /** Of the kernel that is booted: compared where code differs by version. */
+  readonly LINUX_VERSION_CODE: number;
   readonly layout: HwLayout;
   /** Physical memory as words and bytes. */
   readonly words: Int32Array;
@@ -150,6 +153,7 @@ export class Kernel implements KernelBase {
   ) {
     this.config = config;
     this.sym = statics.sym;
+    this.LINUX_VERSION_CODE = versionCode(config.kernel);
     this.cpu = cpu;
     this.slot = slot;
     this.layout = layoutHw(config);

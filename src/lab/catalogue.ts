@@ -5,6 +5,9 @@ import type { PatchName } from '../shared/patches.js';
 
 /** Kernel versions in order of release. A version contains every patch whose `since` is not later. */
 export const KERNELS = [
+  { id: '2.5.53', title: 'bitmap buddy, zone sums, vmlist; the kernel of seed 000', date: '2002-12-24' },
+  { id: '2.6.22', title: 'watermarks with HARDER and HIGH; SLUB; the kernel of seed 001', date: '2007-07-08' },
+  { id: '2.6.28', title: 'vmalloc by vmap areas, lazily unmapped', date: '2008-12-24' },
   { id: '2.6.29', title: "ARM highmem as in its author's tree, before Pitre's patch", date: '2009-03-23' },
   { id: '2.6.30', title: 'kmap_high_get(); TLB flushes by inter-processor call', date: '2009-06-09' },
   { id: '2.6.31', title: 'TLB flushes by hardware broadcast where the core has it', date: '2009-09-09' },
@@ -12,6 +15,12 @@ export const KERNELS = [
   { id: '2.6.33', title: 'as 2.6.32 for what is modelled', date: '2010-02-24' },
   { id: '2.6.34', title: 'DMA maintenance at unmap, temporary mappings for L1 maintenance', date: '2010-05-16' },
   { id: '2.6.35', title: 'kmap_atomic() debugging on caches that are not VIVT', date: '2010-08-01' },
+  { id: '4.10', title: 'GFP flags of reclaim; vmalloc without vmlist; the kernel of seed 004', date: '2017-02-19' },
+  {
+    id: '4.12',
+    title: 'allocation scopes, kvmalloc(), vmalloc from highmem; the kernel of seed 003',
+    date: '2017-07-02',
+  },
 ] as const;
 
 export interface Patch {

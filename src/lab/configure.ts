@@ -19,7 +19,9 @@ const DEFAULTS = {
   kernel: '2.6.31',
   pkmapSlots: 4,
   lowmemPages: 512,
+  dmaPages: 0,
   highmemPages: 64,
+  watermarks: false,
   debugHighmem: false,
   preempt: true,
   ticketLocks: false,
@@ -123,6 +125,7 @@ export function configure(
     throw new UsageError(`pkmapSlots must be a power of two, not ${merged.pkmapSlots}: the kernel wraps by a mask`);
   }
   checkNumber('lowmemPages', merged.lowmemPages, 64, 1 << 16);
+  checkNumber('dmaPages', merged.dmaPages, 0, merged.lowmemPages);
   checkNumber('highmemPages', merged.highmemPages, 0, 1 << 16);
   checkNumber('bufferBytes', merged.bufferBytes, 32, 4096);
   checkNumber('hz', merged.hz, 0, 1000);
@@ -136,7 +139,9 @@ export function configure(
     threadsMax: Math.max(threadsMax, cpus),
     devicesMax,
     lowmemPages: merged.lowmemPages,
+    dmaPages: merged.dmaPages,
     highmemPages: merged.highmemPages,
+    watermarks: merged.watermarks,
     pageOffset: archOf(core).pageOffset,
     pkmapSlots: merged.pkmapSlots,
     kernel: merged.kernel,
@@ -255,7 +260,9 @@ const sameMachine = (a: MachineConfig, b: MachineConfig): boolean =>
   a.debugHighmem === b.debugHighmem &&
   a.pkmapSlots === b.pkmapSlots &&
   a.lowmemPages === b.lowmemPages &&
+  a.dmaPages === b.dmaPages &&
   a.highmemPages === b.highmemPages &&
+  a.watermarks === b.watermarks &&
   a.preempt === b.preempt;
 
 /** The case of the race whose machine is @config, or null. CPUs do not count. */

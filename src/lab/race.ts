@@ -18,7 +18,11 @@ export interface MachineSpec {
   readonly patches?: readonly string[];
   readonly pkmapSlots?: number;
   readonly lowmemPages?: number;
+  /** The first pages of lowmem that are ZONE_DMA. */
+  readonly dmaPages?: number;
   readonly highmemPages?: number;
+  /** Zone watermarks and lowmem reserves as the kernel computes them; without, every page can be allocated. */
+  readonly watermarks?: boolean;
   readonly debugHighmem?: boolean;
   readonly preempt?: boolean;
   readonly ticketLocks?: boolean;
@@ -114,7 +118,9 @@ const MACHINE_KEYS = keysOf<MachineSpec>({
   patches: true,
   pkmapSlots: true,
   lowmemPages: true,
+  dmaPages: true,
   highmemPages: true,
+  watermarks: true,
   debugHighmem: true,
   preempt: true,
   ticketLocks: true,

@@ -11,12 +11,12 @@ import { Scheduler } from '../cpu/sched.js';
 import type { SymbolSpec, Symbols } from '../shared/kernel-base.js';
 import { defineStruct } from '../shared/layout.js';
 import { struct_page } from '../shared/structs/page.js';
-import { type Pfn, type Ptr, ptr, type Vaddr, vaddr } from '../shared/types.js';
+import { type Ptr, ptr, type Vaddr, vaddr } from '../shared/types.js';
 import { struct_task_struct } from '../shared/wait.js';
 import type { ArchBoot } from './arch-boot.js';
 import { ARM_BOOT } from './arm/boot.js';
-import { pfn_to_page, ZONE_HIGHMEM, ZONE_NORMAL, ZONES_PGSHIFT } from './page.js';
-import { free_area_init, struct_zone } from './page_alloc.js';
+import { zoneSymbols } from './mmzone.js';
+import { free_area_init } from './page_alloc.js';
 
 /** `struct thread_info`. Source: arch/arm/include/asm/thread_info.h, Linux 2.6.30; the head only. */
 export const struct_thread_info = defineStruct('thread_info', 32, {
@@ -44,7 +44,7 @@ const bootOf = (config: MachineConfig): ArchBoot => BOOTS.find((b) => b.id === c
 
 function symbolSpecs(config: MachineConfig): Record<string, SymbolSpec> {
   return {
-    zones: { bytes: 2 * struct_zone.sizeof, align: 32 },
+    ...zoneSymbols(config),
     tasks: { bytes: config.threadsMax * struct_task_struct.sizeof, align: 64 },
     thread_infos: { bytes: config.threadsMax * struct_thread_info.sizeof, align: 32 },
     race_data: { bytes: RACE_DATA_BYTES, align: 64 },
@@ -99,13 +99,6 @@ export function start_kernel(k: Kernel): void {
   words.fill(0, 0, k.staticBytes >>> 2);
   const boot = bootOf(config);
   boot.paging_init(k);
-  const first = config.core.physBase >>> 12;
-  for (let frame = 0; frame < config.lowmemPages + config.highmemPages; frame++) {
-    const page = pfn_to_page(k, (first + frame) as Pfn);
-    const zone = frame < config.lowmemPages ? ZONE_NORMAL : ZONE_HIGHMEM;
-    k.write(page, struct_page.flags, zone << ZONES_PGSHIFT);
-    k.write(page, struct_page._mapcount, -1);
-  }
   free_area_init(k, k.staticBytes >>> 12);
   boot.mem_init(k);
   for (let slot = 0; slot < config.threadsMax; slot++) {

@@ -5,9 +5,11 @@ import type { Paddr, Pfn, Ptr, Vaddr } from '../shared/types.js';
 
 export type Page = Ptr<'page'>;
 
-/** Zones of a machine without ZONE_DMA. */
-export const ZONE_NORMAL = 0;
-export const ZONE_HIGHMEM = 1;
+/** Zones, low to high. One without pages is in no zonelist. Differs: ZONE_MOVABLE is left out. */
+export const ZONE_DMA = 0;
+export const ZONE_NORMAL = 1;
+export const ZONE_HIGHMEM = 2;
+export const MAX_NR_ZONES = 3;
 /** The zone stands in the two top bits of page->flags. */
 export const ZONES_PGSHIFT = 30;
 

@@ -1,38 +1,33 @@
 /**
- * Order-0 pages from the free list of a zone.
+ * mm/page_alloc.c: pages in blocks of 2^order.
  *
- * Models what the callers of mm/page_alloc.c see: a page with one reference, or NULL. Left out: orders, watermarks, per-CPU lists,
- * reclaim, and falling back from one zone to another except from highmem to lowmem.
+ * The parts are in mm/page_alloc/: the two buddy systems, the lists of each CPU, watermarks, and the allocation paths of Linux 2.5.53, 2.6.22
+ * and 4.12 side by side. A version in between runs the path of the last of these before it.
+ * Left out: nodes, migrate types, compaction, memory cgroups, cpusets.
  */
+import { virt_addr_valid, virt_to_page } from '../arch/arm/memory.js';
 import type { Kernel } from '../cpu/kernel.js';
 import { atomic_dec_and_test, atomic_set } from '../shared/atomic.js';
-import { defineStruct } from '../shared/layout.js';
-import {
-  container_of,
-  INIT_LIST_HEAD,
-  type List,
-  list_add,
-  list_add_tail,
-  list_del,
-  list_empty,
-  list_next,
-  list_of,
-} from '../shared/list.js';
-import { type SpinLock, spin_lock_irqsave, spin_unlock_irqrestore } from '../shared/spinlock.js';
-import { struct_page } from '../shared/structs/page.js';
-import { NULL, type Ptr, ptr, vaddr } from '../shared/types.js';
-import { type Page, page_zonenum, pfn_to_page, ZONE_HIGHMEM, ZONE_NORMAL } from './page.js';
+import { BUG_ON } from '../shared/bug.js';
+import { PG_reserved, struct_page } from '../shared/structs/page.js';
+import { NULL, type Vaddr } from '../shared/types.js';
+import { LINUX_2_6, LINUX_4_4 } from '../shared/version.js';
+import { gfp } from './gfp.js';
+import { page_address } from './highmem.js';
+import { lowmem_page_address, type Page, page_plus } from './page.js';
+import { compound_order, destroy_compound_page, PageCompound } from './page_alloc/compound.js';
+import { __alloc_pages_2_5_53 } from './page_alloc/linux-2.5.53.js';
+import { __alloc_pages_2_6_22 } from './page_alloc/linux-2.6.22.js';
+import { __alloc_pages_4_12 } from './page_alloc/linux-4.12.js';
+import { __free_pages_ok, free_hot_cold_page } from './page_alloc/pcp.js';
+import { clear_page, page_count_addr } from './page_alloc/prep.js';
 
-/** Differs: offsets are ours. */
-export const struct_zone = defineStruct('zone', 32, { lock: 0, free_list: [4, 8], nr_free: 12 });
+export { compound_head, compound_order, PageCompound, PageTail } from './page_alloc/compound.js';
+export { free_area_init } from './page_alloc/init.js';
+export { drain_local_pages, pagesOnCpuLists } from './page_alloc/pcp.js';
+export { clear_highpage, clear_page } from './page_alloc/prep.js';
 
-declare module '../shared/kernel-base.js' {
-  interface Symbols {
-    zones: Ptr<'zone'>;
-  }
-}
-
-/** Allocation flags. Source: include/linux/gfp.h, Linux 2.6.30. */
+/** Masks of 2.6.22 to 2.6.35 as constants; code for any version asks gfp(). Source: include/linux/gfp.h, Linux 2.6.30. */
 export const __GFP_HIGHMEM = 0x02;
 export const __GFP_WAIT = 0x10;
 export const __GFP_IO = 0x40;
@@ -40,61 +35,100 @@ export const __GFP_FS = 0x80;
 export const GFP_KERNEL = __GFP_WAIT | __GFP_IO | __GFP_FS;
 export const GFP_HIGHUSER = GFP_KERNEL | __GFP_HIGHMEM;
 
-const zoneOf = (k: Kernel, nr: number): Ptr<'zone'> => ptr<'zone'>(k.sym.zones + nr * struct_zone.sizeof);
-const lockOf = (zone: Ptr<'zone'>): SpinLock => ptr<'spinlock'>(zone + struct_zone.lock.offset);
-const listOf = (zone: Ptr<'zone'>): List => list_of(zone, struct_zone.free_list.offset);
-const lru = (page: Page): List => list_of(page, struct_page.lru.offset);
-const countOf = (page: Page) => vaddr(page + struct_page._count.offset);
-
-/** Boot, one CPU: all frames from @firstFree on are free, lowest first. */
-export function free_area_init(k: Kernel, firstFree: number): void {
-  const first = k.config.core.physBase >>> 12;
-  for (let nr = ZONE_NORMAL; nr <= ZONE_HIGHMEM; nr++) {
-    INIT_LIST_HEAD(k, listOf(zoneOf(k, nr)));
-    k.write(zoneOf(k, nr), struct_zone.nr_free, 0);
-  }
-  for (let frame = firstFree; frame < k.config.lowmemPages + k.config.highmemPages; frame++) {
-    const page = pfn_to_page(k, (first + frame) as never);
-    const zone = zoneOf(k, page_zonenum(k, page));
-    list_add_tail(k, lru(page), listOf(zone));
-    k.write(zone, struct_zone.nr_free, k.read(zone, struct_zone.nr_free) + 1);
-  }
+/**
+ * A block of 2^order pages, with a reference on the first. Its contents are whatever the frames held.
+ *
+ * Context: any if the mask does not allow blocking, else process, may sleep. Takes and releases zone->lock (irqsave).
+ * Return:  NULL when the zones of the mask have nothing above their marks and waiting does not help or is not allowed.
+ * Source:  mm/page_alloc.c, Linux 4.12; __alloc_pages() before 2.6.31.
+ */
+export function __alloc_pages_nodemask(k: Kernel, gfp_mask: number, order: number): Page {
+  k.op();
+  if (k.LINUX_VERSION_CODE >= LINUX_4_4) return __alloc_pages_4_12(k, gfp_mask, order);
+  return k.LINUX_VERSION_CODE >= LINUX_2_6
+    ? __alloc_pages_2_6_22(k, gfp_mask, order)
+    : __alloc_pages_2_5_53(k, gfp_mask, order);
 }
 
-function takeFrom(k: Kernel, zone: Ptr<'zone'>): Page {
-  const flags = spin_lock_irqsave(k, lockOf(zone));
-  let page: Page = NULL;
-  if (!list_empty(k, listOf(zone))) {
-    const entry = list_next(k, listOf(zone));
-    list_del(k, entry);
-    page = container_of<'page'>(entry, struct_page.lru.offset);
-    k.write(zone, struct_zone.nr_free, k.read(zone, struct_zone.nr_free) - 1);
-  }
-  spin_unlock_irqrestore(k, lockOf(zone), flags);
-  return page;
+/** See __alloc_pages_nodemask(). Return: NULL too for an order that no block has. */
+export function alloc_pages(k: Kernel, gfp_mask: number, order: number): Page {
+  return __alloc_pages_nodemask(k, gfp_mask, order);
+}
+
+export function alloc_page(k: Kernel, gfp_mask: number): Page {
+  return alloc_pages(k, gfp_mask, 0);
 }
 
 /**
- * One page with one reference. Its contents are whatever the frame held.
+ * Drop a reference; the last one frees the block.
  *
- * Context: any; takes and releases zone->lock (irqsave). Never sleeps in this model.
- * Return:  NULL when the zone is empty.
+ * Context: any. Takes and releases zone->lock (irqsave).
+ * Source:  mm/page_alloc.c, Linux 2.6.22. 2.5.53 leaves a reserved page alone.
  */
-export function alloc_page(k: Kernel, gfp: number): Page {
-  k.op();
-  let page: Page = NULL;
-  if ((gfp & __GFP_HIGHMEM) !== 0) page = takeFrom(k, zoneOf(k, ZONE_HIGHMEM));
-  if (page === NULL) page = takeFrom(k, zoneOf(k, ZONE_NORMAL));
-  if (page !== NULL) atomic_set(k, countOf(page), 1);
-  return page;
+export function __free_pages(k: Kernel, page: Page, order: number): void {
+  const reserved = (k.read(page, struct_page.flags) & (1 << PG_reserved)) !== 0;
+  if (reserved && k.LINUX_VERSION_CODE < LINUX_2_6) return;
+  if (!atomic_dec_and_test(k, page_count_addr(page))) return;
+  if (order !== 0 && PageCompound(k, page)) destroy_compound_page(k, page, compound_order(k, page));
+  if (order === 0) free_hot_cold_page(k, page, false);
+  else __free_pages_ok(k, page, order);
 }
 
-/** Drop a reference; the last one frees the page. Context: any. */
 export function __free_page(k: Kernel, page: Page): void {
-  if (!atomic_dec_and_test(k, countOf(page))) return;
-  const zone = zoneOf(k, page_zonenum(k, page));
-  const flags = spin_lock_irqsave(k, lockOf(zone));
-  list_add(k, lru(page), listOf(zone));
-  k.write(zone, struct_zone.nr_free, k.read(zone, struct_zone.nr_free) + 1);
-  spin_unlock_irqrestore(k, lockOf(zone), flags);
+  __free_pages(k, page, 0);
+}
+
+/**
+ * A block by its linear address. A highmem page has none: until 2.6.22 the answer is then NULL and the page is lost.
+ *
+ * Context: as alloc_pages().
+ * Errors:  BUG for a mask with __GFP_HIGHMEM in 4.x.
+ * Source:  mm/page_alloc.c, Linux 2.6.22, 4.12 (CONFIG_DEBUG_VM).
+ */
+export function __get_free_pages(k: Kernel, gfp_mask: number, order: number): Vaddr {
+  const wantsHighmem = (gfp_mask & gfp(k).__GFP_HIGHMEM) !== 0;
+  BUG_ON(k, wantsHighmem && k.LINUX_VERSION_CODE >= LINUX_4_4, 'mm/page_alloc.c __get_free_pages: __GFP_HIGHMEM');
+  const page = alloc_pages(k, gfp_mask, order);
+  if (page === NULL) return NULL;
+  return page_address(k, page);
+}
+
+export function __get_free_page(k: Kernel, gfp_mask: number): Vaddr {
+  return __get_free_pages(k, gfp_mask, 0);
+}
+
+/**
+ * A page of zeros by its linear address.
+ *
+ * Errors:  BUG for a mask with __GFP_HIGHMEM.
+ * Source:  mm/page_alloc.c, Linux 2.5.53, which clears the page itself, and 2.6.22.
+ */
+export function get_zeroed_page(k: Kernel, gfp_mask: number): Vaddr {
+  const { __GFP_HIGHMEM, __GFP_ZERO } = gfp(k);
+  BUG_ON(k, (gfp_mask & __GFP_HIGHMEM) !== 0, 'mm/page_alloc.c get_zeroed_page: __GFP_HIGHMEM');
+  const page = alloc_pages(k, gfp_mask | __GFP_ZERO, 0);
+  if (page === NULL) return NULL;
+  const addr = lowmem_page_address(k, page);
+  if (__GFP_ZERO === 0) clear_page(k, addr);
+  return addr;
+}
+
+/**
+ * Give back what __get_free_pages() answered.
+ *
+ * Errors:  BUG for an address outside the direct map; NULL is ignored.
+ */
+export function free_pages(k: Kernel, addr: Vaddr, order: number): void {
+  if (addr === NULL) return;
+  BUG_ON(k, !virt_addr_valid(k, addr), 'mm/page_alloc.c free_pages: not a linear address', addr);
+  __free_pages(k, virt_to_page(k, addr), order);
+}
+
+export function free_page(k: Kernel, addr: Vaddr): void {
+  free_pages(k, addr, 0);
+}
+
+/** Each page of a block gets a reference of its own. Source: mm/page_alloc.c, Linux 2.6.22. */
+export function split_page(k: Kernel, page: Page, order: number): void {
+  for (let i = 1; i < 1 << order; i++) atomic_set(k, page_count_addr(page_plus(page, i)), 1);
 }

@@ -23,6 +23,8 @@ export interface SymbolSpec {
 
 export interface KernelBase {
   readonly sym: Readonly<Symbols>;
+  /** Source: include/linux/version.h; see shared/version.ts. */
+  readonly LINUX_VERSION_CODE: number;
   /** Number of the executing CPU: smp_processor_id(). */
   readonly cpu: number;
   readonly ticketLocks: boolean;

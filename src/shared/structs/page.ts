@@ -17,6 +17,14 @@ export const struct_page = defineStruct(
   [['mapping', 'slab']],
 );
 
-/** Bits of page->flags that the models use. Source: include/linux/page-flags.h, Linux 2.6.30. */
+/**
+ * Bits of page->flags that the models use. Source: include/linux/page-flags.h, Linux 2.6.22.
+ * Differs: the same bits in every version.
+ */
+export const PG_reserved = 10;
+export const PG_compound = 14;
+/** Tail of a compound page together with PG_compound. */
+export const PG_reclaim = 17;
+export const PG_buddy = 19;
 export const PG_arch_1 = 9;
 export const PG_dcache_dirty = PG_arch_1;

@@ -101,7 +101,7 @@ async function runExplore(host: Host, name: string, options: Options): Promise<n
     writeReplay(file, recorded);
   }
   if (options.json === true) {
-    const { trace: _, notes: __, schedule: ___, ...shown } = result;
+    const { trace: _, history: __, schedule: ___, ...shown } = result;
     host.stdout.write(`${JSON.stringify({ ...shown, replay: file })}\n`);
   } else {
     host.stdout.write(`${summary(result)}\n`);
@@ -127,7 +127,7 @@ async function explanation(name: string, recorded: ReplayFile): Promise<string[]
   const { replay } = await import('../explore/replay-file.js');
   const { explain } = await import('../explore/explain.js');
   const { loadRace } = await import('../lab/modules.js');
-  const { result } = await replay(recorded, { notes: true });
+  const { result } = await replay(recorded, { history: true });
   const { race } = await loadRace(name);
   const lines = explain(race, recorded, result);
   const most = 18;
@@ -141,7 +141,7 @@ async function runReplay(host: Host, file: string, json: boolean): Promise<numbe
   const recorded = readReplay(file);
   const { reproduced, sourceChanged, result } = await replay(recorded);
   if (json) {
-    const { trace: _, notes: __, schedule: ___, ...shown } = result;
+    const { trace: _, history: __, schedule: ___, ...shown } = result;
     host.stdout.write(`${JSON.stringify({ ...shown, reproduced, sourceChanged })}\n`);
     return reproduced ? 0 : 1;
   }

@@ -17,10 +17,11 @@ import { type DCache, dataCache, LineFlag, MESI_MASK } from './dcache.js';
 import { lockWord, STRONG_LOADS, unlockWord } from './hostlock.js';
 import { BUS_LOCKS, type HwLayout, Seat } from './hw.js';
 import type { PhysicalMemory } from './memory.js';
+import { Cause, Ev, type Tracer } from './tracer.js';
 import { WriteBuffer } from './write-buffer.js';
 
 /** What a maintenance operation does to a line (steps S8 to S10). */
-export const CacheOp = { clean: 1, invalidate: 2, flush: 3 } as const;
+export const CacheOp = { clean: Cause.clean, invalidate: Cause.invalidate, flush: Cause.flush } as const;
 export type CacheOp = (typeof CacheOp)[keyof typeof CacheOp];
 
 export interface PointSink {
@@ -30,6 +31,7 @@ export interface PointSink {
 export class CpuCache {
   readonly own: DCache;
   readonly writeBuffer: WriteBuffer;
+  tracer: Tracer | null = null;
   readonly #hw: Int32Array;
   readonly #all: readonly DCache[];
   readonly #coherence: Coherence;
@@ -224,9 +226,13 @@ export class CpuCache {
     this.#lockSet(this.own, set);
     const victim = this.own.victim(set);
     if (this.own.find(key) < 0 && !this.own.isDirty(victim)) {
-      if (this.own.isValid(victim)) this.#count(Seat.evictions);
+      if (this.own.isValid(victim)) {
+        this.#count(Seat.evictions);
+        if (this.tracer !== null) this.#trace(Ev.lineDrop, this.own, victim, Cause.evict);
+      }
       this.own.install(victim, key, pa, (writeThrough ? LineFlag.writeThrough : 0) | mesi, this.#memory);
       this.#count(Seat.fills);
+      if (this.tracer !== null) this.#trace(Ev.lineFill, this.own, victim, 0);
     }
     this.#unlockSet(this.own, set);
     this.#unlockBus(bus);
@@ -240,7 +246,7 @@ export class CpuCache {
     const own = this.own;
     const bus = this.#lockBus(own.paOf(own.victim(set)));
     this.#lockSet(own, set);
-    this.#count(Seat.writeBacks, own.writeBack(own.victim(set), this.#memory));
+    this.#writeBack(own, own.victim(set), Cause.evict);
     this.#unlockSet(own, set);
     this.#unlockBus(bus);
   }
@@ -257,8 +263,8 @@ export class CpuCache {
       this.#lockSet(peer, set);
       const line = peer.find(key);
       if (line >= 0) {
-        this.#count(Seat.writeBacks, peer.writeBack(line, this.#memory));
-        if (exclusive) peer.invalidate(line);
+        this.#writeBack(peer, line, Cause.snoop);
+        if (exclusive) this.#drop(peer, line, Cause.snoop);
         else {
           this.#hw[peer.flags + line] = (peer.flagsOf(line) & ~MESI_MASK) | LineFlag.shared;
           state = LineFlag.shared;
@@ -298,9 +304,29 @@ export class CpuCache {
   }
 
   #apply(cache: DCache, op: CacheOp, line: number): void {
-    if (op !== CacheOp.invalidate) this.#count(Seat.writeBacks, cache.writeBack(line, this.#memory));
+    if (op !== CacheOp.invalidate) this.#writeBack(cache, line, op);
     else if (cache.isDirty(line)) this.#count(Seat.invalidatedDirty);
-    if (op !== CacheOp.clean) cache.invalidate(line);
+    if (op !== CacheOp.clean) this.#drop(cache, line, op);
+  }
+
+  #writeBack(cache: DCache, line: number, cause: Cause): void {
+    if (this.tracer !== null && cache.isDirty(line)) this.#trace(Ev.lineWriteBack, cache, line, cause);
+    this.#count(Seat.writeBacks, cache.writeBack(line, this.#memory));
+  }
+
+  #drop(cache: DCache, line: number, cause: Cause): void {
+    if (this.tracer !== null) this.#trace(Ev.lineDrop, cache, line, cause);
+    cache.invalidate(line);
+  }
+
+  #trace(what: Ev, cache: DCache, line: number, cause: Cause): void {
+    const dirty = cache.flagsOf(line) & LineFlag.dirtyMask;
+    this.tracer?.event(what, this.lineNumber(cache, line), cache.keyOf(line), cache.paOf(line), dirty | (cause << 8));
+  }
+
+  /** Number of a line among those of all data caches, for tracers. */
+  lineNumber(cache: DCache, line: number): number {
+    return this.#all.indexOf(cache) * cache.lines + line;
   }
 
   /**

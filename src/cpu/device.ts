@@ -11,6 +11,7 @@ import type { MachineConfig } from './config.js';
 import { Attention, Control, DEVICE_WORDS, type HwLayout, layoutHw, Seat } from './hw.js';
 import { type Buffers, raiseLine } from './kernel.js';
 import { PhysicalMemory } from './memory.js';
+import { Ev, type Tracer } from './tracer.js';
 
 const DOORBELL = DEVICE_WORDS - 1;
 /** Non-zero while the device waits for its doorbell. */
@@ -21,6 +22,7 @@ export class Device {
   readonly index: number;
   readonly config: MachineConfig;
   vars: Record<string, number> = {};
+  tracer: Tracer | null = null;
   readonly #memory: PhysicalMemory;
   readonly hw: Int32Array;
   readonly layout: HwLayout;
@@ -54,11 +56,14 @@ export class Device {
   /** One word of memory. */
   read32(pa: Paddr): number {
     this.point(Point.Dma, pa);
-    return this.#memory.read32(pa) >>> 0;
+    const value = this.#memory.read32(pa) >>> 0;
+    if (this.tracer !== null) this.tracer.event(Ev.dmaRead, pa, value, 0, 0);
+    return value;
   }
 
   write32(pa: Paddr, value: number): void {
     this.point(Point.Dma, pa);
+    if (this.tracer !== null) this.tracer.event(Ev.dmaWrite, pa, value, 0, 0);
     this.#memory.write32(pa, value);
   }
 

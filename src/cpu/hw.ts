@@ -53,6 +53,8 @@ export const Attention = {
   controlled: 4,
   dump: 8,
   wake: 16,
+  /** Somebody watches: every point takes the long way. */
+  trace: 32,
 } as const;
 
 /** Words of a CPU's seat. */

@@ -22,6 +22,7 @@ import { Mmu } from './mmu.js';
 import { OuterCache } from './outer.js';
 import { appendLog } from './printk.js';
 import type { Scheduler } from './sched.js';
+import { Ev, type Tracer } from './tracer.js';
 
 /** The shared areas of a machine, as a worker gets them. */
 export interface Buffers {
@@ -114,6 +115,8 @@ export class Kernel implements KernelBase {
   readonly softirqs: ((k: Kernel) => void)[] = [];
   /** Which patches are in force: `k.patched['kmap-high-get']` is one load, and a wrong name does not compile. */
   readonly patched: PatchSet;
+  /** See setTracer(). */
+  #tracer: Tracer | null = null;
   readonly #seat: number;
   readonly #thread: number;
   readonly #preemptIndex: number;
@@ -216,6 +219,29 @@ export class Kernel implements KernelBase {
     this.#granuleShift = cache.granuleShift;
   }
 
+  get tracer(): Tracer | null {
+    return this.#tracer;
+  }
+
+  /**
+   * Have somebody watch what happens in this worker: null for nobody. Accesses to page contents take the long way then. The seats' attention
+   * bit `trace`, which leads every point here, is for whoever resets the machine to set.
+   */
+  setTracer(tracer: Tracer | null): void {
+    this.#tracer = tracer;
+    this.mmu.setTracer(tracer);
+    this.#setFastPath(this.config, this.mmu.cache.own);
+    if (tracer === null) return;
+    this.#loadTags = this.layout.zeros;
+    this.#storeTags = this.layout.zeros;
+    this.#lockedStores = false;
+  }
+
+  /** Tell the tracer, if there is one. Not for paths that are counted in nanoseconds. */
+  trace(what: Ev, a = 0, b = 0, c = 0, d = 0): void {
+    if (this.#tracer !== null) this.#tracer.event(what, a, b, c, d);
+  }
+
   /** Which execution of the run this is, from 1: the same in every worker. With it and `config.seed` chance differs each time. */
   get execution(): number {
     return Atomics.load(this.hw, Control.execution);
@@ -236,7 +262,12 @@ export class Kernel implements KernelBase {
     const bits = Atomics.load(this.hw, this.#seat);
     this.flushStats();
     if ((bits & Attention.stop) !== 0) throw new ExecutionStopped('stopped');
-    if ((bits & Attention.controlled) !== 0 && this.controller?.point(kind, addr) === true) return;
+    if ((bits & Attention.trace) !== 0) this.trace(Ev.point, kind, addr);
+    if ((bits & Attention.controlled) !== 0 && this.controller?.point(kind, addr) === true) {
+      if ((bits & Attention.trace) !== 0) this.trace(Ev.step, kind, addr);
+      return;
+    }
+    if ((bits & Attention.trace) !== 0) this.trace(Ev.step, kind, addr);
     if ((bits & Attention.dump) !== 0) this.#dump();
     if ((bits & Attention.wake) !== 0) Atomics.and(this.hw, this.#seat, ~Attention.wake);
     if ((bits & Attention.irq) !== 0 && !this.irqsOff) this.takeInterrupts();
@@ -255,7 +286,9 @@ export class Kernel implements KernelBase {
       if ((left & 1) === 0) continue;
       const was = this.irqsOff;
       this.irqsOff = true;
+      this.trace(Ev.irqEnter, line);
       vectors.irq(this, line);
+      this.trace(Ev.irqExit, line);
       this.irqsOff = was;
     }
     Atomics.store(this.hw, this.#thread + Thread.waitKind, waitKind);
@@ -467,6 +500,7 @@ export class Kernel implements KernelBase {
   }
 
   dataAbort(va: number, status: number, write: boolean): never {
+    this.trace(Ev.fault, va, status, write ? 1 : 0);
     if (this.vectors === null) throw new KernelBug('oops', 'data abort', va);
     return this.vectors.dataAbort(this, va, status, write);
   }
@@ -544,6 +578,7 @@ export class Kernel implements KernelBase {
     this.hw[this.#thread + Thread.waitSeen] = value;
     Atomics.store(this.hw, this.#thread + Thread.waitKind, kind);
     if (kind === WaitKind.lock) Atomics.add(this.hw, this.#waiters(on), 1);
+    this.trace(Ev.wait, kind, on);
     try {
       const waits = this.controller?.waits;
       if (waits != null) {
@@ -557,6 +592,7 @@ export class Kernel implements KernelBase {
         if (round % STUCK_ROUNDS === 0) this.onStuck?.(this);
       }
     } finally {
+      if (memory[index] !== value) this.trace(Ev.woken, kind, on);
       if (kind === WaitKind.lock) Atomics.sub(this.hw, this.#waiters(on), 1);
       this.hw[this.#thread + Thread.waitOn] = outerOn;
       this.hw[this.#thread + Thread.waitSeen] = outerSeen;
@@ -574,7 +610,7 @@ export class Kernel implements KernelBase {
 
   acquire(addr: Vaddr): boolean {
     const { hw } = this;
-    if (hw[this.#seat] !== 0) this.#attend(Point.Lock, addr);
+    if (hw[this.#seat] !== 0) return this.#acquireWatched(addr);
     if (Atomics.compareExchange(this.words, this.#index(addr), 0, 1) !== 0) return false;
     const held = this.#heldCount;
     hw[this.#held + (held & HELD_MASK)] = addr;
@@ -582,9 +618,19 @@ export class Kernel implements KernelBase {
     return true;
   }
 
+  #acquireWatched(addr: Vaddr): boolean {
+    this.#attend(Point.Lock, addr);
+    if (Atomics.compareExchange(this.words, this.#index(addr), 0, 1) !== 0) return false;
+    this.lockHeld(addr);
+    return true;
+  }
+
   release(addr: Vaddr): void {
     const { hw } = this;
-    if (hw[this.#seat] !== 0) this.#attend(Point.Unlock, addr);
+    if (hw[this.#seat] !== 0) {
+      this.#attend(Point.Unlock, addr);
+      this.trace(Ev.lockReleased, addr);
+    }
     const left = this.#heldCount - 1;
     this.#heldCount = left;
     const at = this.#held + (left & HELD_MASK);
@@ -600,9 +646,11 @@ export class Kernel implements KernelBase {
     const held = this.#heldCount;
     this.hw[this.#held + (held & HELD_MASK)] = addr;
     this.#heldCount = held + ACQUIRED_ONE + 1;
+    this.trace(Ev.lockAcquired, addr);
   }
 
   lockDropped(addr: Vaddr): void {
+    this.trace(Ev.lockReleased, addr);
     const left = this.#heldCount - 1;
     this.#heldCount = left;
     const at = this.#held + (left & HELD_MASK);

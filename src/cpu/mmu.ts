@@ -14,6 +14,7 @@ import { type CacheOp, CpuCache, type PointSink } from './cpu-cache.js';
 import { type HwLayout, Seat } from './hw.js';
 import type { PhysicalMemory } from './memory.js';
 import { Tlb } from './tlb.js';
+import { Ev, type Tracer } from './tracer.js';
 
 /** C and B of a page-table entry. */
 export const Attr = { uncached: 0, buffered: 1, writeThrough: 2, writeBack: 3 } as const;
@@ -52,6 +53,7 @@ export class Mmu {
   readonly #broadcast: boolean;
   /** C and B of the last translation. */
   #attr: number = Attr.writeBack;
+  #tracer: Tracer | null = null;
 
   constructor(
     hw: Int32Array,
@@ -79,8 +81,22 @@ export class Mmu {
     this.#broadcast = config.core.tlbOpsBroadcast;
   }
 
+  /** Whoever watches this CPU's accesses, its cache, its write buffer and the outer cache. */
+  setTracer(tracer: Tracer | null): void {
+    this.#tracer = tracer;
+    this.cache.tracer = tracer;
+    this.cache.writeBuffer.tracer = tracer;
+    if (this.memory.outer !== null) this.memory.outer.tracer = tracer;
+  }
+
   /** Aligned word at @va. Faults end in dataAbort(). */
   load32(va: number): number {
+    const value = this.#load32(va);
+    if (this.#tracer !== null) this.#traceAccess(this.#tracer, Ev.load, va, value);
+    return value;
+  }
+
+  #load32(va: number): number {
     const cache = this.cache;
     if (this.#vivt && cache.loadHit(va)) return cache.value;
     const pa = this.translate(va, false);
@@ -94,6 +110,13 @@ export class Mmu {
 
   /** The bytes of the aligned word at @va that @mask selects. */
   store32(va: number, value: number, mask = -1): void {
+    this.#store32(va, value, mask);
+    if (this.#tracer === null) return;
+    this.#tracer.event(Ev.bytes, mask, 0, 0, 0);
+    this.#traceAccess(this.#tracer, Ev.store, va, value);
+  }
+
+  #store32(va: number, value: number, mask: number): void {
     const cache = this.cache;
     if (this.#vivt && cache.storeHit(va, value, mask)) return;
     const pa = this.translate(va, true);
@@ -108,6 +131,35 @@ export class Mmu {
     }
     cache.writeBuffer.drain();
     this.memory.write32(pa, value, mask);
+  }
+
+  /** Tell of an access that has just been made: the bytes are still where it found or put them. */
+  #traceAccess(tracer: Tracer, what: Ev, va: number, value: number): void {
+    const { own } = this.cache;
+    const translated = this.#remembered(va);
+    const line = own.find(this.#vivt ? va : translated);
+    const pa = line >= 0 ? (own.paOf(line) + (va & ~own.lineMask)) >>> 0 : translated;
+    const named = this.translationByTables(va);
+    if (named !== pa) tracer.event(Ev.stale, va, named, 0, 0);
+    tracer.event(what, va, pa, value, line < 0 ? -1 : this.cache.lineNumber(own, line));
+  }
+
+  /** Physical address of @va by the direct map or this CPU's TLB, or -1; nothing is walked. */
+  #remembered(va: number): number {
+    if (va >= this.#directBase && va < this.#directEnd) return (va + this.#directDelta) >>> 0;
+    const at = this.tlb.find(this.tagOf(va));
+    return at < 0 ? -1 : ((this.tlb.pte(at) & ~0xfff) | (va & 0xfff)) >>> 0;
+  }
+
+  /** Physical address of @va by the page tables as they are in memory, or -1. For tracers and checkers: nothing is touched. A subclass
+   * with other tables than walk() reads here answers for itself. */
+  translationByTables(va: number): number {
+    if (va >= this.#directBase && va < this.#directEnd) return (va + this.#directDelta) >>> 0;
+    const first = this.memory.read32(((this.ttbr + ((va >>> 20) << 2)) >>> 0) as Paddr);
+    if ((first & PTE_TYPE) === SECTION) return ((first & 0xfff00000) | (va & 0xfffff)) >>> 0;
+    if ((first & PTE_TYPE) !== COARSE) return -1;
+    const second = this.memory.read32((((first & ~0x3ff) + (((va >>> 12) & 0xff) << 2)) >>> 0) as Paddr);
+    return (second & PTE_TYPE) === 0 ? -1 : ((second & ~0xfff) | (va & 0xfff)) >>> 0;
   }
 
   /** Physical address of @va by this CPU's TLB, walking the tables on a miss. */
@@ -138,6 +190,7 @@ export class Mmu {
     const generation = this.tlb.generation();
     const pte = this.walk(va, write);
     this.tlb.insert(tag, pte, generation);
+    if (this.#tracer !== null) this.#tracer.event(Ev.tlbFill, va, pte, 0, 0);
   }
 
   /** Two reads; the result is a small-page entry, made up for a section. */
@@ -207,13 +260,16 @@ export class Mmu {
   /** Remove the page's translation from this CPU's TLB, or everybody's if the core broadcasts and @everywhere. */
   flushTlbPage(va: number, everywhere: boolean): void {
     this.owner.point(Point.Tlb, va);
-    if (everywhere && this.#broadcast) for (const tlb of this.tlbs) tlb.invalidatePage(va);
+    const all = everywhere && this.#broadcast;
+    if (all) for (const tlb of this.tlbs) tlb.invalidatePage(va);
     else this.tlb.invalidatePage(va);
+    if (this.#tracer !== null) this.#tracer.event(Ev.tlbFlush, va, all ? 1 : 0, 0, 0);
   }
 
   flushTlbAll(): void {
     this.owner.point(Point.Tlb, 0);
     this.tlb.invalidateAll();
+    if (this.#tracer !== null) this.#tracer.event(Ev.tlbFlush, -1, 0, 0, 0);
   }
 
   /** Drain the write buffer: DSB on these cores. */

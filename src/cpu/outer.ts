@@ -7,14 +7,16 @@
  */
 import type { Paddr } from '../shared/types.js';
 import type { OuterGeometry } from './core.js';
-import { DCache } from './dcache.js';
+import { DCache, LineFlag } from './dcache.js';
 import { lockWord, unlockWord } from './hostlock.js';
 import type { CacheLayout } from './hw.js';
 import { PhysicalMemory } from './memory.js';
+import { Cause, Ev, OUTER_LINE, type Tracer } from './tracer.js';
 
 export class OuterCache {
   readonly store: DCache;
   readonly #ram: PhysicalMemory;
+  tracer: Tracer | null = null;
 
   constructor(
     hw: Int32Array,
@@ -49,8 +51,12 @@ export class OuterCache {
       let line = this.store.find(pa);
       if (line < 0) {
         line = this.store.victim(this.store.setOf(pa));
-        if (this.store.isValid(line)) this.store.writeBack(line, this.#ram);
+        if (this.store.isValid(line)) {
+          this.#writeBack(line, Cause.evict);
+          this.#trace(Ev.lineDrop, line, Cause.evict);
+        }
         this.store.install(line, pa, pa, 0, this.#ram);
+        this.#trace(Ev.lineFill, line, 0);
       }
       const from = this.store.wordIndex(line, pa);
       for (let i = 0; i < count; i++) data[to + i] = this.store.hw[from + i] as number;
@@ -92,15 +98,28 @@ export class OuterCache {
   cleanLine(pa: Paddr): void {
     this.#locked(pa, () => {
       const line = this.store.find(pa);
-      if (line >= 0) this.store.writeBack(line, this.#ram);
+      if (line >= 0) this.#writeBack(line, Cause.clean);
     });
+  }
+
+  #writeBack(line: number, cause: Cause): void {
+    if (this.store.isDirty(line)) this.#trace(Ev.lineWriteBack, line, cause);
+    this.store.writeBack(line, this.#ram);
+  }
+
+  #trace(what: Ev, line: number, cause: Cause): void {
+    if (this.tracer === null) return;
+    const dirty = this.store.flagsOf(line) & LineFlag.dirtyMask;
+    this.tracer.event(what, OUTER_LINE + line, this.store.keyOf(line), this.store.paOf(line), dirty | (cause << 8));
   }
 
   /** Dirty bytes are lost. */
   invalidateLine(pa: Paddr): void {
     this.#locked(pa, () => {
       const line = this.store.find(pa);
-      if (line >= 0) this.store.invalidate(line);
+      if (line < 0) return;
+      this.#trace(Ev.lineDrop, line, Cause.invalidate);
+      this.store.invalidate(line);
     });
   }
 
@@ -108,7 +127,8 @@ export class OuterCache {
     this.#locked(pa, () => {
       const line = this.store.find(pa);
       if (line < 0) return;
-      this.store.writeBack(line, this.#ram);
+      this.#writeBack(line, Cause.flush);
+      this.#trace(Ev.lineDrop, line, Cause.flush);
       this.store.invalidate(line);
     });
   }

@@ -17,6 +17,7 @@ import { lockWord, unlockWord } from './hostlock.js';
 import { Attention, Control, RUN_QUEUE_MAX, Seat, Thread, Verdict, WaitKind } from './hw.js';
 import type { Kernel } from './kernel.js';
 import { IPI_RESCHEDULE, TIMER_LINE } from './lines.js';
+import { Ev } from './tracer.js';
 
 const NOBODY = -1;
 const THREAD_ENDED = 2;
@@ -79,6 +80,7 @@ export class Scheduler {
       k.hw[seat + Seat.activeMm] = mm;
     }
     k.count(Seat.switches);
+    k.trace(Ev.switchTo, next);
     Atomics.store(k.hw, seat + Seat.current, next);
     const run = threadOf(k, next) + Thread.run;
     Atomics.store(k.hw, run, 1);
@@ -88,12 +90,14 @@ export class Scheduler {
   /** Wait off the CPU until somebody passes the seat here. */
   waitForSeat(k: Kernel): void {
     const run = threadOf(k, k.slot) + Thread.run;
+    k.trace(Ev.wait, WaitKind.seat, k.current);
     k.controller?.waits?.waitWhile(k.hw, run, 0, k.current);
     for (let round = 0; Atomics.load(k.hw, run) === 0; round++) {
       if (Atomics.load(k.hw, Control.abort) !== 0) throw new ExecutionStopped('stopped');
       if (round > SPINS) Atomics.wait(k.hw, run, 0, SLEEP_MS * 5);
     }
     Atomics.store(k.hw, run, 0);
+    k.trace(Ev.woken, WaitKind.seat, k.current);
   }
 
   /** The thread has ended: pass the seat on, or keep the CPU idle until the execution is over. */
@@ -125,6 +129,7 @@ export class Scheduler {
     const seat = seatOf(k);
     k.mmu.drain();
     k.irqsOff = false;
+    k.trace(Ev.wait, WaitKind.sleep, k.current);
     Atomics.store(k.hw, seat + Seat.idle, 1);
     let quietSince = Atomics.load(k.hw, Control.progress);
     for (let round = 0, quiet = 0; ; round++) {
@@ -136,11 +141,13 @@ export class Scheduler {
       unlockWord(k.hw, seat + Seat.rqLock);
       if (next !== NOBODY || over()) {
         Atomics.store(k.hw, seat + Seat.idle, 0);
+        k.trace(Ev.woken, WaitKind.sleep, k.current);
         return next;
       }
       if (round < SPINS || waits != null) continue;
       const bits = Atomics.load(k.hw, seat + Seat.attention);
-      if ((bits & ~Attention.controlled) === 0) Atomics.wait(k.hw, seat + Seat.attention, bits, SLEEP_MS);
+      if ((bits & ~(Attention.controlled | Attention.trace)) === 0)
+        Atomics.wait(k.hw, seat + Seat.attention, bits, SLEEP_MS);
       const progress = Atomics.load(k.hw, Control.progress);
       quiet = progress === quietSince && this.#nothingCanHappen(k) ? quiet + 1 : 0;
       quietSince = progress;

@@ -7,6 +7,7 @@
 import type { Paddr } from '../shared/types.js';
 import { WB_HEAD } from './hw.js';
 import type { PhysicalMemory } from './memory.js';
+import { Ev, type Tracer } from './tracer.js';
 
 /** Bit of an entry's address, which is that of a word: an outer cache looks at the store on its way. */
 const CACHEABLE = 1;
@@ -16,6 +17,7 @@ export class WriteBuffer {
   readonly #base: number;
   readonly #capacity: number;
   readonly #memory: PhysicalMemory;
+  tracer: Tracer | null = null;
 
   constructor(hw: Int32Array, base: number, capacity: number, memory: PhysicalMemory) {
     this.#hw = hw;
@@ -30,7 +32,9 @@ export class WriteBuffer {
 
   /** @cacheable: to a cacheable page, so an outer cache that holds the line takes it. */
   push(pa: Paddr, value: number, mask: number, cacheable: boolean): void {
+    if (this.tracer !== null) this.tracer.event(Ev.bufferPush, pa, value, mask, 0);
     if (this.#capacity === 0) {
+      if (this.tracer !== null) this.tracer.event(Ev.bufferDrain, pa, value, mask, 0);
       if (cacheable) this.#memory.writeCacheable32(pa, value, mask);
       else this.#memory.write32(pa, value, mask);
       return;
@@ -52,6 +56,7 @@ export class WriteBuffer {
     const pa = ((entry & ~CACHEABLE) >>> 0) as Paddr;
     const value = this.#hw[at + 1] as number;
     const mask = this.#hw[at + 2] as number;
+    if (this.tracer !== null) this.tracer.event(Ev.bufferDrain, pa, value, mask, 0);
     if ((entry & CACHEABLE) !== 0) this.#memory.writeCacheable32(pa, value, mask);
     else this.#memory.write32(pa, value, mask);
     this.#hw[this.#base] = (head + 1) % this.#capacity;

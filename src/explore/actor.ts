@@ -2,7 +2,8 @@
 import { CpuActor, loadRaceModule } from '../lab/actor.js';
 import type { Job } from '../lab/job.js';
 import { UsageError } from '../shared/errors.js';
-import { type ExploreJob, type ExploreReport, type Notes, WorkerExplorer } from './worker-explorer.js';
+import type { History } from './recorder.js';
+import { type ExploreJob, type ExploreReport, WorkerExplorer } from './worker-explorer.js';
 
 export class ExploreActor extends CpuActor {
   #explorer: WorkerExplorer | null = null;
@@ -17,7 +18,7 @@ export class ExploreActor extends CpuActor {
     return this.#ready().lead();
   }
 
-  follow(): Notes {
+  follow(): History {
     return this.#ready().follow();
   }
 

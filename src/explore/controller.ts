@@ -39,8 +39,6 @@ export class BatonController implements Controller, Waits, Situation {
   count = 0;
   currentEnabled = false;
   preemptions = 0;
-  /** When set: for each step that this worker makes, the functions that it is in. */
-  notes: [step: number, functions: string][] | null = null;
   readonly #k: Kernel;
   readonly #ex: Int32Array;
   readonly #layout: ExLayout;
@@ -201,7 +199,6 @@ export class BatonController implements Controller, Waits, Situation {
         turn = this.#give(choice) ? this.#turnOf(choice) : this.#waitBaton();
       }
       this.#told = Turn.none;
-      if (this.notes !== null) this.notes.push([(ex[Ex.steps] as number) - 1, callers()]);
       if (turn === Turn.run) return;
       if (turn === Turn.irq) this.#k.takeInterrupts();
       else this.#k.scheduler?.preemptSchedule(this.#k);
@@ -444,22 +441,6 @@ export class BatonController implements Controller, Waits, Situation {
   addrOf(thread: number): number {
     return this.#ex[this.#layout.contexts + thread * Ctx.words + Ctx.addr] as number;
   }
-}
-
-/** Kernel functions on the stack, innermost first: the ones in snake_case. */
-function callers(): string {
-  const names: string[] = [];
-  for (const line of (new Error('where').stack ?? '').split('\n').slice(1)) {
-    const name = /at (?:Object\.)?(\w+) \(/.exec(line)?.[1];
-    if (
-      name !== undefined &&
-      /^_{0,3}[a-z0-9]+(_[a-z0-9]+)*$/.test(name) &&
-      !/src\/(lab|explore|cpu\/(kernel|mmu|cpu-cache))/.test(line)
-    ) {
-      names.push(name);
-    }
-  }
-  return names.join(' < ');
 }
 
 export const contextsFit = (threads: number): boolean => threads <= CONTEXTS_MAX;

@@ -1,5 +1,6 @@
 /** A failing schedule in words: who ran from where to where, in few lines. */
 
+import { Ev } from '../cpu/tracer.js';
 import { configureRace } from '../lab/configure.js';
 import { symbolOf } from '../lab/deadlock.js';
 import type { RaceSpec } from '../lab/race.js';
@@ -31,13 +32,13 @@ function segmentsOf(result: ExploreResult): Segment[] {
 
 /**
  * The interleaving of a failing execution, a line for each stretch that one context ran: its steps, the functions at both ends, and what
- * its last step touched. @result: of a replay with notes.
+ * its last step touched. @result: of a replay with its history.
  */
 export function explain(race: RaceSpec, recorded: ReplayFile, result: ExploreResult): string[] {
   const { config } = configureRace(race, null, machineOf(recorded), true);
   const { sym } = layoutStatics(config);
-  const functions = new Map(result.notes);
-  const at = (step: number): string => functions.get(step)?.split(' < ').slice(0, 2).join(' < ') || 'its own code';
+  const functions = new Map(result.history.events.filter((e) => e.what === Ev.step).map((e) => [e.step, e.stack]));
+  const at = (step: number): string => functions.get(step)?.slice(0, 2).join(' < ') || 'its own code';
   const touched = (step: number): string => {
     const kind = result.trace[step * STEP_WORDS + 1] as Point;
     const addr = (result.trace[step * STEP_WORDS + 2] as number) >>> 0;

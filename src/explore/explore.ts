@@ -11,9 +11,10 @@ import type { Failure, Outcome, RunOptions } from '../lab/types.js';
 import { WorkerPool } from '../lab/workers.js';
 import { UsageError } from '../shared/errors.js';
 import type { ExploreActor } from './actor.js';
+import { type History, mergeHistories } from './recorder.js';
 import { Ex, layoutEx } from './shared-state.js';
 import type { StrategyOptions } from './strategy.js';
-import type { ExploreJob, Notes } from './worker-explorer.js';
+import type { ExploreJob } from './worker-explorer.js';
 
 export interface ExploreOptions extends RunOptions {
   readonly strategy?: StrategyOptions['name'];
@@ -27,8 +28,8 @@ export interface ExploreOptions extends RunOptions {
   readonly stepsMax?: number;
   /** Choices to repeat (strategy replay). */
   readonly schedule?: readonly number[];
-  /** Note the functions of every step, for an explanation. */
-  readonly notes?: boolean;
+  /** Record what happens in the last execution, for an explanation. */
+  readonly history?: boolean;
 }
 
 export interface ExploreResult {
@@ -59,7 +60,8 @@ export interface ExploreResult {
   readonly memoryHash: string;
   /** Steps of the failing execution: choice, kind, address. */
   readonly trace: Int32Array;
-  readonly notes: Notes;
+  /** What happened, if that was asked for. */
+  readonly history: History;
   readonly dmesg: readonly string[];
   readonly error: string | null;
 }
@@ -138,7 +140,7 @@ export async function explore(name: string | RaceSpec, options: ExploreOptions =
     buffer: new SharedArrayBuffer(layoutEx(stepsMax).words * 4),
     stepsMax,
     strategy,
-    notes: options.notes ?? false,
+    history: options.history === true ? new SharedArrayBuffer(4) : null,
   };
   const job = (slot: number): Job => ({
     config,
@@ -169,8 +171,7 @@ export async function explore(name: string | RaceSpec, options: ExploreOptions =
     ]);
   await watched(Promise.all(actors.map((a, slot) => a.prepareExplore(job(slot), exploreJob))));
   const lead = (actors[0] as Remote<ExploreActor>).lead();
-  const [report, ...noted] = await watched(Promise.all([lead, ...actors.slice(1).map((a) => a.follow())]));
-  const notes = noted.flat();
+  const [report, ...histories] = await watched(Promise.all([lead, ...actors.slice(1).map((a) => a.follow())]));
   workers.hold(false);
   const hw = new Int32Array(buffers.hw);
   const outcome = report.failure?.outcome ?? 'clean';
@@ -200,7 +201,7 @@ export async function explore(name: string | RaceSpec, options: ExploreOptions =
     preemptions: report.preemptions,
     memoryHash: (report.memoryHash >>> 0).toString(16).padStart(8, '0'),
     trace: report.trace,
-    notes: [...report.notes, ...notes].sort((a, b) => a[0] - b[0]),
+    history: mergeHistories([report.history, ...histories]),
     dmesg: readLog(hw, layout.keptLog, Control.keptLogHead).map(formatRecord),
     error: report.moduleError,
   };

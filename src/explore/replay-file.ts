@@ -123,14 +123,14 @@ export function machineOf(replay: ReplayFile): ExploreOptions {
 }
 
 /** Run the recorded schedule again. */
-export async function replay(recorded: ReplayFile, options: { readonly notes?: boolean } = {}): Promise<Replayed> {
+export async function replay(recorded: ReplayFile, options: { readonly history?: boolean } = {}): Promise<Replayed> {
   const changed = (await sourceHash(recorded.race)) !== recorded.sourceHash;
   const result = await explore(recorded.race, {
     ...machineOf(recorded),
     strategy: 'replay',
     schedule: recorded.schedule,
     executions: 1,
-    notes: options.notes ?? false,
+    history: options.history ?? false,
   });
   const same =
     result.outcome === recorded.outcome &&

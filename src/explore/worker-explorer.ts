@@ -9,6 +9,7 @@ import type { RaceSpec } from '../lab/race.js';
 import { RaceWorker } from '../lab/race-worker.js';
 import type { Failure } from '../lab/types.js';
 import { BatonController } from './controller.js';
+import { type History, NO_HISTORY, Recorder } from './recorder.js';
 import { DECISION_WORDS, Ex, type ExLayout, layoutEx, STEP_WORDS, Turn } from './shared-state.js';
 import { makeStrategy } from './strategies.js';
 import type { Decision, Execution, Strategy, StrategyOptions } from './strategy.js';
@@ -18,11 +19,9 @@ export interface ExploreJob {
   readonly buffer: SharedArrayBuffer;
   readonly stepsMax: number;
   readonly strategy: StrategyOptions;
-  /** Note the functions of every step, for an explanation. */
-  readonly notes: boolean;
+  /** Record what happens, for an explanation: the word that puts the events of all workers in order. */
+  readonly history: SharedArrayBuffer | null;
 }
-
-export type Notes = readonly (readonly [step: number, functions: string])[];
 
 /** What slot 0 answers. */
 export interface ExploreReport {
@@ -44,7 +43,7 @@ export interface ExploreReport {
   readonly preemptions: number;
   /** CRC-32 of memory after the first failing execution, or the last. */
   readonly memoryHash: number;
-  readonly notes: Notes;
+  readonly history: History;
 }
 
 export class WorkerExplorer extends RaceWorker {
@@ -53,6 +52,7 @@ export class WorkerExplorer extends RaceWorker {
   readonly #strategy: Strategy;
   readonly #controller: BatonController;
   readonly #threads: readonly number[];
+  readonly #recorder: Recorder | null;
 
   constructor(job: Job, race: RaceSpec, explore: ExploreJob) {
     super(job, race);
@@ -63,16 +63,18 @@ export class WorkerExplorer extends RaceWorker {
     this.#threads = job.threads.map((t) => t.slot);
     this.k.controller = this.#controller;
     this.k.clock = () => this.#ex[Ex.steps] as number;
-    if (explore.notes) this.#controller.notes = [];
+    const { history } = explore;
+    this.#recorder = history === null ? null : new Recorder(this.k, history, () => this.#ex[Ex.steps] as number);
+    this.k.setTracer(this.#recorder);
     this.k.onStuck = null;
     this.k.onQuiet = null;
   }
 
   /** A worker other than slot 0: executions as the baton brings them, until the exploration ends. */
-  follow(): Notes {
+  follow(): History {
     for (;;) {
       const turn = this.#controller.waitTurn(() => this.serve());
-      if (turn === Turn.over) return this.#controller.notes ?? [];
+      if (turn === Turn.over) return this.#recorder?.take() ?? NO_HISTORY;
       this.#take(turn);
     }
   }
@@ -134,7 +136,7 @@ export class WorkerExplorer extends RaceWorker {
       diverged,
       preemptions,
       memoryHash: memoryHash ?? this.#memoryHash(),
-      notes: this.#controller.notes ?? [],
+      history: this.#recorder?.take() ?? NO_HISTORY,
     };
   }
 
@@ -154,8 +156,8 @@ export class WorkerExplorer extends RaceWorker {
     this.#controller.reset(this.#threads);
     const prefix = this.#ex.subarray(this.#layout.prefix, this.#layout.decisions);
     this.#ex[Ex.prefixLength] = this.#strategy.begin(strategyWords, execution, prefix);
-    for (let cpu = 0; cpu < config.cpus; cpu++)
-      hw[layout.seats + cpu * Seat.words + Seat.attention] = Attention.controlled;
+    const attention = Attention.controlled | this.watched;
+    for (let cpu = 0; cpu < config.cpus; cpu++) hw[layout.seats + cpu * Seat.words + Seat.attention] = attention;
     if (this.#controller.start()) this.#take(this.#controller.first());
     for (let turn = this.#wait(); turn !== Turn.over; turn = this.#wait()) this.#take(turn);
     for (let cpu = 0; cpu < config.cpus; cpu++) {
@@ -183,6 +185,7 @@ export class WorkerExplorer extends RaceWorker {
       k.irqsOff = false;
       this.runBody(this.body);
     }, `thread ${this.job.slot}`);
+    this.#recorder?.flush();
     this.#controller.end();
   }
 

@@ -103,6 +103,11 @@ export abstract class RaceWorker {
   #fillsAtReset = -1;
   #missesAtReset = -1;
 
+  /** Attention bit of every seat while somebody watches this machine. */
+  protected get watched(): number {
+    return this.k.tracer === null ? 0 : Attention.trace;
+  }
+
   /** Memory, caches, TLBs, seats and threads as they were after boot. */
   protected reset(): void {
     const k = this.k;
@@ -128,6 +133,7 @@ export abstract class RaceWorker {
     for (let cpu = 0; cpu < config.cpus; cpu++) {
       const seat = layout.seats + cpu * Seat.words;
       hw.fill(0, seat, seat + Seat.ops);
+      hw[seat + Seat.attention] = this.watched;
       hw[seat + Seat.irqDepth] = 0;
       hw[seat + Seat.current] = cpu;
     }

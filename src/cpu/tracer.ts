@@ -1,0 +1,66 @@
+/**
+ * The hook through which somebody above watches what happens on a CPU: the explanation of a failure, checkers, traces.
+ *
+ * A tracer belongs to one worker and hears of what that worker's thread does, in order, as numbers. Without one nothing is paid: the paths
+ * that are counted in nanoseconds are left by the seat's attention word (`Attention.trace`), which they test anyway; the others test for
+ * null. With one, loads and stores of page contents take the long way, which means the same.
+ */
+
+/** What happened. In brackets: the four numbers that come with it; what is not named is 0. */
+export const Ev = {
+  /** The context stands before a step, and may have to wait there. (kind of point, address) */
+  point: 1,
+  /** It makes the step. (kind of point, address) */
+  step: 2,
+  /** It waits for a word to change, or with `WaitKind.none` is off the CPU. (WaitKind, what it waits on) */
+  wait: 3,
+  /** The wait is over. (WaitKind, what it waited on) */
+  woken: 4,
+  /** Page contents were read. (virtual address, physical address that the bytes came from, word, cache line or -1) */
+  load: 5,
+  /** Page contents were written. (virtual address, physical address, word as it is now, cache line or -1) Bytes: the `bytes` before. */
+  store: 6,
+  /** The access that comes next in this list used another frame than the page tables name now. (virtual, physical by the tables or -1) */
+  stale: 7,
+  /** Which bytes of the word the store that comes next in this list writes. (mask) */
+  bytes: 8,
+  /** A line came into a cache. (line, address of its tag, physical address) */
+  lineFill: 9,
+  /** Its dirty granules went to memory. (line, tag, physical, dirty bits | cause << 8) */
+  lineWriteBack: 10,
+  /** It was dropped: what was dirty then is lost. (line, tag, physical, dirty bits | cause << 8) */
+  lineDrop: 11,
+  /** A store left the CPU past the cache. (physical address, word, mask) */
+  bufferPush: 12,
+  /** It reached memory. (physical address, word, mask) */
+  bufferDrain: 13,
+  /** A translation was remembered. (virtual address, page-table word) */
+  tlbFill: 14,
+  /** Translations were forgotten. (virtual address of the page, or -1 for all; 1 = on every CPU) */
+  tlbFlush: 15,
+  /** The MMU refused. (virtual address, status, 1 = write) */
+  fault: 16,
+  /** A lock is held, is no longer held. (address) */
+  lockAcquired: 17,
+  lockReleased: 18,
+  /** An interrupt handler begins, has ended. (line) */
+  irqEnter: 19,
+  irqExit: 20,
+  /** The thread gave its CPU's seat to another. (thread slot) */
+  switchTo: 21,
+  /** A bus master read, wrote a word of memory. (physical address, word) */
+  dmaRead: 22,
+  dmaWrite: 23,
+} as const;
+export type Ev = (typeof Ev)[keyof typeof Ev];
+
+/** Why a line was written back or dropped. */
+export const Cause = { evict: 0, clean: 1, invalidate: 2, flush: 3, snoop: 4 } as const;
+export type Cause = (typeof Cause)[keyof typeof Cause];
+
+/** Number of the outer cache's first line: those of the data caches, unit after unit, are below. */
+export const OUTER_LINE = 1 << 24;
+
+export interface Tracer {
+  event(what: Ev, a: number, b: number, c: number, d: number): void;
+}

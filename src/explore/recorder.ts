@@ -1,0 +1,193 @@
+/**
+ * What happened in one execution, event by event: recorded in the workers while a schedule is replayed for an explanation.
+ *
+ * Each worker has a recorder, which its CPU's hooks call (`cpu/tracer.ts`). A number that all share puts the events in order; it needs no
+ * lock, since in controlled mode one context runs at a time.
+ */
+import { Control, Seat, Stage } from '../cpu/hw.js';
+import type { Kernel } from '../cpu/kernel.js';
+import { Ev, type Tracer } from '../cpu/tracer.js';
+import { callers } from '../lab/stack.js';
+import { Point } from '../shared/point.js';
+import type { Vaddr } from '../shared/types.js';
+
+/** Kinds of events that are the recorder's own, beside `Ev`. */
+export const Recorded = {
+  /** A word of static kernel data changed. (address, old, new) */
+  change: 64,
+} as const;
+
+/** One event. What `a` to `d` are depends on `what`: see `Ev` and `Recorded`. */
+export interface TraceEvent {
+  readonly seq: number;
+  /** Step of the execution; -1 before the threads began, the number of steps after they had ended. */
+  readonly step: number;
+  readonly stage: number;
+  readonly cpu: number;
+  /** Kernel thread on whose stack it happened. */
+  readonly slot: number;
+  /** Depth of hard interrupts. */
+  readonly irq: number;
+  readonly what: number;
+  readonly a: number;
+  readonly b: number;
+  readonly c: number;
+  readonly d: number;
+  /** Stores: which bytes of the word. */
+  readonly mask: number;
+  /** Loads and stores: the physical address that the page tables named, or -1 for none. */
+  readonly named: number;
+  /** Functions, innermost first. */
+  readonly stack: readonly string[];
+}
+
+/** Where a context stood when the execution was over. */
+export interface Standing {
+  readonly cpu: number;
+  readonly slot: number;
+  readonly irq: number;
+  /** Last step of the execution when it came there. */
+  readonly step: number;
+  /** A `Point` before which it stood, or 0 when it waited. */
+  readonly point: number;
+  /** What it waited for: `WaitKind`. */
+  readonly wait: number;
+  readonly addr: number;
+  readonly stack: readonly string[];
+}
+
+export interface History {
+  readonly events: readonly TraceEvent[];
+  readonly standing: readonly Standing[];
+}
+
+export const NO_HISTORY: History = { events: [], standing: [] };
+
+/** One history from those of all workers. */
+export const mergeHistories = (parts: readonly History[]): History => ({
+  events: parts.flatMap((p) => p.events).sort((a, b) => a.seq - b.seq),
+  standing: parts.flatMap((p) => p.standing),
+});
+
+interface Pending {
+  readonly addr: number;
+  readonly index: number;
+  readonly old: number;
+}
+
+export class Recorder implements Tracer {
+  readonly #k: Kernel;
+  readonly #counter: Int32Array;
+  readonly #steps: () => number;
+  #events: TraceEvent[] = [];
+  #standing: Standing[] = [];
+  #stack: readonly string[] = [];
+  /** Stacks of interrupted contexts. */
+  readonly #interrupted: (readonly string[])[] = [];
+  /** A word that the step under way may change. */
+  #pending: Pending | null = null;
+  #mask = -1;
+  #named: number | null = null;
+
+  /** @counter: a word that all recorders of the machine share. @steps: how many steps have been made. */
+  constructor(k: Kernel, counter: SharedArrayBuffer, steps: () => number) {
+    this.#k = k;
+    this.#counter = new Int32Array(counter);
+    this.#steps = steps;
+  }
+
+  event(what: Ev, a: number, b: number, c: number, d: number): void {
+    this.flush();
+    switch (what) {
+      case Ev.point:
+      case Ev.wait:
+        this.#stack = callers();
+        this.#standing.push(this.#stand(what, a, b));
+        return;
+      case Ev.step:
+        this.#standing.pop();
+        this.#record(what, a, b, c, d);
+        this.#mayChange(a, b);
+        return;
+      case Ev.woken:
+        this.#standing.pop();
+        break;
+      case Ev.bytes:
+        this.#mask = a;
+        return;
+      case Ev.stale:
+        this.#named = b;
+        return;
+      case Ev.irqEnter:
+        this.#interrupted.push(this.#stack);
+        this.#stack = callers();
+        break;
+      case Ev.irqExit:
+        this.#stack = this.#interrupted.pop() ?? [];
+        break;
+      case Ev.fault:
+        this.#stack = callers();
+        break;
+    }
+    this.#record(what, a, b, c, d);
+  }
+
+  /** The step under way is over: has it changed the word that it named? */
+  flush(): void {
+    const pending = this.#pending;
+    if (pending === null) return;
+    this.#pending = null;
+    const now = this.#k.words[pending.index] as number;
+    if (now !== pending.old) this.#record(Recorded.change, pending.addr, pending.old, now, 0);
+  }
+
+  take(): History {
+    this.flush();
+    const taken = { events: this.#events, standing: this.#standing.slice(-1) };
+    this.#events = [];
+    this.#standing = [];
+    return taken;
+  }
+
+  #mayChange(kind: number, addr: number): void {
+    if (kind !== Point.Store && kind !== Point.Atomic && kind !== Point.CachedStore) return;
+    const k = this.#k;
+    const offset = (addr - k.staticBase) >>> 0;
+    if (offset >= k.staticBytes) return;
+    const word = (addr & ~3) >>> 0;
+    const index = k.wordIndex(word as Vaddr);
+    this.#pending = { addr: word, index, old: k.words[index] as number };
+  }
+
+  #stand(what: Ev, a: number, b: number): Standing {
+    const { cpu, slot } = this.#k;
+    const [point, wait] = what === Ev.point ? [a, 0] : [0, a];
+    return {
+      cpu,
+      slot,
+      irq: this.#irqDepth(),
+      step: this.#steps() - 1,
+      point,
+      wait,
+      addr: b >>> 0,
+      stack: this.#stack,
+    };
+  }
+
+  #irqDepth(): number {
+    const { hw, layout, cpu } = this.#k;
+    return hw[layout.seats + cpu * Seat.words + Seat.irqDepth] as number;
+  }
+
+  #record(what: number, a: number, b: number, c: number, d: number): void {
+    const { cpu, slot, hw } = this.#k;
+    const stage = hw[Control.stage] as number;
+    const step = stage === Stage.setup ? -1 : this.#steps() - (stage === Stage.check ? 0 : 1);
+    this.#events.push({
+      ...{ seq: Atomics.add(this.#counter, 0, 1), step, stage, cpu, slot, irq: this.#irqDepth() },
+      ...{ what, a: a >>> 0, b: b >>> 0, c, d, mask: this.#mask, named: this.#named ?? b >>> 0, stack: this.#stack },
+    });
+    this.#mask = -1;
+    this.#named = null;
+  }
+}

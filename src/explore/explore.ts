@@ -10,11 +10,12 @@ import type { RaceSpec } from '../lab/race.js';
 import type { Failure, Outcome, RunOptions } from '../lab/types.js';
 import { WorkerPool } from '../lab/workers.js';
 import { UsageError } from '../shared/errors.js';
+import { hex8 } from '../shared/types.js';
 import type { ExploreActor } from './actor.js';
 import { type History, mergeHistories } from './recorder.js';
 import { Ex, layoutEx } from './shared-state.js';
 import type { StrategyOptions } from './strategy.js';
-import type { ExploreJob } from './worker-explorer.js';
+import type { ExploreJob, Found } from './worker-explorer.js';
 
 export interface ExploreOptions extends RunOptions {
   readonly strategy?: StrategyOptions['name'];
@@ -28,6 +29,10 @@ export interface ExploreOptions extends RunOptions {
   readonly stepsMax?: number;
   /** Choices to repeat (strategy replay). */
   readonly schedule?: readonly number[];
+  /** Only a failure of this signature ends the exploration, and the result is about it. */
+  readonly wanted?: string;
+  /** Of failures with the same signature keep the one with the shortest schedule, not the first. */
+  readonly shortest?: boolean;
   /** Record what happens in the last execution, for an explanation. */
   readonly history?: boolean;
 }
@@ -49,6 +54,8 @@ export interface ExploreResult {
   readonly exhausted: boolean;
   readonly seconds: number;
   readonly failure: Failure | null;
+  /** Distinct failures: what failed where, how often, and how to get there. `failure` is one of them. */
+  readonly failures: readonly Found[];
   readonly schedule: readonly number[];
   readonly traceHash: string;
   readonly steps: number;
@@ -141,6 +148,8 @@ export async function explore(name: string | RaceSpec, options: ExploreOptions =
     stepsMax,
     strategy,
     history: options.history === true ? new SharedArrayBuffer(4) : null,
+    wanted: options.wanted ?? null,
+    shortest: options.shortest ?? false,
   };
   const job = (slot: number): Job => ({
     config,
@@ -174,7 +183,8 @@ export async function explore(name: string | RaceSpec, options: ExploreOptions =
   const [report, ...histories] = await watched(Promise.all([lead, ...actors.slice(1).map((a) => a.follow())]));
   workers.hold(false);
   const hw = new Int32Array(buffers.hw);
-  const outcome = report.failure?.outcome ?? 'clean';
+  const { chosen } = report;
+  const outcome = (chosen ?? report.failures[0])?.failure.outcome ?? 'clean';
   return {
     experiment: loaded.race.id,
     title: loaded.race.title,
@@ -191,16 +201,17 @@ export async function explore(name: string | RaceSpec, options: ExploreOptions =
     executions: report.executions,
     exhausted: report.exhausted,
     seconds: report.seconds,
-    failure: report.failure,
-    schedule: report.schedule,
-    traceHash: report.traceHash.toString(16).padStart(8, '0'),
-    steps: report.steps,
+    failure: chosen?.failure ?? null,
+    failures: report.failures,
+    schedule: chosen?.schedule ?? [],
+    traceHash: hex8((chosen ?? report).traceHash),
+    steps: (chosen ?? report).steps,
     decisionsMost: report.decisionsMost,
     handovers: report.handovers,
     diverged: report.diverged,
-    preemptions: report.preemptions,
-    memoryHash: (report.memoryHash >>> 0).toString(16).padStart(8, '0'),
-    trace: report.trace,
+    preemptions: chosen?.preemptions ?? 0,
+    memoryHash: hex8((chosen ?? report).memoryHash),
+    trace: chosen?.trace ?? new Int32Array(0),
     history: mergeHistories([report.history, ...histories]),
     dmesg: readLog(hw, layout.keptLog, Control.keptLogHead).map(formatRecord),
     error: report.moduleError,

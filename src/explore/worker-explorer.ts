@@ -11,7 +11,8 @@ import type { Failure } from '../lab/types.js';
 import { BatonController } from './controller.js';
 import { type History, NO_HISTORY, Recorder } from './recorder.js';
 import { DECISION_WORDS, Ex, type ExLayout, layoutEx, STEP_WORDS, Turn } from './shared-state.js';
-import { makeStrategy } from './strategies.js';
+import { signatureOf } from './signature.js';
+import { canonicalOrder, makeStrategy } from './strategies.js';
 import type { Decision, Execution, Strategy, StrategyOptions } from './strategy.js';
 
 /** What the main thread sends beyond the job. */
@@ -21,6 +22,30 @@ export interface ExploreJob {
   readonly strategy: StrategyOptions;
   /** Record what happens, for an explanation: the word that puts the events of all workers in order. */
   readonly history: SharedArrayBuffer | null;
+  /** Only a failure of this signature ends the exploration. */
+  readonly wanted: string | null;
+  /** Of failures with the same signature keep the one with the shortest schedule, not the first. */
+  readonly shortest: boolean;
+}
+
+/** A failing execution: what failed where, and how to get there. */
+export interface Found {
+  /** Failures with the same one are alike: see signatureOf(). */
+  readonly signature: string;
+  readonly failure: Failure;
+  /** How many executions failed so. */
+  readonly count: number;
+  /** Choices, decision by decision. */
+  readonly schedule: readonly number[];
+  /** Decisions up to the last that was not the default. */
+  readonly prescribed: number;
+  readonly preemptions: number;
+  readonly steps: number;
+  readonly traceHash: number;
+  /** CRC-32 of memory after it. */
+  readonly memoryHash: number;
+  /** Steps: choice, kind, address. */
+  readonly trace: Int32Array;
 }
 
 /** What slot 0 answers. */
@@ -28,22 +53,38 @@ export interface ExploreReport {
   readonly executions: number;
   readonly exhausted: boolean;
   readonly seconds: number;
-  readonly failure: Failure | null;
-  /** Choices of the first failing execution, decision by decision. */
-  readonly schedule: readonly number[];
-  /** Steps of the first failing execution, or of the last: choice, kind, address. */
-  readonly trace: Int32Array;
+  /** Distinct failures, in the order in which they were found. */
+  readonly failures: readonly Found[];
+  /** The one that the result is about: the wanted one, else the first that the race claims, else the first. */
+  readonly chosen: Found | null;
+  /** Of the last execution. */
   readonly traceHash: number;
   readonly steps: number;
   readonly decisionsMost: number;
   readonly handovers: number;
   readonly moduleError: string | null;
   readonly diverged: boolean;
-  /** Preemptions of the first failing execution. */
-  readonly preemptions: number;
-  /** CRC-32 of memory after the first failing execution, or the last. */
+  /** CRC-32 of memory after the last execution. */
   readonly memoryHash: number;
   readonly history: History;
+}
+
+/** More distinct failures than this are not kept apart. */
+const FAILURES_MAX = 64;
+
+/** Decisions up to the last that did not take the first choice. */
+function prescribedDecisions(ended: Execution): number {
+  for (let i = ended.decisions - 1; i >= 0; i--) {
+    const { threads, others, current, choice } = ended.decision(i);
+    if (choice !== canonicalOrder(threads, others, current)[0]) return i + 1;
+  }
+  return 0;
+}
+
+/** In order of the numbers, the first counting most. */
+function isLess(a: readonly number[], b: readonly number[]): boolean {
+  const at = a.findIndex((value, i) => value !== b[i]);
+  return at >= 0 && (a[at] as number) < (b[at] as number);
 }
 
 export class WorkerExplorer extends RaceWorker {
@@ -53,9 +94,14 @@ export class WorkerExplorer extends RaceWorker {
   readonly #controller: BatonController;
   readonly #threads: readonly number[];
   readonly #recorder: Recorder | null;
+  readonly #explore: ExploreJob;
+  readonly #found = new Map<string, Found>();
+  /** Failure of the execution that has just been judged. */
+  #latest: Failure | null = null;
 
   constructor(job: Job, race: RaceSpec, explore: ExploreJob) {
     super(job, race);
+    this.#explore = explore;
     this.#layout = layoutEx(explore.stepsMax);
     this.#ex = new Int32Array(explore.buffer);
     this.#strategy = makeStrategy(explore.strategy);
@@ -86,38 +132,24 @@ export class WorkerExplorer extends RaceWorker {
     const started = performance.now();
     let executions = 0;
     let exhausted = false;
-    let schedule: number[] = [];
-    let trace = new Int32Array(0);
-    let steps = 0;
-    let traceHash = 0;
     let decisionsMost = 0;
     let diverged = false;
-    let preemptions = 0;
-    let memoryHash: number | null = null;
     while (
       !exhausted &&
       executions < job.executions &&
       this.moduleError === null &&
-      !(job.stopAtFailure && this.failures > 0) &&
+      !(job.stopAtFailure && this.#chosen() !== null) &&
       Atomics.load(hw, Control.quit) === 0 &&
       ((executions & 63) !== 0 || (performance.now() - started) / 1000 < job.seconds)
     ) {
       executions++;
-      const failuresBefore = this.failures;
+      this.#latest = null;
       this.#one(executions);
       this.judge(executions);
       const ended = this.#execution();
       decisionsMost = Math.max(decisionsMost, ended.decisions);
       diverged ||= this.#ex[Ex.diverged] !== 0;
-      const failed = this.failures > failuresBefore;
-      if ((failed && this.failures === 1) || this.failures === 0) traceHash = this.#ex[Ex.traceHash] as number;
-      if (failed && this.failures === 1) {
-        preemptions = this.#ex[Ex.preemptions] as number;
-        memoryHash = this.#memoryHash();
-        schedule = Array.from({ length: ended.decisions }, (_, i) => ended.decision(i).choice);
-        trace = this.#ex.slice(this.#layout.steps, this.#layout.steps + ended.steps * STEP_WORDS);
-        steps = ended.steps;
-      }
+      if (this.#latest !== null) this.#remember(this.#latest, ended);
       exhausted = !this.#strategy.end(ended);
     }
     for (let slot = 1; slot < this.k.config.threadsMax; slot++) this.#controller.dismiss(slot);
@@ -125,19 +157,59 @@ export class WorkerExplorer extends RaceWorker {
       executions,
       exhausted,
       seconds: (performance.now() - started) / 1000,
-      failure: this.failure,
-      schedule,
-      trace,
-      traceHash: traceHash >>> 0,
-      steps: this.failures > 0 ? steps : (this.#ex[Ex.steps] as number),
+      failures: [...this.#found.values()],
+      chosen: this.#chosen(),
+      traceHash: (this.#ex[Ex.traceHash] as number) >>> 0,
+      steps: this.#ex[Ex.steps] as number,
       decisionsMost,
       handovers: this.#ex[Ex.handovers] as number,
       moduleError: this.moduleError,
       diverged,
-      preemptions,
-      memoryHash: memoryHash ?? this.#memoryHash(),
+      memoryHash: this.#memoryHash(),
       history: this.#recorder?.take() ?? NO_HISTORY,
     };
+  }
+
+  protected override keep(failure: Failure): void {
+    this.#latest = failure;
+    // The log that is kept belongs to the failure that the result is about.
+    const { wanted } = this.#explore;
+    if (wanted !== null && signatureOf(failure, this.k.config) === wanted && !this.#found.has(wanted)) {
+      this.failure = null;
+    }
+    super.keep(failure);
+  }
+
+  /** Enter a failing execution among the distinct ones. */
+  #remember(failure: Failure, ended: Execution): void {
+    const ex = this.#ex;
+    const signature = signatureOf(failure, this.k.config);
+    const before = this.#found.get(signature);
+    if (before === undefined && this.#found.size >= FAILURES_MAX) return;
+    const preemptions = ex[Ex.preemptions] as number;
+    const prescribed = prescribedDecisions(ended);
+    if (before !== undefined) {
+      const cost = [preemptions, prescribed, ended.steps];
+      const shorter = isLess(cost, [before.preemptions, before.prescribed, before.steps]);
+      if (!this.#explore.shortest || !shorter) {
+        this.#found.set(signature, { ...before, count: before.count + 1 });
+        return;
+      }
+    }
+    this.#found.set(signature, {
+      ...{ signature, failure, count: (before?.count ?? 0) + 1, prescribed, preemptions, steps: ended.steps },
+      schedule: Array.from({ length: ended.decisions }, (_, i) => ended.decision(i).choice),
+      trace: ex.slice(this.#layout.steps, this.#layout.steps + ended.steps * STEP_WORDS),
+      traceHash: (ex[Ex.traceHash] as number) >>> 0,
+      memoryHash: this.#memoryHash(),
+    });
+  }
+
+  #chosen(): Found | null {
+    const { wanted } = this.#explore;
+    if (wanted !== null) return this.#found.get(wanted) ?? null;
+    const all = [...this.#found.values()];
+    return all.find((f) => this.job.claimed.includes(f.failure.outcome)) ?? all[0] ?? null;
   }
 
   #memoryHash(): number {

@@ -17,6 +17,7 @@ import { describeMachine, findCycle } from './deadlock.js';
 import type { Job } from './job.js';
 import { builtFile } from './modules.js';
 import type { RaceSpec, ThreadFn } from './race.js';
+import { functionsOf } from './stack.js';
 import { type Failure, OUTCOMES, type Outcome } from './types.js';
 import { clearVerdict, type ShortFailure, settle, settledFailure } from './verdict.js';
 
@@ -231,12 +232,18 @@ export abstract class RaceWorker {
           message: `${error.message} (${hex8(error.addr)})`,
           cpu: k.cpu,
           addr: error.addr,
+          functions: functionsOf(error.stack),
         });
       } else if (error instanceof OracleFailure) {
         const { kind, ...rest } = error.finding;
-        settle(k, Verdict.report, { outcome: kind, cpu: k.cpu, ...rest });
+        settle(k, Verdict.report, { outcome: kind, cpu: k.cpu, ...rest, functions: functionsOf(error.stack) });
       } else if (isAssertion(error)) {
-        settle(k, Verdict.report, { outcome: 'report', message: error.message.split('\n')[0] ?? '', cpu: k.cpu });
+        settle(k, Verdict.report, {
+          outcome: 'report',
+          message: error.message.split('\n')[0] ?? '',
+          cpu: k.cpu,
+          functions: functionsOf(error.stack),
+        });
       } else settle(k, Verdict.error, { outcome: 'report', message: `${what} threw ${nameOfError(error)}` });
     }
   }

@@ -18,6 +18,8 @@ export interface Failure {
   readonly seen?: number;
   readonly cpu?: number;
   readonly addr?: number;
+  /** Functions that the CPU was in, innermost first. */
+  readonly functions?: readonly string[];
   /** What every CPU held and waited for (outcomes deadlock and hang), a line each. */
   readonly state?: readonly string[];
 }

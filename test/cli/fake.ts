@@ -93,7 +93,7 @@ export class FakeLab implements Lab {
       ...{ experiment: race, title: '', spec, mode: 'controlled', core: 'arm926-smp', cpus: 2, kernel: '2.6.30' },
       ...{ patches: [], strategy: 'dfs', outcome: 'clean', claimed: null, expected: true, executions: 10 },
       ...{ exhausted: true, seconds: 0.1, failure: null, schedule: [], traceHash: '', steps: 5, decisionsMost: 3 },
-      ...{ handovers: 2, diverged: false, preemptions: 0, memoryHash: '', trace: new Int32Array(0) },
+      ...{ handovers: 2, diverged: false, preemptions: 0, memoryHash: '', trace: new Int32Array(0), failures: [] },
       history: { events: [], standing: [] },
       ...{ dmesg: [], error: null },
       ...this.explored(race, options),

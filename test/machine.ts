@@ -1,9 +1,10 @@
 /** Machines of one CPU in the test's own thread, for tests of hardware and kernel code that need no parallelism. */
 import { archOf, CORES } from '../src/arch/arch.js';
 import type { MachineConfig } from '../src/cpu/config.js';
-import { layoutHw } from '../src/cpu/hw.js';
+import { Control, layoutHw } from '../src/cpu/hw.js';
 import type { Kernel } from '../src/cpu/kernel.js';
 import { arenaBytes } from '../src/cpu/memory.js';
+import { readLog } from '../src/cpu/printk.js';
 import { createKernel, layoutStatics, start_kernel } from '../src/mm/boot.js';
 
 export interface LocalMachine {
@@ -46,3 +47,6 @@ export function localMachine(core: string, options: Partial<MachineConfig> = {})
   start_kernel(k);
   return { config, cpus, k };
 }
+
+/** The texts of the log so far. */
+export const dmesgOf = (k: Kernel): string[] => readLog(k.hw, k.layout.log, Control.logHead).map((r) => r.text);

@@ -15,8 +15,10 @@ import { type Ptr, ptr, type Vaddr, vaddr } from '../shared/types.js';
 import { struct_task_struct } from '../shared/wait.js';
 import type { ArchBoot } from './arch-boot.js';
 import { ARM_BOOT } from './arm/boot.js';
+import { memorySymbols } from './memory.js';
 import { zoneSymbols } from './mmzone.js';
 import { free_area_init } from './page_alloc.js';
+import { vmlistSymbols } from './vmalloc/vm-struct.js';
 
 /** `struct thread_info`. Source: arch/arm/include/asm/thread_info.h, Linux 2.6.30; the head only. */
 export const struct_thread_info = defineStruct('thread_info', 32, {
@@ -48,6 +50,8 @@ function symbolSpecs(config: MachineConfig): Record<string, SymbolSpec> {
     tasks: { bytes: config.threadsMax * struct_task_struct.sizeof, align: 64 },
     thread_infos: { bytes: config.threadsMax * struct_thread_info.sizeof, align: 32 },
     race_data: { bytes: RACE_DATA_BYTES, align: 64 },
+    ...memorySymbols,
+    ...vmlistSymbols,
     mem_map: { bytes: (config.lowmemPages + config.highmemPages) * struct_page.sizeof, align: 64 },
     ...bootOf(config).symbols(config),
   };

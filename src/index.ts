@@ -23,7 +23,6 @@ export {
 export { listExperiments, Machine, run, runCases } from './lab/run.js';
 export { listSuites, stress } from './lab/stress.js';
 export type { CpuStats, Failure, Outcome, Progress, RunOptions, RunResult } from './lab/types.js';
-export { type Consistent, consistent_alloc, consistent_free } from './mm/arm/consistent.js';
 export {
   DMA_BIDIRECTIONAL,
   DMA_FROM_DEVICE,
@@ -53,6 +52,7 @@ export {
   pkmap_page,
 } from './mm/highmem.js';
 export { checkPkmapInvariants } from './mm/highmem-invariants.js';
+export { kfree, kmalloc, ksize, kzalloc } from './mm/kmalloc.js';
 export { nr_free_pages_of, page_zone, struct_free_area, struct_zone, type Zone, zone_nr } from './mm/mmzone.js';
 export {
   type Page,
@@ -81,8 +81,6 @@ export {
   pagesOnCpuLists,
   split_page,
 } from './mm/page_alloc.js';
-export { struct_vm_struct, VM_ALLOC, type VmStruct } from './mm/vmalloc/vm-struct.js';
-export { get_vm_area, map_vm_area, remove_vm_area, vread, vwrite } from './mm/vmalloc/vmlist.js';
 export * from './shared/atomic.js';
 export * from './shared/bug.js';
 export * from './shared/errors.js';

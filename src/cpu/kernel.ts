@@ -9,6 +9,7 @@ import type { KernelBase, Symbols } from '../shared/kernel-base.js';
 import type { Field } from '../shared/layout.js';
 import { type PatchName, type PatchSet, patchSet } from '../shared/patches.js';
 import { Point } from '../shared/point.js';
+import type { Structs } from '../shared/structs/configured.js';
 import type { Paddr, Ptr, Vaddr } from '../shared/types.js';
 import { versionCode } from '../shared/version.js';
 import type { ArchOps } from './arch.js';
@@ -40,6 +41,8 @@ export interface Vectors {
 /** Where the static objects are, as `layoutSymbols` answers. */
 export interface StaticLayout {
   readonly sym: Readonly<Symbols>;
+  /** Layouts that depend on the configuration. */
+  readonly structs: Structs;
   /** Bytes from PAGE_OFFSET on that hold kernel data, page tables and mem_map. */
   readonly bytes: number;
 }
@@ -78,6 +81,8 @@ export class Kernel implements KernelBase {
   readonly arch: ArchOps;
   /** What a free plain lock word holds. */
   readonly freeLock: number = 0;
+  /** Layouts of structs that depend on the configuration. */
+  readonly structs: Structs;
   readonly sym: Readonly<Symbols>;
   /** Of the kernel that is booted: compared where code differs by version. */
   readonly LINUX_VERSION_CODE: number;
@@ -156,6 +161,7 @@ export class Kernel implements KernelBase {
   ) {
     this.config = config;
     this.sym = statics.sym;
+    this.structs = statics.structs;
     this.LINUX_VERSION_CODE = versionCode(config.kernel);
     this.cpu = cpu;
     this.slot = slot;

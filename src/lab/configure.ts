@@ -4,7 +4,7 @@
  */
 import { archOf } from '../arch/arch.js';
 import { isPrivateVivt } from '../arch/arm/cores.js';
-import type { MachineConfig } from '../cpu/config.js';
+import { type MachineConfig, SLAB_DEFAULTS, type SlabOptions } from '../cpu/config.js';
 import type { CoreRow } from '../cpu/core.js';
 import { UsageError } from '../shared/errors.js';
 import { CORES, KERNELS, PATCHES, patchesOf } from './catalogue.js';
@@ -15,6 +15,7 @@ export const CPUS_MAX = 8;
 const THREADS_MAX = 32;
 
 const DEFAULTS = {
+  ...SLAB_DEFAULTS,
   core: 'vivt-shared',
   kernel: '2.6.31',
   pkmapSlots: 4,
@@ -98,6 +99,21 @@ function checkNumber(name: string, value: number, min: number, max: number): voi
   }
 }
 
+const SLAB_KEYS = Object.keys(SLAB_DEFAULTS) as readonly (keyof SlabOptions)[];
+
+const pickSlab = (from: SlabOptions): SlabOptions =>
+  Object.fromEntries(SLAB_KEYS.map((key) => [key, from[key]])) as unknown as SlabOptions;
+
+function checkSlab(options: SlabOptions): void {
+  oneOf('slab allocator', options.slab, ['slub', 'slab']);
+  if (!/^(-|[FZPUTfzput]*)(,.*)?$/.test(options.slubDebug)) {
+    throw new UsageError(`slubDebug must be letters of FZPUT, or "-", not "${options.slubDebug}"`);
+  }
+  checkNumber('slubMinOrder', options.slubMinOrder, 0, 10);
+  checkNumber('slubMaxOrder', options.slubMaxOrder, options.slubMinOrder, 10);
+  checkNumber('slubMinObjects', options.slubMinObjects, 1, 512);
+}
+
 /** The machine of one run. @layers: experiment, case, user, each overriding the one before. */
 export function configure(
   layers: readonly MachineSpec[],
@@ -133,7 +149,9 @@ export function configure(
     merged.kernel,
     layers.map((l) => l.patches ?? []),
   );
+  checkSlab(merged);
   return {
+    ...pickSlab(merged),
     core,
     cpus,
     threadsMax: Math.max(threadsMax, cpus),
@@ -162,6 +180,7 @@ export function layerOf(options: RunOptions): MachineSpec {
     ...(options.core === undefined ? {} : { core: options.core }),
     ...(options.cpus === undefined ? {} : { cpus: options.cpus }),
     ...(options.kernel === undefined ? {} : { kernel: options.kernel }),
+    ...(options.slab === undefined ? {} : { slab: options.slab }),
     patches,
   };
 }
@@ -263,6 +282,7 @@ const sameMachine = (a: MachineConfig, b: MachineConfig): boolean =>
   a.dmaPages === b.dmaPages &&
   a.highmemPages === b.highmemPages &&
   a.watermarks === b.watermarks &&
+  SLAB_KEYS.every((key) => a[key] === b[key]) &&
   a.preempt === b.preempt;
 
 /** The case of the race whose machine is @config, or null. CPUs do not count. */

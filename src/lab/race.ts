@@ -2,6 +2,7 @@
  * Race modules: what a user writes. `race()` checks the shape and gives the types; it does nothing else.
  */
 import { fileURLToPath } from 'node:url';
+import { SLAB_DEFAULTS, type SlabOptions } from '../cpu/config.js';
 import type { Device } from '../cpu/device.js';
 import { RACE_VARS } from '../cpu/hw.js';
 import type { Kernel } from '../cpu/kernel.js';
@@ -10,7 +11,7 @@ import { UsageError } from '../shared/errors.js';
 import { OUTCOMES, type Outcome } from './types.js';
 
 /** A machine as a race asks for it; what is left out gets the default of `lab/configure.ts`. */
-export interface MachineSpec {
+export interface MachineSpec extends Partial<SlabOptions> {
   readonly core?: string;
   readonly cpus?: number;
   readonly kernel?: string;
@@ -111,7 +112,11 @@ const RACE_KEYS = keysOf<RaceSpec>({
   check: true,
 });
 const CASE_KEYS = keysOf<Case>({ name: true, machine: true, outcome: true });
+const SLAB_KEYS = Object.fromEntries(Object.keys(SLAB_DEFAULTS).map((key) => [key, true])) as {
+  readonly [key in keyof SlabOptions]: true;
+};
 const MACHINE_KEYS = keysOf<MachineSpec>({
+  ...SLAB_KEYS,
   core: true,
   cpus: true,
   kernel: true,

@@ -10,10 +10,11 @@ export { type ExploreOptions, type ExploreResult, explore } from './explore/expl
 export { minimise, type ReplayFile, readReplay, replay, toReplay, writeReplay } from './explore/replay-file.js';
 export { type CacheTraceOptions, type CacheTraceResult, cacheTrace } from './lab/cache-trace.js';
 export { CORES, KERNELS, PATCHES, type Patch } from './lab/catalogue.js';
-export { expect, expectWord, fillMemory, memoryWord, report, wrongByte } from './lab/oracle.js';
+export { assert, assertEqual, expect, expectWord, fillMemory, memoryWord, report, wrongByte } from './lab/oracle.js';
 export {
   type Case,
   type MachineSpec,
+  type RaceFunctions,
   type RaceInput,
   type RaceSpec,
   race,
@@ -83,9 +84,11 @@ export {
 } from './mm/page_alloc.js';
 export * from './shared/atomic.js';
 export * from './shared/bug.js';
+export type { DeclaredOf, SharedArray, SharedOf, SharedSpec } from './shared/declared.js';
 export * from './shared/errors.js';
 export * from './shared/irqflags.js';
 export { Prng } from './shared/prng.js';
+export { cpu_relax, waitUntil } from './shared/spin.js';
 export * from './shared/spinlock.js';
 export * from './shared/types.js';
 export * from './shared/wait.js';

@@ -1,4 +1,5 @@
 /** Everything that a machine is, as data that can be sent to a worker. */
+import type { Declared } from '../shared/declared.js';
 import type { CoreRow } from './core.js';
 
 export const PAGE_SHIFT = 12;
@@ -70,4 +71,6 @@ export interface MachineConfig extends SlabOptions {
   /** How many bytes of a page a race should use. */
   readonly bufferBytes: number;
   readonly seed: number;
+  /** Variables, locks and queues of the race, static objects of this machine. */
+  readonly declared?: readonly Declared[];
 }

@@ -8,7 +8,9 @@ import { type MachineConfig, SLAB_DEFAULTS, type SlabOptions } from '../cpu/conf
 import type { CoreRow } from '../cpu/core.js';
 import { UsageError } from '../shared/errors.js';
 import { CORES, KERNELS, PATCHES, patchesOf } from './catalogue.js';
+import { closest } from './closest.js';
 import type { Case, MachineSpec, RaceSpec, ThreadFn, ThreadSpec } from './race.js';
+import { declaredOf } from './race-check.js';
 import type { Outcome, RunOptions } from './types.js';
 
 export const CPUS_MAX = 8;
@@ -29,28 +31,6 @@ const DEFAULTS = {
   hz: 100,
   bufferBytes: 4096,
 } as const;
-
-/** The name that begins with @name, or else differs least from it, for "did you mean". */
-function closest(name: string, names: readonly string[]): string {
-  const distance = (a: string, b: string): number => {
-    let row = Array.from({ length: b.length + 1 }, (_, i) => i);
-    for (let i = 1; i <= a.length; i++) {
-      const next = [i];
-      for (let j = 1; j <= b.length; j++) {
-        const change = (row[j - 1] as number) + (a[i - 1] === b[j - 1] ? 0 : 1);
-        next.push(Math.min(change, (row[j] as number) + 1, (next[j - 1] as number) + 1));
-      }
-      row = next;
-    }
-    return row[b.length] as number;
-  };
-  const nearest = (list: readonly string[]): string | undefined =>
-    [...list].sort((a, b) => distance(name, a) - distance(name, b))[0];
-  const begun = nearest(names.filter((other) => other.startsWith(name)));
-  const best = begun ?? nearest(names);
-  if (best === undefined || (begun === undefined && distance(name, best) > Math.max(2, name.length / 2))) return '';
-  return ` (did you mean "${best}"?)`;
-}
 
 /** Throws UsageError unless @name is one of @names. */
 export function oneOf(kind: string, name: string, names: readonly string[]): void {
@@ -269,7 +249,10 @@ export function configureRace(
   const first = configure(layers, THREADS_MAX, devices + 1, options.seed ?? 1);
   const threads = placeThreads(race, first.cpus);
   const slots = Math.max(first.cpus, ...threads.map((t) => t.slot + 1));
-  return { config: { ...first, threadsMax: slots }, threads };
+  const declared = declaredOf(race, (what) => {
+    throw new UsageError(`experiment "${race.id}": ${what}; mend the module`);
+  });
+  return { config: { ...first, threadsMax: slots, declared }, threads };
 }
 
 const sameMachine = (a: MachineConfig, b: MachineConfig): boolean =>

@@ -8,6 +8,7 @@ import { archOf } from '../arch/arch.js';
 import type { MachineConfig } from '../cpu/config.js';
 import type { Buffers, Kernel, StaticLayout } from '../cpu/kernel.js';
 import { Scheduler } from '../cpu/sched.js';
+import { bindDeclared, declaredBytes, declaredSymbol, initDeclared } from '../shared/declared.js';
 import type { SymbolSpec, Symbols } from '../shared/kernel-base.js';
 import { defineStruct } from '../shared/layout.js';
 import type { Structs } from '../shared/structs/configured.js';
@@ -45,6 +46,13 @@ const BOOTS: readonly ArchBoot[] = [ARM_BOOT];
 const bootOf = (config: MachineConfig): ArchBoot => BOOTS.find((b) => b.id === config.core.arch) as ArchBoot;
 
 function symbolSpecs(config: MachineConfig, structs: Structs): Record<string, SymbolSpec> {
+  const specs = kernelSymbolSpecs(config, structs);
+  const taken = { ...specs, _sdata: 0, swapper_pg_dir: 0, pkmap_page_table: 0, PKMAP_BASE: 0 };
+  const own = (config.declared ?? []).map((d) => [declaredSymbol(d, taken), { bytes: declaredBytes(d) }] as const);
+  return { ...specs, ...Object.fromEntries(own) };
+}
+
+function kernelSymbolSpecs(config: MachineConfig, structs: Structs): Record<string, SymbolSpec> {
   return {
     ...zoneSymbols(config),
     tasks: { bytes: config.threadsMax * struct_task_struct.sizeof, align: 64 },
@@ -87,6 +95,7 @@ export function createKernel(
       statics.sym.thread_infos + nr * struct_thread_info.sizeof + struct_thread_info.preempt_count.offset,
     ),
   }));
+  k.bind(bindDeclared(k, config.declared ?? [], statics.sym));
   k.scheduler = new Scheduler();
   bootOf(config).install(k);
   return k;
@@ -106,6 +115,7 @@ export function start_kernel(k: Kernel): void {
   free_area_init(k, k.staticBytes >>> 12);
   boot.mem_init(k);
   kmem_cache_init(k);
+  initDeclared(k, config.declared ?? [], k.sym);
   for (let slot = 0; slot < config.threadsMax; slot++) {
     const task = ptr<'task_struct'>(k.sym.tasks + slot * struct_task_struct.sizeof);
     k.write(task, struct_task_struct.pid, slot);

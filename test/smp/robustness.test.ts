@@ -149,7 +149,7 @@ describe('a race module that is no good', () => {
       /^race g: cases must be a list; it may be empty/,
     );
     expect(await refusal(machine.run(module(`{ ${base}, chek() {} }`)))).toMatch(
-      /^race g: a race has no "chek"; it has id, /,
+      /^race g: a race has no "chek" \(did you mean "check"\?\); it has id, /,
     );
     expect(await refusal(machine.run(module(`{ ${base}, cases: [], setup: 1 }`)))).toMatch(
       /^race g: setup must be a func/,

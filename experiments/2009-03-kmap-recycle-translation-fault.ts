@@ -57,7 +57,7 @@ export default race({
   source: 'seed 002',
   spec: ['highmem/E1v'],
   machine: { core: 'cortex-a9', cpus: 2, kernel: '2.6.31', pkmapSlots: 4, highmemPages: 128 },
-  smallest: { pkmapSlots: 2, lowmemPages: 64, highmemPages: 32, bufferBytes: 64 },
+  smallest: { pkmapSlots: 2, lowmemPages: 64, highmemPages: 128, bufferBytes: 64 },
   cases: [
     { name: 'unpinned', machine: { patches: ['-kmap-high-get'] }, outcome: 'oops' },
     { name: 'pinned', outcome: 'clean' },

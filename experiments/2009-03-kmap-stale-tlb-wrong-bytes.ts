@@ -66,7 +66,7 @@ export default race({
   source: 'arch/arm/kernel/smp.c, Linux 2.6.30',
   spec: ['highmem/E6'],
   machine: { core: 'cortex-a9', cpus: 2, kernel: '2.6.31', pkmapSlots: 4 },
-  smallest: { pkmapSlots: 2, lowmemPages: 64, highmemPages: 32, bufferBytes: 32 },
+  smallest: { pkmapSlots: 2, lowmemPages: 64, highmemPages: 128, bufferBytes: 32 },
   cases: [
     {
       name: 'only the flushing CPU',

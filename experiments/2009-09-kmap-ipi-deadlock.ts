@@ -28,13 +28,8 @@ export default race({
   title: 'kmap() waits with interrupts off for CPUs that wait with interrupts off for kmap_lock',
   source: 'commit e616c591405, Linux 2.6.32-rc3',
   spec: ['hardware/T8', 'highmem/E6'],
-<<<<<<< HEAD
   machine: { core: 'arm11mpcore', cpus: 2, kernel: '2.6.31', pkmapSlots: 4, highmemPages: 128 },
-  smallest: { pkmapSlots: 2, lowmemPages: 64, highmemPages: 32 },
-=======
-  machine: { core: 'arm11mpcore', cpus: 2, kernel: '2.6.31', pkmapSlots: 4, highmemPages: 96 },
-  smallest: { pkmapSlots: 2, lowmemPages: 64, highmemPages: 32, bufferBytes: 32 },
->>>>>>> cedcc28 (experiments: order of the kmap flushes, page_address() without a lock, pins during a flush, unmapped highmem pages)
+  smallest: { pkmapSlots: 2, lowmemPages: 64, highmemPages: 128, bufferBytes: 32 },
   cases: [
     { name: '2.6.31, arm11mpcore', outcome: ['deadlock', 'warn'] },
     { name: '2.6.31, arm11mpcore, interrupts on', machine: { patches: ['-kmap-high-get'] }, outcome: 'clean' },

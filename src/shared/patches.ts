@@ -35,16 +35,6 @@ export class PatchSet {
   'mutant-unaligned-dma-buffer' = false;
   'mutant-shared-km-type' = false;
   'mutant-kunmap-twice' = false;
-  // Seed 000; see spec/vmalloc-gfp.md §11.
-  'arm-consistent-no-bug' = false;
-  rmk1 = false;
-  rmk2 = false;
-  'mutant-rmk1-page-table-lock' = false;
-  'mutant-rmk1-table-retry' = false;
-  'mutant-rmk1-failure-path' = false;
-  'mutant-rmk1-unmap' = false;
-  'mutant-rmk1-no-deferral' = false;
-  'mutant-rmk2-no-invalidate' = false;
   'mutant-forget-before-pte' = false;
   'mutant-get-unlocked' = false;
   'mutant-switch-mm-no-flush' = false;

@@ -1,9 +1,10 @@
 /** Machines of one CPU in the test's own thread, for tests of hardware and kernel code that need no parallelism. */
 import { archOf, CORES } from '../src/arch/arch.js';
-import { type MachineConfig, SLAB_DEFAULTS } from '../src/cpu/config.js';
-import { layoutHw } from '../src/cpu/hw.js';
+import type { MachineConfig } from '../src/cpu/config.js';
+import { Control, layoutHw } from '../src/cpu/hw.js';
 import type { Kernel } from '../src/cpu/kernel.js';
 import { arenaBytes } from '../src/cpu/memory.js';
+import { readLog } from '../src/cpu/printk.js';
 import { createKernel, layoutStatics, start_kernel } from '../src/mm/boot.js';
 
 export interface LocalMachine {
@@ -18,14 +19,13 @@ export function localMachine(core: string, options: Partial<MachineConfig> = {})
   const row = CORES.find((c) => c.id === core);
   if (row === undefined) throw new Error(`no core ${core}`);
   const config: MachineConfig = {
-    ...SLAB_DEFAULTS,
     core: row,
     cpus: 1,
     threadsMax: 4,
     devicesMax: 1,
     lowmemPages: 256,
     dmaPages: 0,
-    highmemPages: 16,
+    highmemPages: row.arch === 'arm' ? 16 : 0,
     watermarks: false,
     pageOffset: archOf(row).pageOffset,
     pkmapSlots: 4,
@@ -47,3 +47,6 @@ export function localMachine(core: string, options: Partial<MachineConfig> = {})
   start_kernel(k);
   return { config, cpus, k };
 }
+
+/** The texts of the log so far. */
+export const dmesgOf = (k: Kernel): string[] => readLog(k.hw, k.layout.log, Control.logHead).map((r) => r.text);

@@ -4,9 +4,10 @@
  *
  * Each aligned word of a transfer is one step; CPUs and other masters come in between (spec/hardware.md §8.2).
  */
-import { ExecutionStopped } from '../shared/errors.js';
+import { ExecutionStopped, MurphyError } from '../shared/errors.js';
 import { Point } from '../shared/point.js';
 import type { Paddr } from '../shared/types.js';
+import { CoherentIo } from './coherent-io.js';
 import type { MachineConfig } from './config.js';
 import { Attention, Control, DEVICE_WORDS, type HwLayout, layoutHw, Seat } from './hw.js';
 import { type Buffers, raiseLine } from './kernel.js';
@@ -27,6 +28,7 @@ export class Device {
   readonly hw: Int32Array;
   readonly layout: HwLayout;
   readonly #registers: number;
+  #io: CoherentIo | null = null;
 
   constructor(config: MachineConfig, buffers: Buffers, index: number) {
     this.config = config;
@@ -75,6 +77,47 @@ export class Device {
   /** Read [pa, pa + bytes), ascending. */
   transferOut(pa: Paddr, bytes: number, word: (offset: number, value: number) => void): void {
     for (let offset = 0; offset < bytes; offset += 4) word(offset, this.read32((pa + offset) as Paddr));
+  }
+
+  /** Bytes to memory in the machine's byte order, by whole words, ascending. */
+  writeBytes(pa: Paddr, bytes: ArrayLike<number>): void {
+    const shift = (i: number): number => (this.config.core.byteOrder === 'big' ? 3 - i : i) * 8;
+    this.transferIn(pa, bytes.length, (offset) => {
+      let word = 0;
+      for (let i = 0; i < 4; i++) word |= (bytes[offset + i] as number) << shift(i);
+      return word;
+    });
+  }
+
+  /** @count bytes from memory in the machine's byte order, by whole words, ascending. */
+  readBytes(pa: Paddr, count: number): number[] {
+    const bytes: number[] = [];
+    const big = this.config.core.byteOrder === 'big';
+    this.transferOut(pa, count, (_, word) => {
+      for (let i = 0; i < 4; i++) bytes.push((word >>> ((big ? 3 - i : i) * 8)) & 0xff);
+    });
+    return bytes;
+  }
+
+  /**
+   * One word through an I/O adapter that snoops the CPUs' caches at the sets that @index names: `lci()` of the buffer's virtual address.
+   * Errors: on cores without coherent I/O there is no such adapter.
+   */
+  snoopingRead32(pa: Paddr, index: number): number {
+    this.point(Point.Dma, pa);
+    return this.#adapter().read32(pa, index) >>> 0;
+  }
+
+  snoopingWrite32(pa: Paddr, index: number, value: number): void {
+    this.point(Point.Dma, pa);
+    this.#adapter().write32(pa, index, value);
+  }
+
+  #adapter(): CoherentIo {
+    const { core } = this.config;
+    if (core.parisc?.coherentIo !== true) throw new MurphyError(`core ${core.id} has no coherent I/O`);
+    this.#io ??= new CoherentIo(this.hw, this.layout, core, this.#memory);
+    return this.#io;
   }
 
   /** Raise an interrupt line of a CPU: the completion interrupt. */

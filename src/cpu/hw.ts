@@ -38,6 +38,8 @@ export const Control = {
   broken: 25,
   /** Boot threads of the execution that stand at their first instruction. */
   started: 26,
+  /** TLB purges on a bus that has room for one. */
+  purges: 27,
   /** What was found wrong, per `Outcome` index. */
   outcomes: 16, // 16..23
   words: 32,
@@ -55,8 +57,6 @@ export const Attention = {
   wake: 16,
   /** Somebody watches: every point takes the long way. */
   trace: 32,
-  /** An invariant looks at memory: points are none, and it may only read. */
-  inspect: 64,
 } as const;
 
 /** Words of a CPU's seat. */

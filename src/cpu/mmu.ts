@@ -53,7 +53,7 @@ export class Mmu {
   readonly #broadcast: boolean;
   /** C and B of the last translation. */
   #attr: number = Attr.writeBack;
-  #tracer: Tracer | null = null;
+  protected tracer: Tracer | null = null;
 
   constructor(
     hw: Int32Array,
@@ -83,7 +83,7 @@ export class Mmu {
 
   /** Whoever watches this CPU's accesses, its cache, its write buffer and the outer cache. */
   setTracer(tracer: Tracer | null): void {
-    this.#tracer = tracer;
+    this.tracer = tracer;
     this.cache.tracer = tracer;
     this.cache.writeBuffer.tracer = tracer;
     if (this.memory.outer !== null) this.memory.outer.tracer = tracer;
@@ -91,12 +91,12 @@ export class Mmu {
 
   /** Aligned word at @va. Faults end in dataAbort(). */
   load32(va: number): number {
-    const value = this.#load32(va);
-    if (this.#tracer !== null) this.#traceAccess(this.#tracer, Ev.load, va, value);
+    const value = this.loadWord(va);
+    if (this.tracer !== null) this.#traceAccess(this.tracer, Ev.load, va, value);
     return value;
   }
 
-  #load32(va: number): number {
+  protected loadWord(va: number): number {
     const cache = this.cache;
     if (this.#vivt && cache.loadHit(va)) return cache.value;
     const pa = this.translate(va, false);
@@ -110,13 +110,13 @@ export class Mmu {
 
   /** The bytes of the aligned word at @va that @mask selects. */
   store32(va: number, value: number, mask = -1): void {
-    this.#store32(va, value, mask);
-    if (this.#tracer === null) return;
-    this.#tracer.event(Ev.bytes, mask, 0, 0, 0);
-    this.#traceAccess(this.#tracer, Ev.store, va, value);
+    this.storeWord(va, value, mask);
+    if (this.tracer === null) return;
+    this.tracer.event(Ev.bytes, mask, 0, 0, 0);
+    this.#traceAccess(this.tracer, Ev.store, va, value);
   }
 
-  #store32(va: number, value: number, mask: number): void {
+  protected storeWord(va: number, value: number, mask: number): void {
     const cache = this.cache;
     if (this.#vivt && cache.storeHit(va, value, mask)) return;
     const pa = this.translate(va, true);
@@ -136,16 +136,21 @@ export class Mmu {
   /** Tell of an access that has just been made: the bytes are still where it found or put them. */
   #traceAccess(tracer: Tracer, what: Ev, va: number, value: number): void {
     const { own } = this.cache;
-    const translated = this.#remembered(va);
-    const line = own.find(this.#vivt ? va : translated);
+    const translated = this.remembered(va);
+    const line = own.find(this.keyOf(va, translated));
     const pa = line >= 0 ? (own.paOf(line) + (va & ~own.lineMask)) >>> 0 : translated;
     const named = this.translationByTables(va);
     if (named !== pa) tracer.event(Ev.stale, va, named, 0, 0);
     tracer.event(what, va, pa, value, line < 0 ? -1 : this.cache.lineNumber(own, line));
   }
 
+  /** By what the data cache looks for the bytes at @va. */
+  protected keyOf(va: number, pa: number): number {
+    return this.#vivt ? va : pa;
+  }
+
   /** Physical address of @va by the direct map or this CPU's TLB, or -1; nothing is walked. */
-  #remembered(va: number): number {
+  protected remembered(va: number): number {
     if (va >= this.#directBase && va < this.#directEnd) return (va + this.#directDelta) >>> 0;
     const at = this.tlb.find(this.tagOf(va));
     return at < 0 ? -1 : ((this.tlb.pte(at) & ~0xfff) | (va & 0xfff)) >>> 0;
@@ -190,7 +195,7 @@ export class Mmu {
     const generation = this.tlb.generation();
     const pte = this.walk(va, write);
     this.tlb.insert(tag, pte, generation);
-    if (this.#tracer !== null) this.#tracer.event(Ev.tlbFill, va, pte, 0, 0);
+    if (this.tracer !== null) this.tracer.event(Ev.tlbFill, va, pte, 0, 0);
   }
 
   /** Two reads; the result is a small-page entry, made up for a section. */
@@ -263,13 +268,13 @@ export class Mmu {
     const all = everywhere && this.#broadcast;
     if (all) for (const tlb of this.tlbs) tlb.invalidatePage(va);
     else this.tlb.invalidatePage(va);
-    if (this.#tracer !== null) this.#tracer.event(Ev.tlbFlush, va, all ? 1 : 0, 0, 0);
+    if (this.tracer !== null) this.tracer.event(Ev.tlbFlush, va, all ? 1 : 0, 0, 0);
   }
 
   flushTlbAll(): void {
     this.owner.point(Point.Tlb, 0);
     this.tlb.invalidateAll();
-    if (this.#tracer !== null) this.#tracer.event(Ev.tlbFlush, -1, 0, 0, 0);
+    if (this.tracer !== null) this.tracer.event(Ev.tlbFlush, -1, 0, 0, 0);
   }
 
   /** Drain the write buffer: DSB on these cores. */

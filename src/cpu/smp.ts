@@ -17,7 +17,7 @@ import type { Kernel } from './kernel.js';
 import { IPI_CALL_FUNC } from './lines.js';
 
 /** Numbers of the functions that can be called; boot fills `k.callFunctions`. */
-export const CallFunction = { flush_tlb_kernel_range: 0, flush_tlb_all: 1, race: 2 } as const;
+export const CallFunction = { flush_tlb_kernel_range: 0, flush_tlb_all: 1, race: 2, flush_cache_all: 3 } as const;
 
 /**
  * Run a function on all other CPUs and wait until each has run it.

@@ -57,6 +57,17 @@ const mutant = (id: string, title: string, seed: string): Patch => ({
   kind: 'mutant',
 });
 
+/** Proposed on the list and never merged in that form. */
+const proposal = (id: PatchName, title: string, seed: string): Patch => ({
+  id,
+  title,
+  author: 'Russell King',
+  date: '2003-01-01',
+  seed,
+  since: null,
+  kind: 'patch',
+});
+
 export const PATCHES: readonly Patch[] = [
   patch('kmap-high-get', 'atomic highmem kmap page pinning', 'Nicolas Pitre', '2009-03-04', '002', '2.6.30'),
   patch('tlb-ops-broadcast', 'TLB maintenance by hardware broadcast on SMP', '', '', 'faa7bc51c11', '2.6.31'),
@@ -127,25 +138,27 @@ export const PATCHES: readonly Patch[] = [
     since: null,
     kind: 'patch',
   },
-  patch('page-mapping-slab', 'page_mapping must avoid slub pages', 'Hugh Dickins', '2007-06-21', '001', '2.6.22'),
-  {
-    id: 'page-mapping-vm-bug-on',
-    title: 'VM_BUG_ON in case someone uses page_mapping on a slab page (2.6.24; a BUG with debugVm only)',
-    author: 'Christoph Lameter',
-    date: '2007-06-22',
-    seed: '001',
-    since: null,
-    kind: 'patch',
-  },
-  {
-    id: 'slub-populated-cpu-slab',
-    title: 'until 2.6.22.6: a slab that the CPU has been given meanwhile is taken instead of the new one',
-    author: '',
-    date: '',
-    seed: 'spec/slab-dma.md §2.4 R',
-    since: null,
-    kind: 'patch',
-  },
+  proposal(
+    'arm-consistent-no-bug',
+    'consistent_alloc() may be called from interrupts, and nothing else changes',
+    '000',
+  ),
+  proposal(
+    'rmk1',
+    "vmalloc() and kernel page tables obey the caller's GFP flags, their locks are taken irqsave",
+    '000',
+  ),
+  proposal('rmk2', 'consistent memory from a region of its own, without vmalloc()', '000'),
+  mutant('rmk1-page-table-lock', 'rmk1 without page_table_lock taken irqsave', 'vmalloc-gfp §11 RMK1 (i)'),
+  mutant('rmk1-table-retry', 'rmk1, but a page table is waited for whatever the mask', 'vmalloc-gfp §11 RMK1 (ii)'),
+  mutant('rmk1-failure-path', 'rmk1, but a failed __vmalloc() ends in vfree()', 'vmalloc-gfp §11 RMK1 (iii)'),
+  mutant('rmk1-unmap', 'rmk1, but an area is unmapped under vmlist_lock, as in 2.6.22', 'vmalloc-gfp §11 RMK1 (iv)'),
+  mutant('rmk1-no-deferral', 'rmk1, but vfree() with interrupts off unmaps at once', 'vmalloc-gfp §11 RMK1 (iv)'),
+  mutant('rmk2-no-invalidate', 'rmk2 without the invalidation of the linear alias', 'vmalloc/V000-22'),
+  patch('pa-tlb-lock-irqsave', 'PA-RISC takes pa_tlb_lock with interrupts off', '', '', 'e82a3b75127', '2.6.31'),
+  mutant('no-pa-tlb-lock', 'PA-RISC purges TLB entries without pa_tlb_lock, as until 2.6.9', 'hardware/T6'),
+  mutant('flush-without-purge', 'PA-RISC flushes a kernel page and leaves its translation', 'highmem/E17'),
+  mutant('kunmap-no-flush', 'kunmap() flushes nothing on PA-8800', 'highmem/E17'),
   mutant('no-edge-clean', 'an invalidation does not clean partial first and last lines', 'highmem/E11'),
   mutant('no-remote-tlb-flush', 'flush_tlb_kernel_range() reaches only the executing CPU', 'highmem/E6'),
   mutant('kunmap-irq', 'kunmap_high() enables interrupts instead of restoring them', 'highmem/E4b'),
@@ -175,12 +188,6 @@ export const PATCHES: readonly Patch[] = [
   mutant('unaligned-dma-buffer', 'a driver gives a device a buffer that begins inside a cache line', 'highmem/E11'),
   mutant('shared-km-type', 'an interrupt handler uses the kmap_atomic() type of process context', 'highmem/E13'),
   mutant('kunmap-twice', 'a driver unmaps a page once more than it mapped it', 'highmem/E14'),
-  mutant('forget-before-pte', 'flush_all_zero_pkmaps() forgets the address before it clears the entry', 'highmem/E15'),
-  mutant('get-unlocked', 'kmap_high_get() does not take kmap_lock', 'highmem/E19'),
-  mutant('switch-mm-no-flush', 'a switch to another address space leaves the VIVT cache as it is', 'highmem/E2n'),
-  mutant('dma-to-device', 'a driver maps a page DMA_TO_DEVICE instead of DMA_FROM_DEVICE', 'highmem/E3'),
-  mutant('dma-bidirectional', 'a driver maps a page DMA_BIDIRECTIONAL instead of DMA_FROM_DEVICE', 'highmem/E3'),
-  mutant('entry-expected', 'a reader relies on the page-table entry of what page_address() answers', 'highmem/E15'),
   mutant('inner-before-outer', 'unmap maintains the inner cache before the outer one', 'highmem/E10'),
 ];
 

@@ -4,20 +4,17 @@
  */
 import { archOf } from '../arch/arch.js';
 import { isPrivateVivt } from '../arch/arm/cores.js';
-import { type MachineConfig, SLAB_DEFAULTS, type SlabOptions } from '../cpu/config.js';
+import type { MachineConfig } from '../cpu/config.js';
 import type { CoreRow } from '../cpu/core.js';
 import { UsageError } from '../shared/errors.js';
 import { CORES, KERNELS, PATCHES, patchesOf } from './catalogue.js';
-import { closest } from './closest.js';
 import type { Case, MachineSpec, RaceSpec, ThreadFn, ThreadSpec } from './race.js';
-import { declaredOf } from './race-check.js';
 import type { Outcome, RunOptions } from './types.js';
 
 export const CPUS_MAX = 8;
 const THREADS_MAX = 32;
 
 const DEFAULTS = {
-  ...SLAB_DEFAULTS,
   core: 'vivt-shared',
   kernel: '2.6.31',
   pkmapSlots: 4,
@@ -31,6 +28,28 @@ const DEFAULTS = {
   hz: 100,
   bufferBytes: 4096,
 } as const;
+
+/** The name that begins with @name, or else differs least from it, for "did you mean". */
+function closest(name: string, names: readonly string[]): string {
+  const distance = (a: string, b: string): number => {
+    let row = Array.from({ length: b.length + 1 }, (_, i) => i);
+    for (let i = 1; i <= a.length; i++) {
+      const next = [i];
+      for (let j = 1; j <= b.length; j++) {
+        const change = (row[j - 1] as number) + (a[i - 1] === b[j - 1] ? 0 : 1);
+        next.push(Math.min(change, (row[j] as number) + 1, (next[j - 1] as number) + 1));
+      }
+      row = next;
+    }
+    return row[b.length] as number;
+  };
+  const nearest = (list: readonly string[]): string | undefined =>
+    [...list].sort((a, b) => distance(name, a) - distance(name, b))[0];
+  const begun = nearest(names.filter((other) => other.startsWith(name)));
+  const best = begun ?? nearest(names);
+  if (best === undefined || (begun === undefined && distance(name, best) > Math.max(2, name.length / 2))) return '';
+  return ` (did you mean "${best}"?)`;
+}
 
 /** Throws UsageError unless @name is one of @names. */
 export function oneOf(kind: string, name: string, names: readonly string[]): void {
@@ -79,19 +98,13 @@ function checkNumber(name: string, value: number, min: number, max: number): voi
   }
 }
 
-const SLAB_KEYS = Object.keys(SLAB_DEFAULTS) as readonly (keyof SlabOptions)[];
-
-const pickSlab = (from: SlabOptions): SlabOptions =>
-  Object.fromEntries(SLAB_KEYS.map((key) => [key, from[key]])) as unknown as SlabOptions;
-
-function checkSlab(options: SlabOptions): void {
-  oneOf('slab allocator', options.slab, ['slub', 'slab']);
-  if (!/^(-|[FZPUTfzput]*)(,.*)?$/.test(options.slubDebug)) {
-    throw new UsageError(`slubDebug must be letters of FZPUT, or "-", not "${options.slubDebug}"`);
-  }
-  checkNumber('slubMinOrder', options.slubMinOrder, 0, 10);
-  checkNumber('slubMaxOrder', options.slubMaxOrder, options.slubMinOrder, 10);
-  checkNumber('slubMinObjects', options.slubMinObjects, 1, 512);
+/** PA-RISC kernels have neither highmem nor ticket locks; and what is written for an ARM core uses page tables and mappings of ARM. */
+function checkParisc(core: CoreRow, layers: readonly MachineSpec[], ticketLocks: boolean): void {
+  const wrong = (what: string): never => {
+    throw new UsageError(`core "${core.id}" is PA-RISC: ${what}`);
+  };
+  if (layers.some((layer) => (layer.highmemPages ?? 0) > 0)) wrong('it has no highmem; leave highmemPages out');
+  if (ticketLocks) wrong('its kernels have no ticket locks; leave ticketLocks out');
 }
 
 /** The machine of one run. @layers: experiment, case, user, each overriding the one before. */
@@ -120,25 +133,25 @@ export function configure(
   if ((merged.pkmapSlots & (merged.pkmapSlots - 1)) !== 0) {
     throw new UsageError(`pkmapSlots must be a power of two, not ${merged.pkmapSlots}: the kernel wraps by a mask`);
   }
+  if (core.arch === 'parisc') checkParisc(core, layers, merged.ticketLocks);
+  const highmemPages = core.arch === 'parisc' ? 0 : merged.highmemPages;
   checkNumber('lowmemPages', merged.lowmemPages, 64, 1 << 16);
   checkNumber('dmaPages', merged.dmaPages, 0, merged.lowmemPages);
-  checkNumber('highmemPages', merged.highmemPages, 0, 1 << 16);
+  checkNumber('highmemPages', highmemPages, 0, 1 << 16);
   checkNumber('bufferBytes', merged.bufferBytes, 32, 4096);
   checkNumber('hz', merged.hz, 0, 1000);
   const patches = resolvePatches(
     merged.kernel,
     layers.map((l) => l.patches ?? []),
   );
-  checkSlab(merged);
   return {
-    ...pickSlab(merged),
     core,
     cpus,
     threadsMax: Math.max(threadsMax, cpus),
     devicesMax,
     lowmemPages: merged.lowmemPages,
     dmaPages: merged.dmaPages,
-    highmemPages: merged.highmemPages,
+    highmemPages,
     watermarks: merged.watermarks,
     pageOffset: archOf(core).pageOffset,
     pkmapSlots: merged.pkmapSlots,
@@ -160,7 +173,6 @@ export function layerOf(options: RunOptions): MachineSpec {
     ...(options.core === undefined ? {} : { core: options.core }),
     ...(options.cpus === undefined ? {} : { cpus: options.cpus }),
     ...(options.kernel === undefined ? {} : { kernel: options.kernel }),
-    ...(options.slab === undefined ? {} : { slab: options.slab }),
     patches,
   };
 }
@@ -234,6 +246,19 @@ export function namedCase(race: RaceSpec, options: RunOptions): Case | null {
   throw new UsageError(`experiment "${race.id}" has no case "${options.caseName}"; it has ${names}`);
 }
 
+/** A race that names a core is written for that core's architecture; one that names none runs on any. */
+function checkArch(race: RaceSpec, own: string | undefined, asked: string | undefined): void {
+  const rowOf = (id: string | undefined): CoreRow | undefined => CORES.find((c) => c.id === id);
+  const [from, to] = [rowOf(own), rowOf(asked)];
+  if (from === undefined || to === undefined || from.arch === to.arch) return;
+  const cores = CORES.filter((c) => c.arch === from.arch).map((c) => c.id);
+  throw new UsageError(
+    `experiment "${race.id}" is written for ${ARCH_NAMES[from.arch]}, core "${to.id}" is ${ARCH_NAMES[to.arch]}; use one of ${cores.join(', ')}`,
+  );
+}
+
+const ARCH_NAMES = { arm: 'ARM', parisc: 'PA-RISC' } as const;
+
 /** The machine for a race under the user's options, and the threads on it. */
 export function configureRace(
   race: RaceSpec,
@@ -245,14 +270,12 @@ export function configureRace(
   const own = { ...race.machine, ...named?.machine };
   const least = (smallest ? race.smallest : undefined) ?? {};
   const layers = [race.machine, least, named?.machine ?? {}, fittedLayer(options, own)];
+  checkArch(race, own.core, options.core);
   const devices = race.devices?.length ?? 0;
   const first = configure(layers, THREADS_MAX, devices + 1, options.seed ?? 1);
   const threads = placeThreads(race, first.cpus);
   const slots = Math.max(first.cpus, ...threads.map((t) => t.slot + 1));
-  const declared = declaredOf(race, (what) => {
-    throw new UsageError(`experiment "${race.id}": ${what}; mend the module`);
-  });
-  return { config: { ...first, threadsMax: slots, declared }, threads };
+  return { config: { ...first, threadsMax: slots }, threads };
 }
 
 const sameMachine = (a: MachineConfig, b: MachineConfig): boolean =>
@@ -265,7 +288,6 @@ const sameMachine = (a: MachineConfig, b: MachineConfig): boolean =>
   a.dmaPages === b.dmaPages &&
   a.highmemPages === b.highmemPages &&
   a.watermarks === b.watermarks &&
-  SLAB_KEYS.every((key) => a[key] === b[key]) &&
   a.preempt === b.preempt;
 
 /** The case of the race whose machine is @config, or null. CPUs do not count. */

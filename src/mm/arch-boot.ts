@@ -8,6 +8,8 @@ export interface ArchBoot {
   readonly id: ArchOps['id'];
   /** Bytes from PAGE_OFFSET on at which the kernel's data begin. */
   readonly dataOffset: number;
+  /** Static objects stand at multiples of it at least. */
+  readonly symbolAlign: number;
   /** Static objects that only this architecture has. */
   symbols(config: MachineConfig): Record<string, SymbolSpec>;
   /** Addresses that follow from others: fills in @sym. */

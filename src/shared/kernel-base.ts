@@ -61,6 +61,8 @@ export interface KernelBase {
   cmpxchg(addr: Vaddr, old: number, value: number): number;
   xchg(addr: Vaddr, value: number): number;
 
+  /** Which word of the lock at @addr is used: PA-RISC 1.1 takes the aligned one of four. */
+  lockWord(addr: Vaddr): Vaddr;
   /** One try to set a free plain lock word from 0 to 1, with its scheduling point and bookkeeping. */
   acquire(addr: Vaddr): boolean;
   /** Set a plain lock word to 0, with its scheduling point and bookkeeping; wakes those who wait. */
@@ -68,10 +70,6 @@ export interface KernelBase {
 
   /** A failed CAS on a lock word: wait until the word is no longer @seen. Interrupts are taken meanwhile if enabled. */
   waitForLock(addr: Vaddr, seen: number): void;
-  /** Wait until one of the words of static memory no longer holds what it was @seen to hold. */
-  waitForChange(addrs: readonly Vaddr[], seen: readonly number[]): void;
-  /** A round of a loop that waits: see cpu_relax() of shared/spin.ts. */
-  relax(): void;
   /** Wake those who sleep in waitForLock() on the word. */
   lockReleased(addr: Vaddr): void;
   /** Bookkeeping for reports: which locks this thread holds. */

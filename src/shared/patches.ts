@@ -14,9 +14,10 @@ export class PatchSet {
   'kmap-atomic-debug-nonvivt' = false;
   'v6-unmap-invalidates' = false;
   'at91-mci-kunmap-offset' = false;
-  'page-mapping-slab' = false;
-  'page-mapping-vm-bug-on' = false;
-  'slub-populated-cpu-slab' = false;
+  'pa-tlb-lock-irqsave' = false;
+  'mutant-no-pa-tlb-lock' = false;
+  'mutant-flush-without-purge' = false;
+  'mutant-kunmap-no-flush' = false;
   'mutant-no-edge-clean' = false;
   'mutant-no-remote-tlb-flush' = false;
   'mutant-kunmap-irq' = false;
@@ -35,12 +36,16 @@ export class PatchSet {
   'mutant-unaligned-dma-buffer' = false;
   'mutant-shared-km-type' = false;
   'mutant-kunmap-twice' = false;
-  'mutant-forget-before-pte' = false;
-  'mutant-get-unlocked' = false;
-  'mutant-switch-mm-no-flush' = false;
-  'mutant-dma-to-device' = false;
-  'mutant-dma-bidirectional' = false;
-  'mutant-entry-expected' = false;
+  // Seed 000; see spec/vmalloc-gfp.md §11.
+  'arm-consistent-no-bug' = false;
+  rmk1 = false;
+  rmk2 = false;
+  'mutant-rmk1-page-table-lock' = false;
+  'mutant-rmk1-table-retry' = false;
+  'mutant-rmk1-failure-path' = false;
+  'mutant-rmk1-unmap' = false;
+  'mutant-rmk1-no-deferral' = false;
+  'mutant-rmk2-no-invalidate' = false;
 }
 
 export type PatchName = keyof PatchSet;

@@ -4,6 +4,7 @@
  * Models asm/spinlock.h and include/linux/spinlock.h: the plain form (word 0 free, 1 held; ARM until 3.5) and the ticket form
  * (next ticket in the upper half, owner in the lower; x86 from 2.6.25, ARM from 3.6). A contended lock spins briefly and then
  * sleeps on the host's futex, since hosts have fewer cores than we simulate: `waitForLock` of the CPU.
+ * On PA-RISC the plain form is 1 when free, and reader-writer locks are those of rwlock-ldcw.ts.
  * Left out: memory barriers; controlled mode is sequentially consistent and Atomics are.
  */
 import {
@@ -18,6 +19,7 @@ import {
 import type { KernelBase } from './kernel-base.js';
 import { defineStruct } from './layout.js';
 import { Point } from './point.js';
+import { ldcwLockFlags, ldcwReadLock, ldcwReadUnlock, ldcwWriteLock, ldcwWriteUnlock } from './rwlock-ldcw.js';
 import type { Ptr } from './types.js';
 
 /** `spinlock_t` without lock debugging, SMP. */
@@ -32,12 +34,12 @@ const WRITER = 0x80000000 | 0;
 const TICKET = 0x10000;
 
 export function spin_lock_init(k: KernelBase, lock: SpinLock): void {
-  k.store(lock, 0);
+  k.store(k.lockWord(lock), k.freeLock);
 }
 
 export function spin_is_locked(k: KernelBase, lock: SpinLock): boolean {
-  const word = k.atomicLoad(lock);
-  return k.ticketLocks ? word >>> 16 !== (word & 0xffff) : word !== 0;
+  const word = k.atomicLoad(k.lockWord(lock));
+  return k.ticketLocks ? word >>> 16 !== (word & 0xffff) : word !== k.freeLock;
 }
 
 /** Context: any; preemption and interrupts are the caller's business. */
@@ -47,7 +49,7 @@ export function _raw_spin_lock(k: KernelBase, lock: SpinLock): void {
 }
 
 function plainLockSlow(k: KernelBase, lock: SpinLock): void {
-  do k.waitForLock(lock, 1);
+  do k.waitForLock(k.lockWord(lock), k.freeLock ^ 1);
   while (!k.acquire(lock));
 }
 
@@ -65,6 +67,7 @@ function ticketLock(k: KernelBase, lock: SpinLock): void {
 
 /** Take the lock if it is free. Return: whether it was. */
 export function _raw_spin_trylock(k: KernelBase, lock: SpinLock): boolean {
+  if (k.freeLock !== 0) return k.acquire(lock);
   k.point(Point.Atomic, lock);
   const word = k.atomicLoad(lock);
   const free = k.ticketLocks ? word >>> 16 === (word & 0xffff) : word === 0;
@@ -124,9 +127,14 @@ export function spin_unlock_irq(k: KernelBase, lock: SpinLock): void {
   preempt_enable(k);
 }
 
-/** Context: any. Return: the state for spin_unlock_irqrestore(). */
+/** Context: any. Return: the state for spin_unlock_irqrestore(). On PA-RISC interrupts are on while it spins, if they were. */
 export function spin_lock_irqsave(k: KernelBase, lock: SpinLock): IrqFlags {
   const flags = local_irq_save(k);
+  if (k.freeLock !== 0) {
+    k.preemptCount += 1;
+    ldcwLockFlags(k, lock, flags);
+    return flags;
+  }
   spin_lock(k, lock);
   return flags;
 }
@@ -153,6 +161,10 @@ export function spin_unlock_bh(k: KernelBase, lock: SpinLock): void {
 /** Context: any; may be taken recursively by readers, also from an interrupt of a reader. */
 export function read_lock(k: KernelBase, lock: RwLock): void {
   k.preemptCount += 1;
+  if (k.freeLock !== 0) {
+    ldcwReadLock(k, lock);
+    return;
+  }
   for (;;) {
     k.point(Point.Atomic, lock);
     const word = k.atomicLoad(lock);
@@ -164,16 +176,23 @@ export function read_lock(k: KernelBase, lock: RwLock): void {
 }
 
 export function read_unlock(k: KernelBase, lock: RwLock): void {
-  k.point(Point.Unlock, lock);
-  k.lockDropped(lock);
-  k.atomicAdd(lock, -1);
-  k.lockReleased(lock);
+  if (k.freeLock !== 0) ldcwReadUnlock(k, lock);
+  else {
+    k.point(Point.Unlock, lock);
+    k.lockDropped(lock);
+    k.atomicAdd(lock, -1);
+    k.lockReleased(lock);
+  }
   preempt_enable(k);
 }
 
 /** Waits for all readers; a stream of readers can starve it, as on the machine. */
 export function write_lock(k: KernelBase, lock: RwLock): void {
   k.preemptCount += 1;
+  if (k.freeLock !== 0) {
+    ldcwWriteLock(k, lock);
+    return;
+  }
   for (;;) {
     k.point(Point.Atomic, lock);
     const seen = k.cmpxchg(lock, 0, WRITER);
@@ -184,10 +203,13 @@ export function write_lock(k: KernelBase, lock: RwLock): void {
 }
 
 export function write_unlock(k: KernelBase, lock: RwLock): void {
-  k.point(Point.Unlock, lock);
-  k.lockDropped(lock);
-  k.atomicStore(lock, 0);
-  k.lockReleased(lock);
+  if (k.freeLock !== 0) ldcwWriteUnlock(k, lock);
+  else {
+    k.point(Point.Unlock, lock);
+    k.lockDropped(lock);
+    k.atomicStore(lock, 0);
+    k.lockReleased(lock);
+  }
   preempt_enable(k);
 }
 

@@ -155,6 +155,13 @@ const CLAIMS: readonly Claim[] = [
     says: /^I4: slot \d has count 0 and a translation in the TLB of CPU \d|stored by CPU \d$/,
     absent: 'are in order under kmap(), kunmap(), kmap_high_get() and kmap_flush_unused() of all CPUs',
   },
+  {
+    id: '2003-01-vmlist-lock-irq-deadlock',
+    subject: 'consistent_alloc() in an interrupt',
+    found: 'spins for ever when the context below is in get_vm_area()',
+    says: /^thread0 -> thread0: .*in an interrupt\) spins on vmlist_lock, held by thread0 on CPU0/,
+    absent: 'comes after the unlock with RMK1, and does not need the lock with RMK2',
+  },
 ];
 
 const experiments = await listExperiments();

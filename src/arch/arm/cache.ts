@@ -87,6 +87,12 @@ export function dma_clean_range(k: Kernel, start: Vaddr, end: Vaddr): void {
   k.mmu.drain();
 }
 
+/** Write dirty lines of a range to memory, as page-table code does for the walker's sake. Context: any. */
+export function clean_dcache_area(k: Kernel, start: Vaddr, bytes: number): void {
+  eachLine(k, CacheOp.clean, start, start + bytes);
+  k.mmu.drain();
+}
+
 /** Clean and invalidate a range. XScale needs two operations a line, and an interrupt may come between them. Context: any. */
 export function dma_flush_range(k: Kernel, start: Vaddr, end: Vaddr): void {
   if (k.config.core.proc === 'feroceon') rangeOp(k, CacheOp.flush, start, end);

@@ -5,7 +5,8 @@
  */
 import type { MachineConfig } from '../../cpu/config.js';
 import type { Kernel } from '../../cpu/kernel.js';
-import type { Ptr, Vaddr } from '../../shared/types.js';
+import { type Ptr, type Vaddr, vaddr } from '../../shared/types.js';
+import { KERNEL_VERSION } from '../../shared/version.js';
 
 export const PAGE_MASK = 0xfffff000;
 export const FIXADDR_START = 0xfff00000;
@@ -53,6 +54,13 @@ export const cache_is_vipt_nonaliasing = cache_is_vipt;
 export const high_memory = (k: Kernel): number => k.config.pageOffset + k.config.lowmemPages * 4096;
 export const virt_addr_valid = (k: Kernel, addr: number): boolean =>
   addr >= k.config.pageOffset && addr < high_memory(k);
+
+const VMALLOC_OFFSET = 8 << 20;
+
+export const VMALLOC_START = (k: Kernel): Vaddr => vaddr((high_memory(k) + VMALLOC_OFFSET) & -VMALLOC_OFFSET);
+/** The board's, of which the Integrator's is taken; one for all from 3.2 on. Source: arch/arm/include/asm/pgtable.h. */
+export const VMALLOC_END = (k: Kernel): Vaddr =>
+  vaddr(k.LINUX_VERSION_CODE < KERNEL_VERSION(3, 2, 0) ? k.config.pageOffset + 0x10000000 : 0xff800000);
 
 /** `struct page` of a direct-mapped address. */
 export const virt_to_page = (k: Kernel, addr: Vaddr): Ptr<'page'> =>

@@ -11,6 +11,7 @@ import { CallFunction } from '../../cpu/smp.js';
 import { type Paddr, type Vaddr, vaddr } from '../../shared/types.js';
 import type { ArchBoot } from '../arch-boot.js';
 import { highmemSymbols, kmap_init } from '../highmem.js';
+import { consistent_init, consistentSymbols } from './consistent-region.js';
 import { cpu_switch_mm } from './dma-mapping.js';
 import { armHighmemSymbols } from './highmem.js';
 
@@ -21,9 +22,11 @@ const PMD_TABLE = 1;
 export const ARM_BOOT: ArchBoot = {
   id: 'arm',
   dataOffset: 0x8000,
+  symbolAlign: 4,
   symbols: (config) => ({
     ...highmemSymbols(config.pkmapSlots),
     ...armHighmemSymbols(config.cpus),
+    ...consistentSymbols,
     l2x0_lock: { bytes: 4, align: 32 },
     pkmap_pte_page: { bytes: 4096, align: 4096 },
     fixmap_pte_page: { bytes: 4096, align: 4096 },
@@ -42,6 +45,7 @@ export const ARM_BOOT: ArchBoot = {
   paging_init,
   mem_init(k) {
     kmap_init(k);
+    consistent_init(k);
     k.store(k.sym.debug_kmap_atomic_left, 10);
   },
 };

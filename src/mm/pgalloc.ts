@@ -1,0 +1,45 @@
+/**
+ * Page-table pages of the kernel.
+ *
+ * Source: include/asm-arm/proc-armv/pgalloc.h, Linux 2.5.53; include/asm-arm/pgalloc.h, Linux 2.6.22; arch/arm/include/asm/pgalloc.h, Linux
+ * 4.12; include/asm-parisc/pgalloc.h; spec/vmalloc-gfp.md §8. What a table looks like is the architecture's business: `pte_table_init`.
+ */
+import type { Kernel } from '../cpu/kernel.js';
+import { NULL, type Ptr, type Vaddr, vaddr } from '../shared/types.js';
+import { LINUX_2_6 } from '../shared/version.js';
+import { gfp, gfpflags_allow_blocking } from './gfp.js';
+import { __get_free_page, clear_page, free_page } from './page_alloc.js';
+import { schedule_timeout_uninterruptible } from './timer.js';
+
+type PteP = Ptr<'pte'>;
+
+const TRIES_ARM_2_5_53 = 11;
+
+/**
+ * A page-table page, empty, whose hardware half the table walker sees.
+ *
+ * Context: process; sleeps. With the patch `rmk1` as @gfp_mask allows.
+ * Return:  its first entry; NULL without memory.
+ */
+export function pte_alloc_one_kernel(k: Kernel, gfp_mask: number): PteP {
+  const retries = k.arch.id === 'arm' && k.LINUX_VERSION_CODE < LINUX_2_6;
+  const page = retries ? tableRetry(k, gfp_mask) : __get_free_page(k, gfp_mask | gfp(k).__GFP_REPEAT);
+  if (page === NULL) return NULL;
+  clear_page(k, page);
+  return k.arch.pte_table_init(k, page);
+}
+
+/** 2.5.53 asks again once a second, and sleeps meanwhile: `rmk1` must not do that for who may not sleep. */
+function tableRetry(k: Kernel, gfp_mask: number): Vaddr {
+  for (let tries = 1; ; tries++) {
+    const page = __get_free_page(k, gfp_mask);
+    if (page !== NULL || tries === TRIES_ARM_2_5_53) return page;
+    if (!k.patched['mutant-rmk1-table-retry'] && !gfpflags_allow_blocking(k, gfp_mask)) return page;
+    schedule_timeout_uninterruptible(k, k.config.hz);
+  }
+}
+
+/** Context: any. The table must not be in use. */
+export function pte_free_kernel(k: Kernel, ptep: PteP): void {
+  free_page(k, vaddr(ptep & ~0xfff));
+}

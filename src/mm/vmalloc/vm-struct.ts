@@ -1,0 +1,60 @@
+/**
+ * `struct vm_struct`, flags and geometry of the vmalloc area, and what the eras of mm/vmalloc.c have in common.
+ *
+ * Source: include/linux/vmalloc.h, Linux 2.5.53 to 4.12; arch/arm/include/asm/pgtable.h; spec/vmalloc-gfp.md §6.1.
+ */
+import type { Kernel } from '../../cpu/kernel.js';
+import type { SymbolSpec } from '../../shared/kernel-base.js';
+import { defineStruct } from '../../shared/layout.js';
+import type { RwLock } from '../../shared/spinlock.js';
+import type { Ptr, Vaddr } from '../../shared/types.js';
+
+export const PAGE_SIZE = 4096;
+
+/** Differs: `caller`, from 2.6.28 on, is always there. */
+export const struct_vm_struct = defineStruct('vm_struct', 32, {
+  next: 0, // vmlist_lock
+  addr: 4,
+  size: 8, // with the guard page
+  flags: 12,
+  pages: 16, // array of nr_pages struct page *
+  nr_pages: 20,
+  phys_addr: 24,
+  caller: 28,
+});
+
+export type VmStruct = Ptr<'vm_struct'>;
+
+export const VM_IOREMAP = 0x1;
+export const VM_ALLOC = 0x2;
+export const VM_MAP = 0x4;
+export const VM_USERMAP = 0x8;
+export const VM_VPAGES = 0x10;
+/** 4.x. */
+export const VM_UNINITIALIZED = 0x20;
+export const VM_NO_GUARD = 0x40;
+
+declare module '../../shared/kernel-base.js' {
+  interface Symbols {
+    /** First vm_struct by address. */
+    vmlist: Vaddr;
+    vmlist_lock: RwLock;
+  }
+}
+
+export const vmlistSymbols: Readonly<Record<string, SymbolSpec>> = {
+  vmlist_lock: { bytes: 4, align: 32 },
+  vmlist: { bytes: 4 },
+};
+
+export const PAGE_ALIGN = (size: number): number => ((size + PAGE_SIZE - 1) & -PAGE_SIZE) >>> 0;
+export const ALIGN = (addr: number, align: number): number => ((addr + align - 1) & -align) >>> 0;
+
+/** Pages of the machine, as the kernel counts them against a request: num_physpages, totalram_pages. */
+export const num_physpages = (k: Kernel): number => k.config.lowmemPages + k.config.highmemPages;
+
+/** Does a + b leave 32 bits? */
+export const wraps = (a: number, b: number): boolean => a + b > 0xffffffff;
+
+export const is_vmalloc_addr = (k: Kernel, addr: number): boolean =>
+  addr >= k.arch.VMALLOC_START(k) && addr < k.arch.VMALLOC_END(k);

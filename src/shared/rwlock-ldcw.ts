@@ -1,0 +1,67 @@
+/**
+ * Reader-writer locks of PA-RISC: a spinlock and a counter, -1 for a writer, who keeps the spinlock until it unlocks.
+ * Source: arch/parisc/include/asm/spinlock.h, Linux 2.6.30. Differs: the counter is the word after the lock word, also on PA-RISC 1.1,
+ * where the other words of the lock are unused.
+ */
+import { local_irq_restore, local_irq_save } from './irqflags.js';
+import type { KernelBase } from './kernel-base.js';
+import { type Vaddr, vaddr } from './types.js';
+
+const HELD = 0;
+const WRITER = -1;
+
+const counterOf = (k: KernelBase, lock: Vaddr): Vaddr => vaddr(k.lockWord(lock) + 4);
+
+/** The inner lock, with interrupts on while it spins if they were on in @flags. Interrupts are off on return. */
+export function ldcwLockFlags(k: KernelBase, lock: Vaddr, flags: number): void {
+  while (!k.acquire(lock)) {
+    if (flags === 0) k.restoreIrqs(0);
+    k.waitForLock(k.lockWord(lock), HELD);
+    k.saveIrqs();
+  }
+}
+
+/** Interrupts are off around the counter. */
+export function ldcwReadLock(k: KernelBase, lock: Vaddr): void {
+  const flags = local_irq_save(k);
+  ldcwLockFlags(k, lock, flags);
+  const counter = counterOf(k, lock);
+  k.store(counter, k.load(counter) + 1);
+  k.release(lock);
+  // Who waits for the readers to go waits on the counter.
+  k.lockHeld(counter);
+  local_irq_restore(k, flags);
+}
+
+export function ldcwReadUnlock(k: KernelBase, lock: Vaddr): void {
+  const flags = local_irq_save(k);
+  ldcwLockFlags(k, lock, flags);
+  const counter = counterOf(k, lock);
+  k.store(counter, k.load(counter) - 1);
+  k.lockDropped(counter);
+  k.release(lock);
+  local_irq_restore(k, flags);
+}
+
+/** While readers are there the lock is let go of, and the counter watched. */
+export function ldcwWriteLock(k: KernelBase, lock: Vaddr): void {
+  const counter = counterOf(k, lock);
+  for (;;) {
+    const flags = local_irq_save(k);
+    ldcwLockFlags(k, lock, flags);
+    const readers = k.load(counter);
+    if (readers === 0) {
+      k.store(counter, WRITER);
+      local_irq_restore(k, flags);
+      return;
+    }
+    k.release(lock);
+    local_irq_restore(k, flags);
+    k.waitForLock(counter, readers);
+  }
+}
+
+export function ldcwWriteUnlock(k: KernelBase, lock: Vaddr): void {
+  k.store(counterOf(k, lock), 0);
+  k.release(lock);
+}

@@ -99,6 +99,8 @@ export async function main(argv: readonly string[]): Promise<number> {
   const rows: Row[] = [];
   const kmap = await group('kmap');
   rows.push(row('kmap_high + kunmap_high of a mapped page', kmap, 'kmap pair', 'raw', '<= 3'));
+  const plain = await group('kmap, plain release');
+  rows.push(row('the same against raw releases by plain store', plain, 'kmap pair', 'raw', ''));
   for (const core of ['arm926', 'cortex-a9', 'vivt-shared']) {
     const samples = await group(`cached ${core}`);
     const aim = core === 'arm926' ? '<= 8' : '';

@@ -69,6 +69,10 @@ const LOCK_SLEEP_MS = 0.2;
 /** Waiting rounds of LOCK_SLEEP_MS before a waiter looks for a cycle. */
 const STUCK_ROUNDS = 10;
 
+/** Kinds of step on the hottest paths: a constant of this file is less work for the compiler than one that is imported. */
+const { Load: LOAD, Store: STORE, Lock: LOCK, Unlock: UNLOCK, IrqEnable: IRQ_ENABLE } = Point;
+const PLAIN_RELEASE = STRONG_STORES;
+
 /** Where the task of a thread slot and its preempt_count are. */
 export type TaskOf = (slot: number) => { task: Ptr<'task_struct'>; preemptCount: Vaddr };
 
@@ -92,6 +96,7 @@ export class Kernel implements KernelBase {
   /** Thread slot of this worker. */
   readonly slot: number;
   readonly ticketLocks: boolean;
+  readonly plainLocks: boolean;
   readonly preemptible: boolean;
   readonly current: Ptr<'task_struct'>;
   readonly staticBase: number;
@@ -122,9 +127,11 @@ export class Kernel implements KernelBase {
   readonly #preemptIndex: number;
   readonly #held: number;
   readonly #irqsOffIndex: number;
+  readonly #needResched: number;
   readonly #lockWaiters: number;
   /** PAGE_OFFSET as a signed number: address arithmetic stays in 32-bit integers. */
   readonly #base: number;
+  readonly #staticWords: number;
   // What load() and store() need to hit in the data cache by themselves: see #setFastPath().
   #directMask = 0;
   #directBytes = 1;
@@ -178,6 +185,7 @@ export class Kernel implements KernelBase {
     this.staticBase = config.pageOffset;
     this.staticBytes = statics.bytes;
     this.ticketLocks = config.ticketLocks;
+    this.plainLocks = !config.ticketLocks && config.core.arch !== 'parisc';
     this.preemptible = config.preempt;
     this.patched = patchSet(config.patches);
     this.#seat = this.layout.seats + cpu * Seat.words;
@@ -185,7 +193,9 @@ export class Kernel implements KernelBase {
     this.#held = this.#thread + Thread.held;
     this.#lockWaiters = this.layout.lockWaiters;
     this.#irqsOffIndex = this.#seat + Seat.irqsOff;
+    this.#needResched = this.#seat + Seat.needResched;
     this.#base = config.pageOffset | 0;
+    this.#staticWords = statics.bytes >>> 2;
     this.#setFastPath(config, this.mmu.cache.own);
     const { task, preemptCount } = taskOf(slot);
     this.current = task;
@@ -313,10 +323,9 @@ export class Kernel implements KernelBase {
 
   /** Kernel data: static memory comes first, and the code stays small enough to be inlined wherever it is called. */
   load(addr: Vaddr): number {
-    if (this.hw[this.#seat] !== 0) this.#attend(Point.Load, addr);
-    const offset = ((addr | 0) - this.#base) | 0;
-    if (offset >>> 0 < this.staticBytes) return this.words[offset >>> 2] as number;
-    return this.#loadFar(addr);
+    if (this.hw[this.#seat] !== 0) this.#attend(LOAD, addr >>> 0);
+    const index = ((addr | 0) - this.#base) >>> 2;
+    return index < this.#staticWords ? (this.words[index] as number) : this.#loadFar(addr >>> 0);
   }
 
   loadPtr<T extends string>(addr: Vaddr): Ptr<T> {
@@ -324,10 +333,10 @@ export class Kernel implements KernelBase {
   }
 
   store(addr: Vaddr, value: number): void {
-    if (this.hw[this.#seat] !== 0) this.#attend(Point.Store, addr);
-    const offset = ((addr | 0) - this.#base) | 0;
-    if (offset >>> 0 < this.staticBytes) this.words[offset >>> 2] = value;
-    else this.#storeFar(addr, value, -1);
+    if (this.hw[this.#seat] !== 0) this.#attend(STORE, addr >>> 0);
+    const index = ((addr | 0) - this.#base) >>> 2;
+    if (index < this.#staticWords) this.words[index] = value;
+    else this.#storeFar(addr >>> 0, value, -1);
   }
 
   #loadFar(addr: number): number {
@@ -425,14 +434,21 @@ export class Kernel implements KernelBase {
   /** A field of a struct, unsigned. Fields of 1, 2 and 4 bytes. */
   read<T extends string>(p: Ptr<T>, field: Field<T>): number {
     const addr = (p + field.offset) as Vaddr;
-    if (field.bytes === 4) return this.load(addr) >>> 0;
-    return field.bytes === 2 ? this.load16(addr) : this.load8(addr);
+    return field.bytes === 4 ? this.load(addr) >>> 0 : this.#readSmall(addr, field.bytes);
+  }
+
+  #readSmall(addr: Vaddr, bytes: number): number {
+    return bytes === 2 ? this.load16(addr) : this.load8(addr);
   }
 
   write<T extends string>(p: Ptr<T>, field: Field<T>, value: number): void {
     const addr = (p + field.offset) as Vaddr;
     if (field.bytes === 4) this.store(addr, value);
-    else if (field.bytes === 2) this.store16(addr, value);
+    else this.#writeSmall(addr, field.bytes, value);
+  }
+
+  #writeSmall(addr: Vaddr, bytes: number, value: number): void {
+    if (bytes === 2) this.store16(addr, value);
     else this.store8(addr, value);
   }
 
@@ -613,37 +629,77 @@ export class Kernel implements KernelBase {
   }
 
   acquire(addr: Vaddr): boolean {
-    const { hw } = this;
-    if (hw[this.#seat] !== 0) return this.#acquireWatched(addr);
+    if (this.hw[this.#seat] !== 0) return this.#acquireWatched(addr);
     if (Atomics.compareExchange(this.words, this.#index(addr), 0, 1) !== 0) return false;
     const held = this.#heldCount;
-    hw[this.#held + (held & HELD_MASK)] = addr;
+    this.hw[this.#held + (held & HELD_MASK)] = addr;
     this.#heldCount = held + ACQUIRED_ONE + 1;
     return true;
   }
 
   #acquireWatched(addr: Vaddr): boolean {
-    this.#attend(Point.Lock, addr);
+    this.#attend(LOCK, addr);
     if (Atomics.compareExchange(this.words, this.#index(addr), 0, 1) !== 0) return false;
     this.lockHeld(addr);
     return true;
   }
 
   release(addr: Vaddr): void {
-    const { hw } = this;
-    if (hw[this.#seat] !== 0) {
-      this.#attend(Point.Unlock, addr);
-      this.trace(Ev.lockReleased, addr);
-    }
+    this.point(UNLOCK, addr);
+    this.lockDropped(addr);
+    const index = this.#index(addr);
+    if (PLAIN_RELEASE) this.words[index] = 0;
+    else Atomics.store(this.words, index, 0);
+    this.lockReleased(addr);
+  }
+
+  // lock() and unlock() are flat: they call nobody on the way of a free lock, so they cost the same whatever V8 chooses to inline.
+
+  lock(addr: Vaddr): boolean {
+    const { hw, words } = this;
+    const preempt = this.#preemptIndex;
+    words[preempt] = (words[preempt] as number) + 1;
+    if (!this.plainLocks) return false;
+    if (hw[this.#seat] !== 0) return this.#acquireWatched((addr >>> 0) as Vaddr);
+    const offset = (addr | 0) - this.#base;
+    // The two low bits come in at the top, where they make the index too large.
+    const index = (offset >>> 2) | (offset << 30);
+    if (index >>> 0 >= this.#staticWords) this.#atomicOutside(addr);
+    if (Atomics.compareExchange(words, index, 0, 1) !== 0) return false;
+    const held = this.#heldCount;
+    hw[this.#held + (held & HELD_MASK)] = addr;
+    this.#heldCount = held + ACQUIRED_ONE + 1;
+    return true;
+  }
+
+  unlock(addr: Vaddr, irqs: number): void {
+    const { hw, words } = this;
+    const seat = this.#seat;
+    if (hw[seat] !== 0) this.#unlockWatched(addr >>> 0);
     const left = this.#heldCount - 1;
     this.#heldCount = left;
     const at = this.#held + (left & HELD_MASK);
     if (hw[at] === (addr | 0)) hw[at] = 0;
     else this.#dropInner(addr, left & HELD_MASK);
-    const index = this.#index(addr);
-    if (STRONG_STORES) this.words[index] = 0;
-    else Atomics.store(this.words, index, 0);
-    if (hw[this.#lockWaiters + ((addr >>> 2) & 63)] !== 0) Atomics.notify(this.words, index);
+    const offset = (addr | 0) - this.#base;
+    const index = (offset >>> 2) | (offset << 30);
+    if (index >>> 0 >= this.#staticWords) this.#atomicOutside(addr);
+    if (PLAIN_RELEASE) words[index] = 0;
+    else Atomics.store(words, index, 0);
+    if (hw[this.#lockWaiters + (index & 63)] !== 0) Atomics.notify(words, index);
+    if (irqs >= 0) {
+      hw[this.#irqsOffIndex] = irqs;
+      if (irqs === 0 && hw[seat] !== 0) this.#attend(IRQ_ENABLE, 0);
+    }
+    const preempt = this.#preemptIndex;
+    const count = (words[preempt] as number) - 1;
+    words[preempt] = count;
+    if (count === 0 && hw[this.#needResched] !== 0) this.preemptCheck();
+  }
+
+  #unlockWatched(addr: number): void {
+    this.#attend(UNLOCK, addr);
+    this.trace(Ev.lockReleased, addr);
   }
 
   lockHeld(addr: Vaddr): void {

@@ -20,7 +20,7 @@ import {
 } from '../arch/arm/pgtable.js';
 import { flush_tlb_kernel_range } from '../arch/arm/tlb.js';
 import type { Kernel } from '../cpu/kernel.js';
-import { BUG_ON } from '../shared/bug.js';
+import { BUG, BUG_ON } from '../shared/bug.js';
 import type { IrqFlags } from '../shared/irqflags.js';
 import { defineStruct } from '../shared/layout.js';
 import {
@@ -44,7 +44,7 @@ import {
   spin_unlock_irq,
   spin_unlock_irqrestore,
 } from '../shared/spinlock.js';
-import { NULL, type Ptr, ptr, type Vaddr, vaddr } from '../shared/types.js';
+import { NULL, type Ptr, ptr, signed, type Vaddr, vaddr } from '../shared/types.js';
 import {
   __set_current_state,
   add_wait_queue,
@@ -67,6 +67,13 @@ const GOLDEN_RATIO_PRIME_32 = 0x9e370001;
 /** Bucket of the table; each on its own cache line. */
 export const struct_page_address_slot = defineStruct('page_address_slot', 32, { lh: [0, 8], lock: 8 });
 export const struct_page_address_map = defineStruct('page_address_map', 16, { page: 0, virtual: 4, list: [8, 8] });
+
+/** Offsets on the hottest path: constants of this file are folded into it. */
+const SLOT_LIST = struct_page_address_slot.lh.offset;
+const SLOT_LOCK = struct_page_address_slot.lock.offset;
+const SLOT_SHIFT = Math.log2(struct_page_address_slot.sizeof);
+const MAP_VIRTUAL = struct_page_address_map.virtual.offset;
+const MAP_LIST = struct_page_address_map.list.offset;
 
 declare module '../shared/kernel-base.js' {
   interface Symbols {
@@ -96,6 +103,9 @@ export const highmemSymbols = (slots: number) => ({
 });
 
 const countAt = (k: Kernel, nr: number): Vaddr => vaddr(k.sym.pkmap_count + nr * 4);
+/** Where the count of a mapped address stands: &pkmap_count[PKMAP_NR(addr)]. */
+const countOf = (k: Kernel, addr: Vaddr): Vaddr =>
+  vaddr((k.sym.pkmap_count | 0) + ((((addr | 0) - (k.sym.PKMAP_BASE | 0)) >>> 12) << 2));
 const pkmapPte = (k: Kernel, nr: number): PteP => ptr<'pte'>(k.sym.pkmap_page_table + nr * 4);
 
 /** Plain load of pkmap_count[nr]. */
@@ -115,47 +125,50 @@ export function pkmap_page(k: Kernel, nr: number): Page {
 
 // ---- lock variants (spec/highmem.md §4.1) --------------------------------------------------------------------------
 
+const kmapLock = (k: Kernel): SpinLock => signed(k.sym.kmap_lock);
+
 function lock_kmap(k: Kernel): void {
-  if (k.patched['kmap-high-get']) spin_lock_irq(k, k.sym.kmap_lock);
-  else spin_lock(k, k.sym.kmap_lock);
+  if (k.patched['kmap-high-get']) spin_lock_irq(k, kmapLock(k));
+  else spin_lock(k, kmapLock(k));
 }
 
 function unlock_kmap(k: Kernel): void {
-  if (k.patched['kmap-high-get']) spin_unlock_irq(k, k.sym.kmap_lock);
-  else spin_unlock(k, k.sym.kmap_lock);
+  if (k.patched['kmap-high-get']) spin_unlock_irq(k, kmapLock(k));
+  else spin_unlock(k, kmapLock(k));
 }
 
 export function lock_kmap_any(k: Kernel): IrqFlags {
-  if (k.patched['kmap-high-get']) return spin_lock_irqsave(k, k.sym.kmap_lock);
-  spin_lock(k, k.sym.kmap_lock);
+  if (k.patched['kmap-high-get']) return spin_lock_irqsave(k, kmapLock(k));
+  spin_lock(k, kmapLock(k));
   return 0;
 }
 
 export function unlock_kmap_any(k: Kernel, flags: IrqFlags): void {
-  if (!k.patched['kmap-high-get']) spin_unlock(k, k.sym.kmap_lock);
-  else if (k.patched['mutant-kunmap-irq']) spin_unlock_irq(k, k.sym.kmap_lock);
-  else spin_unlock_irqrestore(k, k.sym.kmap_lock, flags);
+  if (!k.patched['kmap-high-get']) spin_unlock(k, kmapLock(k));
+  else if (k.patched['mutant-kunmap-irq']) spin_unlock_irq(k, kmapLock(k));
+  else spin_unlock_irqrestore(k, kmapLock(k), flags);
 }
 
 // ---- the table of addresses (§5.1 to §5.3) -------------------------------------------------------------------------
 
 type Slot = Ptr<'page_address_slot'>;
-const slotLock = (slot: Slot): SpinLock => ptr<'spinlock'>(slot + struct_page_address_slot.lock.offset);
+type Map = Ptr<'page_address_map'>;
+const slotLock = (slot: Slot): SpinLock => signed((slot + SLOT_LOCK) as SpinLock);
 const slotList = (slot: Slot): List => list_of(slot, struct_page_address_slot.lh.offset);
-const mapList = (map: Ptr<'page_address_map'>): List => list_of(map, struct_page_address_map.list.offset);
+const mapList = (map: Map): List => list_of(map, struct_page_address_map.list.offset);
 
-/** Bucket of a page: hash_ptr(page, 7). */
+/** Bucket of a page: hash_ptr(page, 7). Return: signed. */
 function page_slot(k: Kernel, page: Page): Slot {
   const bucket = Math.imul(page, GOLDEN_RATIO_PRIME_32) >>> (32 - PA_HASH_ORDER);
-  return ptr<'page_address_slot'>(k.sym.page_address_htable + bucket * struct_page_address_slot.sizeof);
+  return (((k.sym.page_address_htable | 0) + (bucket << SLOT_SHIFT)) | 0) as Slot;
 }
 
-/** The map of @page in a bucket, or NULL. The bucket's lock is held. */
-function findMap(k: Kernel, slot: Slot, page: Page): Ptr<'page_address_map'> {
-  const head = slotList(slot);
-  for (let entry = list_next(k, head); entry !== head; entry = list_next(k, entry)) {
-    const map = container_of<'page_address_map'>(entry, struct_page_address_map.list.offset);
-    if (k.read(map, struct_page_address_map.page) === page) return map;
+/** The map of @page in a bucket, or NULL. The bucket's lock is held. Takes signed addresses too. Return: signed. */
+function findMap(k: Kernel, slot: Slot, page: Page): Map {
+  const head = (slot + SLOT_LIST) | 0;
+  for (let entry = k.load(head as Vaddr); entry !== head; entry = k.load(entry as Vaddr)) {
+    const map = (entry - MAP_LIST) | 0;
+    if (k.load(map as Vaddr) === (page | 0)) return map as Map;
   }
   return NULL;
 }
@@ -168,14 +181,17 @@ function findMap(k: Kernel, slot: Slot, page: Page): Ptr<'page_address_map'> {
  * Source:  mm/highmem.c, Linux 2.6.30.
  */
 export function page_address(k: Kernel, page: Page): Vaddr {
-  if (!PageHighMem(k, page)) return lowmem_page_address(k, page);
+  return PageHighMem(k, page) ? vaddr(pkmapAddress(k, signed(page))) : lowmem_page_address(k, page);
+}
+
+/** page_address() of a highmem page. Return: signed. */
+function pkmapAddress(k: Kernel, page: Page): Vaddr {
   const slot = page_slot(k, page);
-  let ret: Vaddr = NULL;
   const flags = spin_lock_irqsave(k, slotLock(slot));
   const map = findMap(k, slot, page);
-  if (map !== NULL) ret = vaddr(k.read(map, struct_page_address_map.virtual));
+  const ret = map === NULL ? NULL : k.load((map + MAP_VIRTUAL) as Vaddr);
   spin_unlock_irqrestore(k, slotLock(slot), flags);
-  return ret;
+  return ret as Vaddr;
 }
 
 /**
@@ -358,10 +374,10 @@ export function kmap_high(k: Kernel, page: Page): Vaddr {
   lock_kmap(k);
   let addr = page_address(k, page);
   if (addr === NULL) addr = map_new_virtual(k, page);
-  const nr = PKMAP_NR(k, addr);
-  const count = pkmap_count(k, nr) + 1;
-  setCount(k, nr, count);
-  BUG_ON(k, count < 2, 'mm/highmem.c kmap_high: slot without mapping', addr);
+  const at = countOf(k, addr);
+  const count = k.load(at) + 1;
+  k.store(at, count);
+  if (count < 2) BUG(k, 'mm/highmem.c kmap_high: slot without mapping', addr);
   unlock_kmap(k);
   return addr;
 }
@@ -401,23 +417,26 @@ export function kunmap_high(k: Kernel, page: Page): void {
   const testEarly = k.patched['mutant-queue-test-before-lock'] && waitqueue_active(k, k.sym.pkmap_map_wait);
   const flags = lock_kmap_any(k);
   const addr = page_address(k, page);
-  BUG_ON(k, addr === NULL, 'mm/highmem.c kunmap_high: page not mapped', page);
-  const nr = PKMAP_NR(k, addr);
+  if (addr === NULL) BUG(k, 'mm/highmem.c kunmap_high: page not mapped', page);
+  const at = countOf(k, addr);
   const testBefore = k.patched['mutant-eq-queue-test-before-decrement'] && waitqueue_active(k, k.sym.pkmap_map_wait);
-  const count = pkmap_count(k, nr) - 1;
-  setCount(k, nr, count);
-  BUG_ON(k, count === 0, 'mm/highmem.c kunmap_high: count dropped to 0', addr);
-  let need_wakeup = false;
-  if (count === 1) {
-    if (k.patched['mutant-queue-test-before-lock']) need_wakeup = testEarly;
-    else if (k.patched['mutant-eq-queue-test-before-decrement']) need_wakeup = testBefore;
-    else if (!k.patched['mutant-eq-queue-test-after-unlock']) need_wakeup = waitqueue_active(k, k.sym.pkmap_map_wait);
-  }
+  const count = k.load(at) - 1;
+  k.store(at, count);
+  if (count === 0) BUG(k, 'mm/highmem.c kunmap_high: count dropped to 0', addr);
+  const need_wakeup = count === 1 && someoneWaits(k, testEarly, testBefore);
   unlock_kmap_any(k, flags);
-  if (count === 1 && k.patched['mutant-eq-queue-test-after-unlock'])
-    need_wakeup = waitqueue_active(k, k.sym.pkmap_map_wait);
-  if (need_wakeup) wake_up(k, k.sym.pkmap_map_wait);
+  if (need_wakeup && stillToWake(k)) wake_up(k, k.sym.pkmap_map_wait);
 }
+
+/** The bare test of the queue, under kmap_lock; a mutant has tested before, or is yet to test. */
+function someoneWaits(k: Kernel, testEarly: boolean, testBefore: boolean): boolean {
+  if (k.patched['mutant-queue-test-before-lock']) return testEarly;
+  if (k.patched['mutant-eq-queue-test-before-decrement']) return testBefore;
+  return k.patched['mutant-eq-queue-test-after-unlock'] || waitqueue_active(k, k.sym.pkmap_map_wait);
+}
+
+const stillToWake = (k: Kernel): boolean =>
+  !k.patched['mutant-eq-queue-test-after-unlock'] || waitqueue_active(k, k.sym.pkmap_map_wait);
 
 /**
  * How many pkmap slots have a user besides the mapping itself. For oracles.

@@ -22,7 +22,8 @@ export const page_to_phys = (k: Kernel, page: Page): Paddr => (page_to_pfn(k, pa
 /** The zone never changes, so no scheduling point. */
 export const page_zonenum = (k: Kernel, page: Page): number =>
   (k.words[(page - k.staticBase) >>> 2] as number) >>> ZONES_PGSHIFT;
-export const PageHighMem = (k: Kernel, page: Page): boolean => page_zonenum(k, page) === ZONE_HIGHMEM;
+export const PageHighMem = (k: Kernel, page: Page): boolean =>
+  (k.words[((page | 0) - (k.staticBase | 0)) >>> 2] as number) >>> ZONES_PGSHIFT === ZONE_HIGHMEM;
 
 /** Linear address of a lowmem page. */
 export const lowmem_page_address = (k: Kernel, page: Page): Vaddr => k.__va(page_to_phys(k, page));

@@ -28,6 +28,8 @@ export interface KernelBase {
   /** Number of the executing CPU: smp_processor_id(). */
   readonly cpu: number;
   readonly ticketLocks: boolean;
+  /** Neither ticket locks nor those of PA-RISC: lock() and unlock() do all there is to do. */
+  readonly plainLocks: boolean;
   /** What a free plain lock word holds: 0; 1 on PA-RISC, whose LDCW leaves 0 behind. A word of the other value is held. */
   readonly freeLock: number;
   /** CONFIG_PREEMPT. */
@@ -67,6 +69,11 @@ export interface KernelBase {
   acquire(addr: Vaddr): boolean;
   /** Set a plain lock word to 0, with its scheduling point and bookkeeping; wakes those who wait. */
   release(addr: Vaddr): void;
+
+  /** preempt_disable(), then acquire() of a plain lock. Return: false when it is taken, or no plain one; preemption is off even so. */
+  lock(addr: Vaddr): boolean;
+  /** release() of a plain lock, restoreIrqs(@irqs) unless it is negative, preempt_enable(). */
+  unlock(addr: Vaddr, irqs: number): void;
 
   /** A failed CAS on a lock word: wait until the word is no longer @seen. Interrupts are taken meanwhile if enabled. */
   waitForLock(addr: Vaddr, seen: number): void;

@@ -7,20 +7,12 @@
  * On PA-RISC the plain form is 1 when free, and reader-writer locks are those of rwlock-ldcw.ts.
  * Left out: memory barriers; controlled mode is sequentially consistent and Atomics are.
  */
-import {
-  type IrqFlags,
-  local_irq_disable,
-  local_irq_enable,
-  local_irq_restore,
-  local_irq_save,
-  preempt_enable,
-  SOFTIRQ_OFFSET,
-} from './irqflags.js';
+import { type IrqFlags, local_irq_restore, local_irq_save, preempt_enable, SOFTIRQ_OFFSET } from './irqflags.js';
 import type { KernelBase } from './kernel-base.js';
 import { defineStruct } from './layout.js';
 import { Point } from './point.js';
 import { ldcwLockFlags, ldcwReadLock, ldcwReadUnlock, ldcwWriteLock, ldcwWriteUnlock } from './rwlock-ldcw.js';
-import type { Ptr } from './types.js';
+import { type Ptr, ptr, signed } from './types.js';
 
 /** `spinlock_t` without lock debugging, SMP. */
 export const struct_spinlock = defineStruct('spinlock', 4, { raw_lock: 0 });
@@ -95,15 +87,34 @@ function ticketUnlock(k: KernelBase, lock: SpinLock): void {
   k.lockReleased(lock);
 }
 
+/** k.lock() did not get it: it is busy, or no plain lock. Preemption is disabled already. */
+function lockSlow(k: KernelBase, lock: SpinLock): void {
+  const address = ptr<'spinlock'>(lock);
+  if (k.plainLocks) plainLockSlow(k, address);
+  else _raw_spin_lock(k, address);
+}
+
+/** On PA-RISC interrupts are on while it spins, if they were. */
+function lockSlowIrqsave(k: KernelBase, lock: SpinLock, flags: IrqFlags): void {
+  if (k.freeLock === 0) lockSlow(k, lock);
+  else ldcwLockFlags(k, ptr<'spinlock'>(lock), flags);
+}
+
+/** k.unlock() of a lock that is no plain one. */
+function unlockSlow(k: KernelBase, lock: SpinLock, irqs: number): void {
+  _raw_spin_unlock(k, ptr<'spinlock'>(lock));
+  if (irqs >= 0) k.restoreIrqs(irqs);
+  preempt_enable(k);
+}
+
 /** Context: process or softirq; not for locks that an interrupt handler takes. Disables preemption. */
 export function spin_lock(k: KernelBase, lock: SpinLock): void {
-  k.preemptCount += 1;
-  _raw_spin_lock(k, lock);
+  if (!k.lock(signed(lock))) lockSlow(k, lock);
 }
 
 export function spin_unlock(k: KernelBase, lock: SpinLock): void {
-  _raw_spin_unlock(k, lock);
-  preempt_enable(k);
+  if (k.plainLocks) k.unlock(signed(lock), -1);
+  else unlockSlow(k, lock, -1);
 }
 
 /** Return: 1 with the lock held and preemption disabled, or 0. */
@@ -116,33 +127,26 @@ export function spin_trylock(k: KernelBase, lock: SpinLock): boolean {
 
 /** Context: process, interrupts enabled. */
 export function spin_lock_irq(k: KernelBase, lock: SpinLock): void {
-  local_irq_disable(k);
-  spin_lock(k, lock);
+  k.saveIrqs();
+  if (!k.lock(signed(lock))) lockSlow(k, lock);
 }
 
 /** Enables interrupts whatever they were. */
 export function spin_unlock_irq(k: KernelBase, lock: SpinLock): void {
-  _raw_spin_unlock(k, lock);
-  local_irq_enable(k);
-  preempt_enable(k);
+  if (k.plainLocks) k.unlock(signed(lock), 0);
+  else unlockSlow(k, lock, 0);
 }
 
 /** Context: any. Return: the state for spin_unlock_irqrestore(). On PA-RISC interrupts are on while it spins, if they were. */
 export function spin_lock_irqsave(k: KernelBase, lock: SpinLock): IrqFlags {
-  const flags = local_irq_save(k);
-  if (k.freeLock !== 0) {
-    k.preemptCount += 1;
-    ldcwLockFlags(k, lock, flags);
-    return flags;
-  }
-  spin_lock(k, lock);
+  const flags = k.saveIrqs();
+  if (!k.lock(signed(lock))) lockSlowIrqsave(k, lock, flags);
   return flags;
 }
 
 export function spin_unlock_irqrestore(k: KernelBase, lock: SpinLock, flags: IrqFlags): void {
-  _raw_spin_unlock(k, lock);
-  local_irq_restore(k, flags);
-  preempt_enable(k);
+  if (k.plainLocks) k.unlock(signed(lock), flags);
+  else unlockSlow(k, lock, flags);
 }
 
 /** Context: process or softirq. Keeps soft interrupts from running on this CPU. */

@@ -20,6 +20,12 @@ export const vaddr = (value: number): Vaddr => (value >>> 0) as Vaddr;
 export const paddr = (value: number): Paddr => (value >>> 0) as Paddr;
 export const ptr = <T extends string>(value: number): Ptr<T> => (value >>> 0) as Ptr<T>;
 
+/**
+ * The same address as a signed number, inside the hottest paths: V8 passes it from function to function as it is, where a number above
+ * 2^31 takes an allocation. load(), store() and the spinlocks take either form, nothing else does.
+ */
+export const signed = <A extends number>(address: A): A => (address | 0) as A;
+
 const hex = (value: number, digits: number): string => (value >>> 0).toString(16).padStart(digits, '0');
 
 /** `V0xbfe01000`: how Murphy prints a virtual address. */

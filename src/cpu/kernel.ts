@@ -132,6 +132,8 @@ export class Kernel implements KernelBase {
   /** PAGE_OFFSET as a signed number: address arithmetic stays in 32-bit integers. */
   readonly #base: number;
   readonly #staticWords: number;
+  /** The same, or 0 where there are no plain locks. */
+  readonly #plainLockWords: number;
   // What load() and store() need to hit in the data cache by themselves: see #setFastPath().
   #directMask = 0;
   #directBytes = 1;
@@ -196,6 +198,7 @@ export class Kernel implements KernelBase {
     this.#needResched = this.#seat + Seat.needResched;
     this.#base = config.pageOffset | 0;
     this.#staticWords = statics.bytes >>> 2;
+    this.#plainLockWords = this.plainLocks ? this.#staticWords : 0;
     this.#setFastPath(config, this.mmu.cache.own);
     const { task, preemptCount } = taskOf(slot);
     this.current = task;
@@ -323,9 +326,15 @@ export class Kernel implements KernelBase {
 
   /** Kernel data: static memory comes first, and the code stays small enough to be inlined wherever it is called. */
   load(addr: Vaddr): number {
-    if (this.hw[this.#seat] !== 0) this.#attend(LOAD, addr >>> 0);
     const index = ((addr | 0) - this.#base) >>> 2;
-    return index < this.#staticWords ? (this.words[index] as number) : this.#loadFar(addr >>> 0);
+    if (this.hw[this.#seat] !== 0 || index >= this.#staticWords) return this.#loadSlow((addr >>> 0) as Vaddr);
+    return this.words[index] as number;
+  }
+
+  #loadSlow(addr: Vaddr): number {
+    this.point(LOAD, addr);
+    const index = ((addr | 0) - this.#base) >>> 2;
+    return index < this.#staticWords ? (this.words[index] as number) : this.#loadFar(addr);
   }
 
   loadPtr<T extends string>(addr: Vaddr): Ptr<T> {
@@ -333,10 +342,16 @@ export class Kernel implements KernelBase {
   }
 
   store(addr: Vaddr, value: number): void {
-    if (this.hw[this.#seat] !== 0) this.#attend(STORE, addr >>> 0);
+    const index = ((addr | 0) - this.#base) >>> 2;
+    if (this.hw[this.#seat] !== 0 || index >= this.#staticWords) this.#storeSlow((addr >>> 0) as Vaddr, value);
+    else this.words[index] = value;
+  }
+
+  #storeSlow(addr: Vaddr, value: number): void {
+    this.point(STORE, addr);
     const index = ((addr | 0) - this.#base) >>> 2;
     if (index < this.#staticWords) this.words[index] = value;
-    else this.#storeFar(addr >>> 0, value, -1);
+    else this.#storeFar(addr, value, -1);
   }
 
   #loadFar(addr: number): number {
@@ -659,12 +674,10 @@ export class Kernel implements KernelBase {
     const { hw, words } = this;
     const preempt = this.#preemptIndex;
     words[preempt] = (words[preempt] as number) + 1;
-    if (!this.plainLocks) return false;
-    if (hw[this.#seat] !== 0) return this.#acquireWatched((addr >>> 0) as Vaddr);
     const offset = (addr | 0) - this.#base;
     // The two low bits come in at the top, where they make the index too large.
     const index = (offset >>> 2) | (offset << 30);
-    if (index >>> 0 >= this.#staticWords) this.#atomicOutside(addr);
+    if (hw[this.#seat] !== 0 || index >>> 0 >= this.#plainLockWords) return this.#lockSlow((addr >>> 0) as Vaddr);
     if (Atomics.compareExchange(words, index, 0, 1) !== 0) return false;
     const held = this.#heldCount;
     hw[this.#held + (held & HELD_MASK)] = addr;
@@ -672,34 +685,33 @@ export class Kernel implements KernelBase {
     return true;
   }
 
+  #lockSlow(addr: Vaddr): boolean {
+    return this.plainLocks && this.#acquireWatched(addr);
+  }
+
   unlock(addr: Vaddr, irqs: number): void {
     const { hw, words } = this;
-    const seat = this.#seat;
-    if (hw[seat] !== 0) this.#unlockWatched(addr >>> 0);
-    const left = this.#heldCount - 1;
-    this.#heldCount = left;
-    const at = this.#held + (left & HELD_MASK);
-    if (hw[at] === (addr | 0)) hw[at] = 0;
-    else this.#dropInner(addr, left & HELD_MASK);
     const offset = (addr | 0) - this.#base;
     const index = (offset >>> 2) | (offset << 30);
-    if (index >>> 0 >= this.#staticWords) this.#atomicOutside(addr);
-    if (PLAIN_RELEASE) words[index] = 0;
-    else Atomics.store(words, index, 0);
-    if (hw[this.#lockWaiters + (index & 63)] !== 0) Atomics.notify(words, index);
+    const left = this.#heldCount - 1;
+    const at = this.#held + (left & HELD_MASK);
+    if (hw[this.#seat] !== 0 || hw[at] !== (addr | 0) || index >>> 0 >= this.#staticWords) {
+      this.release((addr >>> 0) as Vaddr);
+    } else {
+      this.#heldCount = left;
+      hw[at] = 0;
+      if (PLAIN_RELEASE) words[index] = 0;
+      else this.atomicStore(addr, 0);
+      if (hw[this.#lockWaiters + (index & 63)] !== 0) this.lockReleased(addr);
+    }
     if (irqs >= 0) {
       hw[this.#irqsOffIndex] = irqs;
-      if (irqs === 0 && hw[seat] !== 0) this.#attend(IRQ_ENABLE, 0);
+      if (irqs === 0 && hw[this.#seat] !== 0) this.#attend(IRQ_ENABLE, 0);
     }
     const preempt = this.#preemptIndex;
     const count = (words[preempt] as number) - 1;
     words[preempt] = count;
     if (count === 0 && hw[this.#needResched] !== 0) this.preemptCheck();
-  }
-
-  #unlockWatched(addr: number): void {
-    this.#attend(UNLOCK, addr);
-    this.trace(Ev.lockReleased, addr);
   }
 
   lockHeld(addr: Vaddr): void {

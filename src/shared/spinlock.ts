@@ -12,7 +12,7 @@ import type { KernelBase } from './kernel-base.js';
 import { defineStruct } from './layout.js';
 import { Point } from './point.js';
 import { ldcwLockFlags, ldcwReadLock, ldcwReadUnlock, ldcwWriteLock, ldcwWriteUnlock } from './rwlock-ldcw.js';
-import { type Ptr, ptr, signed } from './types.js';
+import { type Ptr, ptr } from './types.js';
 
 /** `spinlock_t` without lock debugging, SMP. */
 export const struct_spinlock = defineStruct('spinlock', 4, { raw_lock: 0 });
@@ -109,11 +109,11 @@ function unlockSlow(k: KernelBase, lock: SpinLock, irqs: number): void {
 
 /** Context: process or softirq; not for locks that an interrupt handler takes. Disables preemption. */
 export function spin_lock(k: KernelBase, lock: SpinLock): void {
-  if (!k.lock(signed(lock))) lockSlow(k, lock);
+  if (!k.lock((lock | 0) as SpinLock)) lockSlow(k, lock);
 }
 
 export function spin_unlock(k: KernelBase, lock: SpinLock): void {
-  if (k.plainLocks) k.unlock(signed(lock), -1);
+  if (k.plainLocks) k.unlock((lock | 0) as SpinLock, -1);
   else unlockSlow(k, lock, -1);
 }
 
@@ -128,24 +128,24 @@ export function spin_trylock(k: KernelBase, lock: SpinLock): boolean {
 /** Context: process, interrupts enabled. */
 export function spin_lock_irq(k: KernelBase, lock: SpinLock): void {
   k.saveIrqs();
-  if (!k.lock(signed(lock))) lockSlow(k, lock);
+  if (!k.lock((lock | 0) as SpinLock)) lockSlow(k, lock);
 }
 
 /** Enables interrupts whatever they were. */
 export function spin_unlock_irq(k: KernelBase, lock: SpinLock): void {
-  if (k.plainLocks) k.unlock(signed(lock), 0);
+  if (k.plainLocks) k.unlock((lock | 0) as SpinLock, 0);
   else unlockSlow(k, lock, 0);
 }
 
 /** Context: any. Return: the state for spin_unlock_irqrestore(). On PA-RISC interrupts are on while it spins, if they were. */
 export function spin_lock_irqsave(k: KernelBase, lock: SpinLock): IrqFlags {
   const flags = k.saveIrqs();
-  if (!k.lock(signed(lock))) lockSlowIrqsave(k, lock, flags);
+  if (!k.lock((lock | 0) as SpinLock)) lockSlowIrqsave(k, lock, flags);
   return flags;
 }
 
 export function spin_unlock_irqrestore(k: KernelBase, lock: SpinLock, flags: IrqFlags): void {
-  if (k.plainLocks) k.unlock(signed(lock), flags);
+  if (k.plainLocks) k.unlock((lock | 0) as SpinLock, flags);
   else unlockSlow(k, lock, flags);
 }
 

@@ -1,6 +1,6 @@
 /** A machine of one kernel object in this thread: what is measured is the code, not the threads. */
 import { CORES } from '../src/arch/arm/cores.js';
-import type { MachineConfig } from '../src/cpu/config.js';
+import { type MachineConfig, SLAB_DEFAULTS } from '../src/cpu/config.js';
 import { layoutHw } from '../src/cpu/hw.js';
 import type { Kernel } from '../src/cpu/kernel.js';
 import { arenaBytes } from '../src/cpu/memory.js';
@@ -11,6 +11,7 @@ export function localKernel(core: string): Kernel {
   const row = CORES.find((c) => c.id === core);
   if (row === undefined) throw new Error(`no core ${core}`);
   const config: MachineConfig = {
+    ...SLAB_DEFAULTS,
     core: row,
     cpus: Math.min(2, row.cpusMax),
     threadsMax: 2,

@@ -31,19 +31,19 @@ import {
 const IRQ = 5;
 const LINE = 32;
 /** Bytes of page P that are used. */
-const USED = 512;
-const COPIES = 8;
+const used = (k: Kernel): number => Math.min(k.config.bufferBytes, 512);
+const copies = (k: Kernel): number => (k.config.bufferBytes < 4096 ? 1 : 8);
 /** Word of page Q that the handler counts in: one that process context uses in P. */
-const COUNTER = 64;
+const COUNTER = 32;
 const word = (copy: number, offset: number): number => (0x0b100000 ^ (copy << 12) ^ offset) >>> 0;
 
 function copyInProcessContext(k: Kernel): void {
   const page = k.vars.pageP as Page;
   const pfn = page_to_pfn(k, page);
-  for (let copy = 1; copy <= COPIES; copy++) {
+  for (let copy = 1; copy <= copies(k); copy++) {
     const addr = kmap_atomic(k, page, km_type.KM_USER0);
-    for (let offset = 0; offset < USED; offset += LINE) k.store32((addr + offset) as Vaddr, word(copy, offset));
-    for (let offset = 0; offset < USED; offset += LINE) {
+    for (let offset = 0; offset < used(k); offset += LINE) k.store32((addr + offset) as Vaddr, word(copy, offset));
+    for (let offset = 0; offset < used(k); offset += LINE) {
       expectWord(pfn, offset, word(copy, offset), k.load32((addr + offset) as Vaddr), 'read back by process context');
     }
     kunmap_atomic(k, addr, km_type.KM_USER0);
@@ -59,9 +59,9 @@ function countInHandler(k: Kernel): void {
 }
 
 function raiseInterrupts(k: Kernel): void {
-  for (let i = 0; i < COPIES; i++) {
+  for (let i = 0; i < copies(k); i++) {
     k.raise(0, IRQ);
-    for (let offset = 0; offset < USED; offset += LINE) k.load((k.sym.race_data + offset) as Vaddr);
+    for (let offset = 0; offset < used(k); offset += LINE) k.load((k.sym.race_data + offset) as Vaddr);
   }
 }
 
@@ -71,6 +71,7 @@ export default race({
   source: 'arch/arm/mm/highmem.c, Linux 2.6.30',
   spec: ['highmem/E13'],
   machine: { core: 'vivt-shared', cpus: 2, kernel: '2.6.31' },
+  smallest: { lowmemPages: 64, highmemPages: 16, bufferBytes: 64 },
   cases: [
     { name: 'same type', machine: { patches: ['mutant-shared-km-type'] }, outcome: 'wrong-bytes' },
     { name: 'own type', outcome: 'clean' },
@@ -107,12 +108,12 @@ export default race({
   check(k) {
     const expectPage = (page: Page, expected: (offset: number) => number): void => {
       const addr = kmap(k, page);
-      for (let offset = 0; offset < USED; offset += LINE) {
+      for (let offset = 0; offset < used(k); offset += LINE) {
         expectWord(page_to_pfn(k, page), offset, expected(offset), k.load32((addr + offset) as Vaddr), 'at the end');
       }
       kunmap(k, page);
     };
-    expectPage(k.vars.pageP as Page, (offset) => word(COPIES, offset));
+    expectPage(k.vars.pageP as Page, (offset) => word(copies(k), offset));
     expectPage(k.vars.pageQ as Page, (offset) => (offset === COUNTER ? k.vars.handled! : 0));
   },
 });

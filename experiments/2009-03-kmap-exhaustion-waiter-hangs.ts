@@ -6,8 +6,9 @@
  *
  * All slots are in use when the race begins, slot 0 as well. CPU 0 unmaps one page; CPU 1 maps another, writes to it and reads it back.
  *
- * Kernels: with each of the three mutants there are runs in which the waiter hangs. Without them the mapping is always made, in the
- * slot that was given up, and the page that had it has no address any more, which only the flush does.
+ * Kernels: with each of the four mutants there are runs in which the waiter hangs. Without them the mapping is always made, in the
+ * slot that was given up, and the page that had it has no address any more, which only the flush does. Two changes that look like the mutants
+ * make no difference: looking at the queue before the decrement, in the same section of kmap_lock, and after unlocking.
  * Source: mm/highmem.c, Linux 2.6.30; spec/highmem.md §5.6 (M1 to M9), §5.8 (U3), §5.11.
  */
 import {
@@ -54,6 +55,7 @@ export default race({
   source: 'mm/highmem.c, Linux 2.6.30',
   spec: ['highmem/E5', 'highmem/E5c'],
   machine: { core: 'vivt-shared', cpus: 2, kernel: '2.6.31', pkmapSlots: 4 },
+  smallest: { lowmemPages: 64, highmemPages: 16 },
   cases: [
     { name: 'scan without a wrap', machine: { patches: ['mutant-scan-without-wrap'] }, outcome: 'hang' },
     { name: 'queued after unlocking', machine: { patches: ['mutant-queue-after-unlock'] }, outcome: 'hang' },
@@ -62,9 +64,25 @@ export default race({
       machine: { patches: ['mutant-queue-test-before-lock'] },
       outcome: 'hang',
     },
+    {
+      name: 'state set after unlocking',
+      machine: { patches: ['mutant-state-after-unlock'] },
+      outcome: 'hang',
+    },
     { name: 'as it is', outcome: 'clean' },
     { name: 'as it is, cortex-a9', machine: { core: 'cortex-a9' }, outcome: 'clean' },
+    {
+      name: 'queue looked at after unlocking',
+      machine: { patches: ['mutant-eq-queue-test-after-unlock'] },
+      outcome: 'clean',
+    },
+    {
+      name: 'queue looked at before the decrement',
+      machine: { patches: ['mutant-eq-queue-test-before-decrement'] },
+      outcome: 'clean',
+    },
   ],
+
   vars: ['givenUp', 'wanted'],
 
   /** Each slot gets a user, in the order in which they are handed out: 1, 2, 3, 0. */

@@ -34,7 +34,7 @@ import {
 
 const LINE = 64;
 const PAGES = 7;
-const OPERATIONS = 24;
+const operations = (k: Kernel): number => (k.config.bufferBytes < 4096 ? 2 : 24);
 
 const pageOf = (k: Kernel, i: number): Page => page_plus(k.vars.firstPage as Page, i % PAGES);
 
@@ -53,7 +53,7 @@ function addOne(k: Kernel, page: Page, addr: Vaddr, expected: number): void {
 /** Each CPU goes through the pages and the operations in another order. */
 function mapAndFlush(k: Kernel): void {
   const added = new Array<number>(PAGES).fill(0);
-  for (let i = 0; i < OPERATIONS; i++) {
+  for (let i = 0; i < operations(k); i++) {
     const nr = (i * (k.cpu + 2)) % PAGES;
     const page = pageOf(k, nr);
     if ((i + k.cpu) % 6 === 5) kmap_flush_unused(k);
@@ -79,7 +79,7 @@ export default race({
   source: 'mm/highmem.c, Linux 2.6.30',
   spec: ['highmem/E18'],
   machine: { core: 'vivt-shared', cpus: 2, kernel: '2.6.31', pkmapSlots: 4 },
-  smallest: { pkmapSlots: 2, lowmemPages: 64, highmemPages: 16 },
+  smallest: { pkmapSlots: 2, lowmemPages: 64, highmemPages: 16, bufferBytes: 32 },
   cases: [
     {
       name: 'no remote TLB flush',

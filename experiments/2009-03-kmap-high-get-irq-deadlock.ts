@@ -27,9 +27,10 @@ import {
 const LINE = 5;
 /** Pages that each CPU maps, one after the other. */
 const PAGES_EACH = 8;
+const pagesEach = (k: Kernel): number => (k.config.bufferBytes < 4096 ? 1 : PAGES_EACH);
 
 function mapPages(k: Kernel): void {
-  for (let i = 0; i < PAGES_EACH; i++) {
+  for (let i = 0; i < pagesEach(k); i++) {
     const page = page_plus(k.vars.firstPage as Page, k.cpu * PAGES_EACH + i);
     kmap(k, page);
     kunmap(k, page);
@@ -38,7 +39,7 @@ function mapPages(k: Kernel): void {
 
 /** As mapPages(), with an interrupt for CPU 0 after each. */
 function mapAndInterrupt(k: Kernel): void {
-  for (let i = 0; i < PAGES_EACH; i++) {
+  for (let i = 0; i < pagesEach(k); i++) {
     const page = page_plus(k.vars.firstPage as Page, k.cpu * PAGES_EACH + i);
     kmap(k, page);
     k.raise(0, LINE);
@@ -58,6 +59,7 @@ export default race({
   source: 'seed 002',
   spec: ['highmem/E4'],
   machine: { core: 'vivt-shared', cpus: 2, kernel: '2.6.31', pkmapSlots: 4, highmemPages: 128 },
+  smallest: { pkmapSlots: 2, lowmemPages: 64, highmemPages: 128, bufferBytes: 32 },
   cases: [
     { name: 'kmap_lock with interrupts on', machine: { patches: ['-kmap-high-get'] }, outcome: 'deadlock' },
     { name: 'kmap_lock with interrupts off', outcome: 'clean' },

@@ -28,7 +28,7 @@ import {
 
 const LINE = 32;
 /** Bytes that each thread copies. */
-const COPIED = 1024;
+const copied = (k: Kernel): number => Math.min(k.config.bufferBytes, 1024);
 
 const source = (k: Kernel, index: number): Page => page_plus(k.vars.firstPage as Page, index * 2);
 const target = (k: Kernel, index: number): Page => page_plus(k.vars.firstPage as Page, index * 2 + 1);
@@ -37,12 +37,12 @@ const pattern = (index: number, offset: number): number => (0xc0b1ed00 ^ (index 
 function copyPage(k: Kernel, index: number): void {
   const from = kmap(k, source(k, index));
   let sum = 0;
-  for (let offset = 0; offset < COPIED; offset += LINE) sum += k.load32((from + offset) as Vaddr);
+  for (let offset = 0; offset < copied(k); offset += LINE) sum += k.load32((from + offset) as Vaddr);
   const to = kmap(k, target(k, index));
-  for (let offset = 0; offset < COPIED; offset += LINE) {
+  for (let offset = 0; offset < copied(k); offset += LINE) {
     k.store32((to + offset) as Vaddr, k.load32((from + offset) as Vaddr));
   }
-  for (let offset = 0; offset < COPIED; offset += LINE) sum -= k.load32((to + offset) as Vaddr);
+  for (let offset = 0; offset < copied(k); offset += LINE) sum -= k.load32((to + offset) as Vaddr);
   expectWord(page_to_pfn(k, target(k, index)), 0, 0, sum >>> 0, `sum over the copy of thread ${index}`);
   kunmap(k, target(k, index));
   kunmap(k, source(k, index));
@@ -54,6 +54,7 @@ export default race({
   source: 'mm/highmem.c, Linux 2.6.30',
   spec: ['highmem/E5d'],
   machine: { core: 'vivt-shared', cpus: 2, kernel: '2.6.31', pkmapSlots: 2 },
+  smallest: { lowmemPages: 64, highmemPages: 16, bufferBytes: 32 },
   cases: [
     { name: 'two slots', outcome: 'hang' },
     { name: 'two slots, cortex-a9', machine: { core: 'cortex-a9' }, outcome: 'hang' },

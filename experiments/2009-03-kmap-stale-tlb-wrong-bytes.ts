@@ -27,7 +27,8 @@ import {
 } from '../src/index.js';
 
 const PAGES_EACH = 3;
-const ROUNDS = 4;
+const pagesEach = (k: Kernel): number => (k.config.bufferBytes < 4096 ? 2 : PAGES_EACH);
+const rounds = (k: Kernel): number => (k.config.bufferBytes < 4096 ? 1 : 4);
 /** Distance of the words that are used in each page: different lines on every core. */
 const STRIDE = 256;
 
@@ -36,8 +37,8 @@ const word = (k: Kernel, page: Page, round: number, offset: number): number =>
   ((page_to_pfn(k, page) << 16) ^ (round << 12) ^ offset ^ 0x5a000000) >>> 0;
 
 function useOwnPages(k: Kernel): void {
-  for (let round = 1; round <= ROUNDS; round++) {
-    for (let i = 0; i < PAGES_EACH; i++) {
+  for (let round = 1; round <= rounds(k); round++) {
+    for (let i = 0; i < pagesEach(k); i++) {
       const page = own(k, i);
       const addr = kmap(k, page);
       usePage(k, page, addr, round);
@@ -65,7 +66,7 @@ export default race({
   source: 'arch/arm/kernel/smp.c, Linux 2.6.30',
   spec: ['highmem/E6'],
   machine: { core: 'cortex-a9', cpus: 2, kernel: '2.6.31', pkmapSlots: 4 },
-  smallest: { pkmapSlots: 2, lowmemPages: 64, highmemPages: 32, bufferBytes: 32 },
+  smallest: { pkmapSlots: 2, lowmemPages: 64, highmemPages: 128, bufferBytes: 32 },
   cases: [
     {
       name: 'only the flushing CPU',

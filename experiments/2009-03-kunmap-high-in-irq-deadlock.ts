@@ -38,6 +38,7 @@ export default race({
   source: 'seed 002',
   spec: ['highmem/E7', 'highmem/E4'],
   machine: { core: 'vivt-shared', cpus: 2, kernel: '2.6.31', pkmapSlots: 4 },
+  smallest: { pkmapSlots: 2, lowmemPages: 64, highmemPages: 16 },
   cases: [
     { name: 'kmap_lock with interrupts on', machine: { patches: ['-kmap-high-get'] }, outcome: 'deadlock' },
     { name: 'kmap_lock with interrupts off', outcome: 'clean' },

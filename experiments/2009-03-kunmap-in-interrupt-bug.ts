@@ -53,6 +53,7 @@ export default race({
   source: 'arch/arm/mm/highmem.c, Linux 2.6.30',
   spec: ['highmem/E7'],
   machine: { core: 'cortex-a9', cpus: 3, kernel: '2.6.31', pkmapSlots: 4 },
+  smallest: { lowmemPages: 64, highmemPages: 16 },
   cases: [
     { name: 'pinned', outcome: 'bug' },
     { name: 'unpinned', machine: { patches: ['-kmap-high-get'] }, outcome: 'bug' },

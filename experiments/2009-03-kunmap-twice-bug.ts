@@ -26,13 +26,13 @@ import {
 
 const LINE = 32;
 /** Bytes that each user reads. */
-const USED = 512;
+const used = (k: Kernel): number => Math.min(k.config.bufferBytes, 512);
 const word = (offset: number): number => (0x70015000 ^ offset) >>> 0;
 
 function readPage(k: Kernel): void {
   const page = k.vars.page as Page;
   const addr = kmap(k, page);
-  for (let offset = 0; offset < USED; offset += LINE) {
+  for (let offset = 0; offset < used(k); offset += LINE) {
     const seen = k.load32((addr + offset) as Vaddr);
     expectWord(page_to_pfn(k, page), offset, word(offset), seen, `read by CPU ${k.cpu}`);
   }
@@ -50,6 +50,7 @@ export default race({
   source: 'mm/highmem.c, Linux 2.6.30',
   spec: ['highmem/E14'],
   machine: { core: 'vivt-shared', cpus: 2, kernel: '2.6.31', pkmapSlots: 4 },
+  smallest: { pkmapSlots: 2, lowmemPages: 64, highmemPages: 16, bufferBytes: 32 },
   cases: [
     { name: 'twice', machine: { patches: ['mutant-kunmap-twice'] }, outcome: ['bug', 'oops'] },
     {

@@ -35,7 +35,7 @@ import {
 
 const LINE = 32;
 /** Bytes of the page that are used. */
-const USED = 512;
+const used = (k: Kernel): number => Math.min(k.config.bufferBytes, 512);
 const OLD = 0x01d01d01;
 /** Offset of the second thread's word in each line: in the same half line, which is what ARM926 writes back. */
 const SECOND = 4;
@@ -45,7 +45,7 @@ const written = (k: Kernel): Completion => ptr<'completion'>(k.sym.race_data);
 
 /** Store to one word of each line, with the line in the cache. */
 function updateLines(k: Kernel, addr: Vaddr, which: number): void {
-  for (let offset = which; offset < USED; offset += LINE) {
+  for (let offset = which; offset < used(k); offset += LINE) {
     k.load32((addr + offset) as Vaddr);
     k.store32((addr + offset) as Vaddr, word(offset));
   }
@@ -71,6 +71,7 @@ export default race({
   source: 'commit 7929eb9cf64, Linux 2.6.32-rc1',
   spec: ['highmem/E8'],
   machine: { core: 'arm926', kernel: '2.6.31' },
+  smallest: { pkmapSlots: 2, lowmemPages: 64, highmemPages: 16, bufferBytes: 32 },
   cases: [
     { name: '2.6.30', machine: { kernel: '2.6.30' }, outcome: 'wrong-bytes' },
     { name: '2.6.32', machine: { kernel: '2.6.32' }, outcome: 'clean' },
@@ -94,7 +95,7 @@ export default race({
     kmap_flush_unused(k);
     const page = k.vars.page as Page;
     const addr = kmap(k, page);
-    for (let offset = 0; offset < USED; offset += LINE) {
+    for (let offset = 0; offset < used(k); offset += LINE) {
       for (const at of [offset, offset + SECOND]) {
         const how = at === offset ? 'stored through kmap()' : 'stored through kmap_atomic()';
         expectWord(page_to_pfn(k, page), at, word(at), k.load32((addr + at) as Vaddr), how);

@@ -33,7 +33,7 @@ import {
 
 const LINE = 32;
 /** Bytes of the page that are used. */
-const USED = 512;
+const used = (k: Kernel): number => Math.min(k.config.bufferBytes, 512);
 const OLD = 0x01d01d01;
 const word = (offset: number): number => (0x5a700000 ^ offset) >>> 0;
 
@@ -42,7 +42,7 @@ const written = (k: Kernel): Completion => ptr<'completion'>(k.sym.race_data);
 function writeByKmap(k: Kernel): void {
   const page = k.vars.page as Page;
   const addr = kmap(k, page);
-  for (let offset = 0; offset < USED; offset += LINE) {
+  for (let offset = 0; offset < used(k); offset += LINE) {
     k.load32((addr + offset) as Vaddr);
     k.store32((addr + offset) as Vaddr, word(offset));
   }
@@ -54,7 +54,7 @@ function readByKmapAtomic(k: Kernel): void {
   const page = k.vars.page as Page;
   wait_for_completion(k, written(k));
   const addr = kmap_atomic(k, page, km_type.KM_USER0);
-  for (let offset = 0; offset < USED; offset += LINE) {
+  for (let offset = 0; offset < used(k); offset += LINE) {
     const seen = k.load32((addr + offset) as Vaddr);
     expectWord(page_to_pfn(k, page), offset, word(offset), seen, 'read through kmap_atomic()');
   }
@@ -67,6 +67,7 @@ export default race({
   source: 'commit 7929eb9cf64, Linux 2.6.32-rc1',
   spec: ['highmem/E8', 'hardware/V4'],
   machine: { core: 'arm926', kernel: '2.6.31' },
+  smallest: { pkmapSlots: 2, lowmemPages: 64, highmemPages: 16, bufferBytes: 32 },
   cases: [
     { name: '2.6.30', machine: { kernel: '2.6.30' }, outcome: 'wrong-bytes' },
     { name: '2.6.32', machine: { kernel: '2.6.32' }, outcome: 'clean' },

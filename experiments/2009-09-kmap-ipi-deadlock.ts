@@ -13,9 +13,10 @@
 import { alloc_page, GFP_HIGHUSER, type Kernel, kmap, kunmap, type Page, page_plus, race } from '../src/index.js';
 
 const PAGES_EACH = 8;
+const pagesEach = (k: Kernel): number => (k.config.bufferBytes < 4096 ? 2 : PAGES_EACH);
 
 function mapPages(k: Kernel): void {
-  for (let i = 0; i < PAGES_EACH; i++) {
+  for (let i = 0; i < pagesEach(k); i++) {
     const page = page_plus(k.vars.firstPage as Page, k.cpu * PAGES_EACH + i);
     kmap(k, page);
     kunmap(k, page);
@@ -28,7 +29,7 @@ export default race({
   source: 'commit e616c591405, Linux 2.6.32-rc3',
   spec: ['hardware/T8', 'highmem/E6'],
   machine: { core: 'arm11mpcore', cpus: 2, kernel: '2.6.31', pkmapSlots: 4, highmemPages: 128 },
-  smallest: { pkmapSlots: 2, lowmemPages: 64, highmemPages: 32 },
+  smallest: { pkmapSlots: 2, lowmemPages: 64, highmemPages: 128, bufferBytes: 32 },
   cases: [
     { name: '2.6.31, arm11mpcore', outcome: ['deadlock', 'warn'] },
     { name: '2.6.31, arm11mpcore, interrupts on', machine: { patches: ['-kmap-high-get'] }, outcome: 'clean' },

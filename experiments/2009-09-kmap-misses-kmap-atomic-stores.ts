@@ -33,7 +33,7 @@ import {
 
 const LINE = 32;
 /** Bytes of the page that are used. */
-const USED = 512;
+const used = (k: Kernel): number => Math.min(k.config.bufferBytes, 512);
 const OLD = 0x01d01d01;
 const word = (offset: number): number => (0x5a700000 ^ offset) >>> 0;
 
@@ -43,10 +43,10 @@ const written = (k: Kernel): Completion => ptr<'completion'>(k.sym.race_data + 6
 function readByKmap(k: Kernel): void {
   const page = k.vars.page as Page;
   const addr = kmap(k, page);
-  for (let offset = 0; offset < USED; offset += LINE) k.load32((addr + offset) as Vaddr);
+  for (let offset = 0; offset < used(k); offset += LINE) k.load32((addr + offset) as Vaddr);
   complete(k, mapped(k));
   wait_for_completion(k, written(k));
-  for (let offset = 0; offset < USED; offset += LINE) {
+  for (let offset = 0; offset < used(k); offset += LINE) {
     const seen = k.load32((addr + offset) as Vaddr);
     expectWord(page_to_pfn(k, page), offset, word(offset), seen, 'read through kmap()');
   }
@@ -56,7 +56,7 @@ function readByKmap(k: Kernel): void {
 function writeByKmapAtomic(k: Kernel): void {
   wait_for_completion(k, mapped(k));
   const addr = kmap_atomic(k, k.vars.page as Page, km_type.KM_USER0);
-  for (let offset = 0; offset < USED; offset += LINE) k.store32((addr + offset) as Vaddr, word(offset));
+  for (let offset = 0; offset < used(k); offset += LINE) k.store32((addr + offset) as Vaddr, word(offset));
   kunmap_atomic(k, addr, km_type.KM_USER0);
   complete(k, written(k));
 }
@@ -67,6 +67,7 @@ export default race({
   source: 'commit 7929eb9cf64, Linux 2.6.32-rc1',
   spec: ['highmem/E8'],
   machine: { core: 'arm926', kernel: '2.6.31' },
+  smallest: { pkmapSlots: 2, lowmemPages: 64, highmemPages: 16, bufferBytes: 32 },
   cases: [
     { name: '2.6.30', machine: { kernel: '2.6.30' }, outcome: 'wrong-bytes' },
     { name: '2.6.32', machine: { kernel: '2.6.32' }, outcome: 'clean' },

@@ -18,10 +18,11 @@ export { type ExploreOptions, type ExploreResult, explore } from './explore/expl
 export { minimise, type ReplayFile, readReplay, replay, toReplay, writeReplay } from './explore/replay-file.js';
 export { type CacheTraceOptions, type CacheTraceResult, cacheTrace } from './lab/cache-trace.js';
 export { CORES, KERNELS, PATCHES, type Patch } from './lab/catalogue.js';
-export { expect, expectWord, fillMemory, memoryWord, report, wrongByte } from './lab/oracle.js';
+export { assert, assertEqual, expect, expectWord, fillMemory, memoryWord, report, wrongByte } from './lab/oracle.js';
 export {
   type Case,
   type MachineSpec,
+  type RaceFunctions,
   type RaceInput,
   type RaceSpec,
   race,
@@ -63,6 +64,7 @@ export {
   pkmap_page,
 } from './mm/highmem.js';
 export { checkPkmapInvariants } from './mm/highmem-invariants.js';
+export { kfree, kmalloc, ksize, kzalloc } from './mm/kmalloc.js';
 export { kmap, kmap_atomic, kunmap, kunmap_atomic } from './mm/kmap.js';
 export { nr_free_pages_of, page_zone, struct_free_area, struct_zone, type Zone, zone_nr } from './mm/mmzone.js';
 export {
@@ -104,9 +106,11 @@ export { struct_vm_struct, VM_ALLOC, type VmStruct } from './mm/vmalloc/vm-struc
 export { get_vm_area, map_vm_area, remove_vm_area, vread, vwrite } from './mm/vmalloc/vmlist.js';
 export * from './shared/atomic.js';
 export * from './shared/bug.js';
+export type { DeclaredOf, SharedArray, SharedOf, SharedSpec } from './shared/declared.js';
 export * from './shared/errors.js';
 export * from './shared/irqflags.js';
 export { Prng } from './shared/prng.js';
+export { cpu_relax, waitUntil } from './shared/spin.js';
 export * from './shared/spinlock.js';
 export * from './shared/types.js';
 export * from './shared/wait.js';

@@ -1,6 +1,6 @@
 /** Machines of one CPU in the test's own thread, for tests of hardware and kernel code that need no parallelism. */
 import { archOf, CORES } from '../src/arch/arch.js';
-import type { MachineConfig } from '../src/cpu/config.js';
+import { type MachineConfig, SLAB_DEFAULTS } from '../src/cpu/config.js';
 import { Control, layoutHw } from '../src/cpu/hw.js';
 import type { Kernel } from '../src/cpu/kernel.js';
 import { arenaBytes } from '../src/cpu/memory.js';
@@ -19,6 +19,7 @@ export function localMachine(core: string, options: Partial<MachineConfig> = {})
   const row = CORES.find((c) => c.id === core);
   if (row === undefined) throw new Error(`no core ${core}`);
   const config: MachineConfig = {
+    ...SLAB_DEFAULTS,
     core: row,
     cpus: 1,
     threadsMax: 4,

@@ -17,6 +17,7 @@ interface Options extends MachineOptions {
   keepGoing?: boolean;
   output?: string;
   json?: boolean;
+  verbose?: boolean;
 }
 
 const SECONDS = 60;
@@ -49,6 +50,7 @@ export function addExploreCommands(program: Command, context: CommandContext): v
     .addOption(new Option('--seconds <s>', `stop after so long (default: ${SECONDS})`).argParser(seconds('--seconds')))
     .option('--keep-going', 'go on after a failure')
     .option('--output <file>', 'where the replay file goes (default: <experiment>.replay.json)')
+    .option('--verbose', 'every step of the failing schedule, in columns')
     .option('--json', 'one JSON object on standard output');
   explore.action(async (name: string, options: Options) => {
     context.exitCode = await runExplore(context.host, name, options);
@@ -106,7 +108,7 @@ async function runExplore(host: Host, name: string, options: Options): Promise<n
   } else {
     host.stdout.write(`${summary(result)}\n`);
     if (recorded !== null && file !== null) {
-      host.stdout.write(`${(await explanation(name, recorded)).join('\n')}\n`);
+      host.stdout.write(`${(await explanation(recorded, options.verbose === true)).join('\n')}\n`);
       host.stdout.write(`replay with: murphy replay ${file}\n`);
     }
   }
@@ -122,18 +124,13 @@ function summary(r: ExploreResult): string {
   );
 }
 
-/** The failing schedule in a few lines, from a replay of it. */
-async function explanation(name: string, recorded: ReplayFile): Promise<string[]> {
+/** The failure in a few lines, and with @verbose every step, from a replay of it. */
+async function explanation(recorded: ReplayFile, verbose: boolean): Promise<string[]> {
   const { replay } = await import('../explore/replay-file.js');
-  const { explain } = await import('../explore/explain.js');
-  const { loadRace } = await import('../lab/modules.js');
+  const { explain } = await import('../explore/explain/explain.js');
   const { result } = await replay(recorded, { history: true });
-  const { race } = await loadRace(name);
-  const lines = explain(race, recorded, result);
-  const most = 18;
-  return lines.length <= most
-    ? lines
-    : [...lines.slice(0, most / 2), `... ${lines.length - most} more`, ...lines.slice(-most / 2)];
+  const { report, trace } = explain(result);
+  return verbose ? [...report, '', ...trace] : [...report];
 }
 
 async function runReplay(host: Host, file: string, json: boolean): Promise<number> {
@@ -149,7 +146,7 @@ async function runReplay(host: Host, file: string, json: boolean): Promise<numbe
   host.stdout.write(
     `${reproduced ? 'reproduced' : 'not reproduced'}: ${result.outcome}, trace ${result.traceHash}, memory ${result.memoryHash}\n`,
   );
-  host.stdout.write(`${(await explanation(recorded.race, recorded)).join('\n')}\n`);
+  host.stdout.write(`${(await explanation(recorded, false)).join('\n')}\n`);
   return reproduced ? 0 : 1;
 }
 
@@ -160,6 +157,6 @@ async function runMinimise(host: Host, file: string, options: { seconds?: number
   const out = options.output ?? file;
   writeReplay(out, smaller);
   host.stdout.write(`${recorded.preemptions} preemptions before, ${smaller.preemptions} now: ${basename(out)}\n`);
-  host.stdout.write(`${(await explanation(smaller.race, smaller)).join('\n')}\n`);
+  host.stdout.write(`${(await explanation(smaller, false)).join('\n')}\n`);
   return 0;
 }

@@ -33,6 +33,7 @@ export interface MachineOptions {
   cpus?: number;
   core?: string;
   kernel?: string;
+  slab?: 'slub' | 'slab';
   /** In the order of the command line; a leading `-` takes away. */
   patch?: string[];
   seed?: number;
@@ -50,6 +51,7 @@ export function addMachineOptions(command: Command): Command {
     .addOption(new Option('--cpus <n>', 'simulated CPUs, a thread each').argParser(wholeNumber('--cpus', 1, CPUS_MAX)))
     .option('--core <name>', 'processor core: cache geometry, coherence, broadcast ("list cores")')
     .option('--kernel <version>', 'kernel version ("list kernels")')
+    .addOption(new Option('--slab <allocator>', 'slab allocator').choices(['slub', 'slab']))
     .addOption(new Option('--patch <name>', 'add a patch; may be repeated ("list patches")').argParser(addWords('')))
     .addOption(new Option('--no-patch <name>', 'take away a patch that the version has').argParser(addWords('-')))
     .addOption(new Option('--seed <n>', 'seed of all chance').argParser(wholeNumber('--seed', 0, 0xffff_ffff)));
@@ -63,12 +65,17 @@ export function addOutputOptions(command: Command): Command {
 
 /** Does the user ask for a machine of their own, rather than those that the experiment's cases name? */
 export function changesMachine(options: MachineOptions): boolean {
-  return options.core !== undefined || options.kernel !== undefined || options.patch !== undefined;
+  return (
+    options.core !== undefined ||
+    options.kernel !== undefined ||
+    options.slab !== undefined ||
+    options.patch !== undefined
+  );
 }
 
 /** Check the names against the catalogues, and what contradicts itself. */
 export function machineRunOptions(options: MachineOptions, lab: Lab): RunOptions {
-  const { cpus, core, kernel, seed } = options;
+  const { cpus, core, kernel, slab, seed } = options;
   if (core !== undefined) knownRow('core', core, lab.cores);
   if (kernel !== undefined) knownRow('kernel', kernel, lab.kernels);
   const words = options.patch ?? [];
@@ -81,6 +88,7 @@ export function machineRunOptions(options: MachineOptions, lab: Lab): RunOptions
     ...(cpus !== undefined && { cpus }),
     ...(core !== undefined && { core }),
     ...(kernel !== undefined && { kernel }),
+    ...(slab !== undefined && { slab }),
     ...(patches.length > 0 && { patches }),
     ...(noPatches.length > 0 && { noPatches }),
     ...(seed !== undefined && { seed }),

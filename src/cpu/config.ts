@@ -1,10 +1,45 @@
 /** Everything that a machine is, as data that can be sent to a worker. */
+import type { Declared } from '../shared/declared.js';
 import type { CoreRow } from './core.js';
 
 export const PAGE_SHIFT = 12;
 export const PAGE_SIZE = 4096;
 
-export interface MachineConfig {
+/** The slab allocator, and what its layout depends on besides. */
+export interface SlabOptions {
+  /** CONFIG_SLUB or CONFIG_SLAB. */
+  readonly slab: 'slub' | 'slab';
+  /** `slub_debug=`: letters of FZPUT, or `-` for FZPU, and behind a comma the caches it is for. Empty: none. */
+  readonly slubDebug: string;
+  readonly slubMinOrder: number;
+  readonly slubMaxOrder: number;
+  readonly slubMinObjects: number;
+  /** CONFIG_DEBUG_SLAB. */
+  readonly debugSlab: boolean;
+  readonly debugSpinlock: boolean;
+  /** CONFIG_DEBUG_VM: VM_BUG_ON() is BUG_ON(). */
+  readonly debugVm: boolean;
+  /** ARM: is the kernel compiled for the old ABI, with long long aligned to 4 bytes? */
+  readonly oabi: boolean;
+  /** arch_is_coherent(): devices see the caches, and dma_alloc_coherent() is kmalloc(). */
+  readonly coherentDma: boolean;
+}
+
+/** As a kernel is built and booted when nobody asks for anything. */
+export const SLAB_DEFAULTS: SlabOptions = {
+  slab: 'slub',
+  slubDebug: '',
+  slubMinOrder: 0,
+  slubMaxOrder: 1,
+  slubMinObjects: 4,
+  debugSlab: false,
+  debugSpinlock: false,
+  debugVm: false,
+  oabi: false,
+  coherentDma: false,
+};
+
+export interface MachineConfig extends SlabOptions {
   readonly core: CoreRow;
   readonly cpus: number;
   /** Kernel threads that the machine can hold: at least one per CPU. */
@@ -36,4 +71,6 @@ export interface MachineConfig {
   /** How many bytes of a page a race should use. */
   readonly bufferBytes: number;
   readonly seed: number;
+  /** Variables, locks and queues of the race, static objects of this machine. */
+  readonly declared?: readonly Declared[];
 }

@@ -57,6 +57,8 @@ export const Attention = {
   wake: 16,
   /** Somebody watches: every point takes the long way. */
   trace: 32,
+  /** An invariant looks at memory: points are none, and it may only read. */
+  inspect: 64,
 } as const;
 
 /** Words of a CPU's seat. */

@@ -4,13 +4,17 @@
  * One object per worker thread. The worker is bound to a thread slot for good, and to a CPU for the length of a run; it executes
  * kernel code only while its thread holds the CPU's seat. All state that another context may see is in the shared areas.
  */
-import { type BugKind, ExecutionStopped, KernelBug, MurphyError } from '../shared/errors.js';
+import type { DeclaredObjects, DeclaredOf, SharedOf } from '../shared/declared.js';
+import { type BugKind, ExecutionStopped, KernelBug, MurphyError, UsageError } from '../shared/errors.js';
 import type { KernelBase, Symbols } from '../shared/kernel-base.js';
 import type { Field } from '../shared/layout.js';
 import { type PatchName, type PatchSet, patchSet } from '../shared/patches.js';
-import { Point } from '../shared/point.js';
+import { Point, pointName } from '../shared/point.js';
+import type { RwLock, SpinLock } from '../shared/spinlock.js';
+import type { Structs } from '../shared/structs/configured.js';
 import type { Paddr, Ptr, Vaddr } from '../shared/types.js';
 import { versionCode } from '../shared/version.js';
+import type { WaitQueueHead } from '../shared/wait.js';
 import type { ArchOps } from './arch.js';
 import type { MachineConfig } from './config.js';
 import type { DCache } from './dcache.js';
@@ -22,6 +26,7 @@ import { Mmu } from './mmu.js';
 import { OuterCache } from './outer.js';
 import { appendLog } from './printk.js';
 import type { Scheduler } from './sched.js';
+import { SpinWatch } from './spin.js';
 import { Ev, type Tracer } from './tracer.js';
 
 /** The shared areas of a machine, as a worker gets them. */
@@ -40,6 +45,8 @@ export interface Vectors {
 /** Where the static objects are, as `layoutSymbols` answers. */
 export interface StaticLayout {
   readonly sym: Readonly<Symbols>;
+  /** Layouts that depend on the configuration. */
+  readonly structs: Structs;
   /** Bytes from PAGE_OFFSET on that hold kernel data, page tables and mem_map. */
   readonly bytes: number;
 }
@@ -55,6 +62,8 @@ export interface Controller {
 export interface Waits {
   /** Return when the word is no longer @value. */
   waitWhile(memory: Int32Array, index: number, value: number, on: number): void;
+  /** Return when one of these words of static memory is no longer what it was seen to be. */
+  waitForChange?(indices: readonly number[], seen: readonly number[], on: number): void;
   /** The CPU has nothing to run: return when it may have. */
   idle(): void;
 }
@@ -68,6 +77,9 @@ const SPINS = 60;
 const LOCK_SLEEP_MS = 0.2;
 /** Waiting rounds of LOCK_SLEEP_MS before a waiter looks for a cycle. */
 const STUCK_ROUNDS = 10;
+/** Rounds of cpu_relax() after which a spinning CPU lets its host run somebody else. */
+const RELAX_ROUNDS = 64;
+const RELAX_SLEEP_MS = 0.05;
 
 /** Kinds of step on the hottest paths: a constant of this file is less work for the compiler than one that is imported. */
 const { Load: LOAD, Store: STORE, Lock: LOCK, Unlock: UNLOCK, IrqEnable: IRQ_ENABLE } = Point;
@@ -76,12 +88,15 @@ const PLAIN_RELEASE = STRONG_STORES;
 /** Where the task of a thread slot and its preempt_count are. */
 export type TaskOf = (slot: number) => { task: Ptr<'task_struct'>; preemptCount: Vaddr };
 
-export class Kernel implements KernelBase {
+/** @S: the variables that the race declares; @E: its locks and queues. Without them nothing is known of either: kernel code needs none. */
+export class Kernel<S extends object = object, E extends string = never> implements KernelBase {
   readonly config: MachineConfig;
   /** Page tables, cache and TLB maintenance of the architecture. */
   readonly arch: ArchOps;
   /** What a free plain lock word holds. */
   readonly freeLock: number = 0;
+  /** Layouts of structs that depend on the configuration. */
+  readonly structs: Structs;
   readonly sym: Readonly<Symbols>;
   /** Of the kernel that is booted: compared where code differs by version. */
   readonly LINUX_VERSION_CODE: number;
@@ -103,6 +118,16 @@ export class Kernel implements KernelBase {
   readonly staticBytes: number;
   /** Words that the functions of a race share outside the emulated memory. */
   vars: Record<string, number> = {};
+  /** Variables of the race: a property that is read is a load, one that is set a store, each with its scheduling point. */
+  shared!: SharedOf<S>;
+  /** Locks and queues of the race. */
+  locks!: DeclaredOf<E, SpinLock>;
+  rwlocks!: DeclaredOf<E, RwLock>;
+  queues!: DeclaredOf<E, WaitQueueHead>;
+  /** Address of a variable of the race, or of an element of it: for atomic operations and waits. */
+  at!: (name: keyof S & string, index?: number) => Vaddr;
+  /** What must hold between any two steps of controlled mode; it may only read. */
+  invariant: (() => void) | null = null;
   /** Machine time, microseconds: host time since boot in parallel mode, steps in controlled mode. */
   clock: () => number = () => 0;
   vectors: Vectors | null = null;
@@ -152,6 +177,8 @@ export class Kernel implements KernelBase {
   /** How many locks are held (low bits; their addresses are in shared memory, for reports), and how many were taken since the last flush. */
   #heldCount = 0;
   #operations = 0;
+  #spin: SpinWatch | null = null;
+  #relaxed = 0;
 
   constructor(
     config: MachineConfig,
@@ -165,6 +192,7 @@ export class Kernel implements KernelBase {
   ) {
     this.config = config;
     this.sym = statics.sym;
+    this.structs = statics.structs;
     this.LINUX_VERSION_CODE = versionCode(config.kernel);
     this.cpu = cpu;
     this.slot = slot;
@@ -255,6 +283,11 @@ export class Kernel implements KernelBase {
     if (this.#tracer !== null) this.#tracer.event(what, a, b, c, d);
   }
 
+  /** The objects of the race, as bindDeclared() makes them. */
+  bind(objects: DeclaredObjects): void {
+    Object.assign(this, objects);
+  }
+
   /** Which execution of the run this is, from 1: the same in every worker. With it and `config.seed` chance differs each time. */
   get execution(): number {
     return Atomics.load(this.hw, Control.execution);
@@ -273,17 +306,55 @@ export class Kernel implements KernelBase {
 
   #attend(kind: Point, addr: number): void {
     const bits = Atomics.load(this.hw, this.#seat);
+    if ((bits & Attention.inspect) !== 0) {
+      this.#mayRead(kind, addr);
+      return;
+    }
     this.flushStats();
     if ((bits & Attention.stop) !== 0) throw new ExecutionStopped('stopped');
     if ((bits & Attention.trace) !== 0) this.trace(Ev.point, kind, addr);
-    if ((bits & Attention.controlled) !== 0 && this.controller?.point(kind, addr) === true) {
-      if ((bits & Attention.trace) !== 0) this.trace(Ev.step, kind, addr);
-      return;
-    }
+    const dealtWith = (bits & Attention.controlled) !== 0 && this.#controlled(kind, addr);
     if ((bits & Attention.trace) !== 0) this.trace(Ev.step, kind, addr);
+    if (dealtWith) return;
     if ((bits & Attention.dump) !== 0) this.#dump();
     if ((bits & Attention.wake) !== 0) Atomics.and(this.hw, this.#seat, ~Attention.wake);
     if ((bits & Attention.irq) !== 0 && !this.irqsOff) this.takeInterrupts();
+  }
+
+  /** Ask whoever controls this mode. Return: true when interrupts have been dealt with. */
+  #controlled(kind: Point, addr: number): boolean {
+    this.checkInvariant();
+    const dealtWith = this.controller?.point(kind, addr) === true;
+    this.#spin?.note(kind, this.words, this.#staticIndex(addr));
+    return dealtWith;
+  }
+
+  /** The invariant of the race, if this is a moment to look at it: controlled mode, while the threads run. */
+  checkInvariant(): void {
+    if (this.invariant !== null && this.controller?.waits != null) this.inspect(this.invariant);
+  }
+
+  /** Let @look read static memory as it is: no scheduling points, no interrupts, and nothing may be changed. */
+  inspect(look: () => void): void {
+    Atomics.or(this.hw, this.#seat, Attention.inspect);
+    try {
+      look();
+    } finally {
+      Atomics.and(this.hw, this.#seat, ~Attention.inspect);
+    }
+  }
+
+  #mayRead(kind: Point, addr: number): void {
+    if (kind === Point.Load && this.#staticIndex(addr) >= 0) return;
+    throw new UsageError(
+      `an invariant may only read: shared variables, kernel data by k.load(), pages by memoryWord(); this one tried ${pointName(kind)}`,
+    );
+  }
+
+  /** Index in `words` of a word of static memory; -1 for any other address. */
+  #staticIndex(addr: number): number {
+    const offset = ((addr | 0) - this.#base) | 0;
+    return offset >>> 0 < this.staticBytes ? offset >>> 2 : -1;
   }
 
   /** Run the handlers of all pending lines, on this stack. Context: interrupts enabled. */
@@ -601,6 +672,50 @@ export class Kernel implements KernelBase {
     this.waitWhile(this.words, this.#index(addr), seen, WaitKind.lock, addr);
   }
 
+  waitForChange(addrs: readonly Vaddr[], seen: readonly number[]): void {
+    const first = addrs[0] as Vaddr;
+    if (addrs.length === 1) {
+      this.waitForLock(first, seen[0] as number);
+      return;
+    }
+    this.#waitForAny(
+      addrs.map((addr) => this.#index(addr)),
+      seen,
+      first,
+    );
+  }
+
+  relax(): void {
+    if (this.controller?.waits == null) {
+      this.point(Point.Wait, 0);
+      if (++this.#relaxed % RELAX_ROUNDS === 0) Atomics.wait(this.hw, this.#seat, 0, RELAX_SLEEP_MS);
+      return;
+    }
+    this.#spin ??= new SpinWatch();
+    const spin = this.#spin;
+    if (spin.waits) this.#waitForAny(spin.indices, spin.seen, this.staticBase + (spin.indices[0] as number) * 4);
+    else this.point(Point.Wait, 0);
+    spin.clear();
+  }
+
+  /** @on: an address for reports. */
+  #waitForAny(indices: readonly number[], seen: readonly number[], on: number): void {
+    const changed = (): boolean => indices.some((index, i) => Atomics.load(this.words, index) !== seen[i]);
+    const waits = this.controller?.waits;
+    if (waits?.waitForChange !== undefined) {
+      this.checkInvariant();
+      waits.waitForChange(indices, seen, on);
+    } else if (indices.length === 1) {
+      this.waitWhile(this.words, indices[0] as number, seen[0] as number, WaitKind.lock, on);
+    } else if (waits != null) this.point(Point.Wait, on);
+    else {
+      for (let round = 0; !changed(); round++) {
+        this.point(Point.Wait, on);
+        if (round >= SPINS) Atomics.wait(this.words, indices[0] as number, seen[0] as number, RELAX_SLEEP_MS);
+      }
+    }
+  }
+
   /**
    * Spin until a word is no longer @value: briefly on the CPU, then on the host's futex. Interrupts are taken meanwhile if they are
    * enabled. The watchdog sees what is waited for.
@@ -617,6 +732,7 @@ export class Kernel implements KernelBase {
     try {
       const waits = this.controller?.waits;
       if (waits != null) {
+        this.checkInvariant();
         waits.waitWhile(memory, index, value, on);
         return;
       }
@@ -745,6 +861,7 @@ export class Kernel implements KernelBase {
 
   /** A worker begins an execution: it holds no lock. */
   beginExecution(): void {
+    this.#spin = null;
     this.#heldCount = 0;
   }
 

@@ -1,5 +1,6 @@
 /** Controlled mode, as the main thread sees it. */
 import type { Remote } from 'comlink';
+import type { MachineConfig } from '../cpu/config.js';
 import { Control, layoutHw } from '../cpu/hw.js';
 import { arenaBytes } from '../cpu/memory.js';
 import { formatRecord, readLog } from '../cpu/printk.js';
@@ -70,6 +71,8 @@ export interface ExploreResult {
   /** What happened, if that was asked for. */
   readonly history: History;
   readonly dmesg: readonly string[];
+  /** The machine, in full. */
+  readonly machine: MachineConfig;
   readonly error: string | null;
 }
 
@@ -214,6 +217,7 @@ export async function explore(name: string | RaceSpec, options: ExploreOptions =
     trace: chosen?.trace ?? new Int32Array(0),
     history: mergeHistories([report.history, ...histories]),
     dmesg: readLog(hw, layout.keptLog, Control.keptLogHead).map(formatRecord),
+    machine: config,
     error: report.moduleError,
   };
 }

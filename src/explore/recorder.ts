@@ -53,6 +53,7 @@ export interface Standing {
   /** What it waited for: `WaitKind`. */
   readonly wait: number;
   readonly addr: number;
+  readonly irqsOff: boolean;
   readonly stack: readonly string[];
 }
 
@@ -105,7 +106,7 @@ export class Recorder implements Tracer {
         this.#standing.push(this.#stand(what, a, b));
         return;
       case Ev.step:
-        this.#standing.pop();
+        if (this.#standing.pop() === undefined) this.#stack = [];
         this.#record(what, a, b, c, d);
         this.#mayChange(a, b);
         return;
@@ -160,7 +161,7 @@ export class Recorder implements Tracer {
   }
 
   #stand(what: Ev, a: number, b: number): Standing {
-    const { cpu, slot } = this.#k;
+    const { cpu, slot, irqsOff } = this.#k;
     const [point, wait] = what === Ev.point ? [a, 0] : [0, a];
     return {
       cpu,
@@ -170,6 +171,7 @@ export class Recorder implements Tracer {
       point,
       wait,
       addr: b >>> 0,
+      irqsOff,
       stack: this.#stack,
     };
   }
@@ -183,8 +185,10 @@ export class Recorder implements Tracer {
     const { cpu, slot, hw } = this.#k;
     const stage = hw[Control.stage] as number;
     const step = stage === Stage.setup ? -1 : this.#steps() - (stage === Stage.check ? 0 : 1);
+    // The handler's depth is counted by the handler itself.
+    const irq = this.#irqDepth() + (what === Ev.irqEnter || what === Ev.irqExit ? 1 : 0);
     this.#events.push({
-      ...{ seq: Atomics.add(this.#counter, 0, 1), step, stage, cpu, slot, irq: this.#irqDepth() },
+      ...{ seq: Atomics.add(this.#counter, 0, 1), step, stage, cpu, slot, irq },
       ...{ what, a: a >>> 0, b: b >>> 0, c, d, mask: this.#mask, named: this.#named ?? b >>> 0, stack: this.#stack },
     });
     this.#mask = -1;

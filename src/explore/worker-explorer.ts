@@ -4,10 +4,12 @@
  */
 import { crc32 } from 'node:zlib';
 import { Attention, Control, Seat, Verdict } from '../cpu/hw.js';
+import { Ev } from '../cpu/tracer.js';
 import type { Job } from '../lab/job.js';
 import type { RaceSpec } from '../lab/race.js';
 import { RaceWorker } from '../lab/race-worker.js';
 import type { Failure } from '../lab/types.js';
+import { Point } from '../shared/point.js';
 import { BatonController } from './controller.js';
 import { type History, NO_HISTORY, Recorder } from './recorder.js';
 import { DECISION_WORDS, Ex, type ExLayout, layoutEx, STEP_WORDS, Turn } from './shared-state.js';
@@ -254,6 +256,7 @@ export class WorkerExplorer extends RaceWorker {
       }
       if (this.job.slot >= k.config.cpus) k.scheduler?.waitForSeat(k);
       else this.#controller.firstStep();
+      k.trace(Ev.step, Point.Sched, k.current);
       k.irqsOff = false;
       this.runBody(this.body);
     }, `thread ${this.job.slot}`);

@@ -9,15 +9,20 @@ import { raiseLine } from '../cpu/kernel.js';
 import { TIMER_LINE } from '../cpu/lines.js';
 import { UsageError } from '../shared/errors.js';
 import type { Job } from './job.js';
+import { raceOf } from './modules.js';
 import type { RaceSpec } from './race.js';
 import { runDevice, type WorkerReport, WorkerRunner } from './worker-runner.js';
 
+/** @url: of the module; its fragment is the id of the race. */
 export async function loadRaceModule(url: string): Promise<RaceSpec> {
   // So that an error of the module names its line in the TypeScript source. Only modules loaded from here on cost anything.
   process.setSourceMapsEnabled(true);
-  const module = (await import(url)) as { default?: RaceSpec };
-  if (module.default === undefined) throw new UsageError(`${url} has no default export`);
-  return module.default;
+  const [file = url, id = null] = url.split('#');
+  const race = raceOf((await import(file)) as Readonly<Record<string, unknown>>, id);
+  if (race === null) {
+    throw new UsageError(`the module does not export the race "${id}": a race is an export of the file that makes it`);
+  }
+  return race;
 }
 
 /** A worker that is a kernel thread. */

@@ -138,6 +138,25 @@ export const PATCHES: readonly Patch[] = [
     since: null,
     kind: 'patch',
   },
+  patch('page-mapping-slab', 'page_mapping must avoid slub pages', 'Hugh Dickins', '2007-06-21', '001', '2.6.22'),
+  {
+    id: 'page-mapping-vm-bug-on',
+    title: 'VM_BUG_ON in case someone uses page_mapping on a slab page (2.6.24; a BUG with debugVm only)',
+    author: 'Christoph Lameter',
+    date: '2007-06-22',
+    seed: '001',
+    since: null,
+    kind: 'patch',
+  },
+  {
+    id: 'slub-populated-cpu-slab',
+    title: 'until 2.6.22.6: a slab that the CPU has been given meanwhile is taken instead of the new one',
+    author: '',
+    date: '',
+    seed: 'spec/slab-dma.md §2.4 R',
+    since: null,
+    kind: 'patch',
+  },
   proposal(
     'arm-consistent-no-bug',
     'consistent_alloc() may be called from interrupts, and nothing else changes',
@@ -188,6 +207,12 @@ export const PATCHES: readonly Patch[] = [
   mutant('unaligned-dma-buffer', 'a driver gives a device a buffer that begins inside a cache line', 'highmem/E11'),
   mutant('shared-km-type', 'an interrupt handler uses the kmap_atomic() type of process context', 'highmem/E13'),
   mutant('kunmap-twice', 'a driver unmaps a page once more than it mapped it', 'highmem/E14'),
+  mutant('forget-before-pte', 'flush_all_zero_pkmaps() forgets the address before it clears the entry', 'highmem/E15'),
+  mutant('get-unlocked', 'kmap_high_get() does not take kmap_lock', 'highmem/E19'),
+  mutant('switch-mm-no-flush', 'a switch to another address space leaves the VIVT cache as it is', 'highmem/E2n'),
+  mutant('dma-to-device', 'a driver maps a page DMA_TO_DEVICE instead of DMA_FROM_DEVICE', 'highmem/E3'),
+  mutant('dma-bidirectional', 'a driver maps a page DMA_BIDIRECTIONAL instead of DMA_FROM_DEVICE', 'highmem/E3'),
+  mutant('entry-expected', 'a reader relies on the page-table entry of what page_address() answers', 'highmem/E15'),
   mutant('inner-before-outer', 'unmap maintains the inner cache before the outer one', 'highmem/E10'),
 ];
 

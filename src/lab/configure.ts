@@ -4,17 +4,20 @@
  */
 import { archOf } from '../arch/arch.js';
 import { isPrivateVivt } from '../arch/arm/cores.js';
-import type { MachineConfig } from '../cpu/config.js';
+import { type MachineConfig, SLAB_DEFAULTS, type SlabOptions } from '../cpu/config.js';
 import type { CoreRow } from '../cpu/core.js';
 import { UsageError } from '../shared/errors.js';
 import { CORES, KERNELS, PATCHES, patchesOf } from './catalogue.js';
+import { closest } from './closest.js';
 import type { Case, MachineSpec, RaceSpec, ThreadFn, ThreadSpec } from './race.js';
+import { declaredOf } from './race-check.js';
 import type { Outcome, RunOptions } from './types.js';
 
 export const CPUS_MAX = 8;
 const THREADS_MAX = 32;
 
 const DEFAULTS = {
+  ...SLAB_DEFAULTS,
   core: 'vivt-shared',
   kernel: '2.6.31',
   pkmapSlots: 4,
@@ -28,28 +31,6 @@ const DEFAULTS = {
   hz: 100,
   bufferBytes: 4096,
 } as const;
-
-/** The name that begins with @name, or else differs least from it, for "did you mean". */
-function closest(name: string, names: readonly string[]): string {
-  const distance = (a: string, b: string): number => {
-    let row = Array.from({ length: b.length + 1 }, (_, i) => i);
-    for (let i = 1; i <= a.length; i++) {
-      const next = [i];
-      for (let j = 1; j <= b.length; j++) {
-        const change = (row[j - 1] as number) + (a[i - 1] === b[j - 1] ? 0 : 1);
-        next.push(Math.min(change, (row[j] as number) + 1, (next[j - 1] as number) + 1));
-      }
-      row = next;
-    }
-    return row[b.length] as number;
-  };
-  const nearest = (list: readonly string[]): string | undefined =>
-    [...list].sort((a, b) => distance(name, a) - distance(name, b))[0];
-  const begun = nearest(names.filter((other) => other.startsWith(name)));
-  const best = begun ?? nearest(names);
-  if (best === undefined || (begun === undefined && distance(name, best) > Math.max(2, name.length / 2))) return '';
-  return ` (did you mean "${best}"?)`;
-}
 
 /** Throws UsageError unless @name is one of @names. */
 export function oneOf(kind: string, name: string, names: readonly string[]): void {
@@ -98,6 +79,21 @@ function checkNumber(name: string, value: number, min: number, max: number): voi
   }
 }
 
+const SLAB_KEYS = Object.keys(SLAB_DEFAULTS) as readonly (keyof SlabOptions)[];
+
+const pickSlab = (from: SlabOptions): SlabOptions =>
+  Object.fromEntries(SLAB_KEYS.map((key) => [key, from[key]])) as unknown as SlabOptions;
+
+function checkSlab(options: SlabOptions): void {
+  oneOf('slab allocator', options.slab, ['slub', 'slab']);
+  if (!/^(-|[FZPUTfzput]*)(,.*)?$/.test(options.slubDebug)) {
+    throw new UsageError(`slubDebug must be letters of FZPUT, or "-", not "${options.slubDebug}"`);
+  }
+  checkNumber('slubMinOrder', options.slubMinOrder, 0, 10);
+  checkNumber('slubMaxOrder', options.slubMaxOrder, options.slubMinOrder, 10);
+  checkNumber('slubMinObjects', options.slubMinObjects, 1, 512);
+}
+
 /** PA-RISC kernels have neither highmem nor ticket locks; and what is written for an ARM core uses page tables and mappings of ARM. */
 function checkParisc(core: CoreRow, layers: readonly MachineSpec[], ticketLocks: boolean): void {
   const wrong = (what: string): never => {
@@ -144,7 +140,9 @@ export function configure(
     merged.kernel,
     layers.map((l) => l.patches ?? []),
   );
+  checkSlab(merged);
   return {
+    ...pickSlab(merged),
     core,
     cpus,
     threadsMax: Math.max(threadsMax, cpus),
@@ -173,6 +171,7 @@ export function layerOf(options: RunOptions): MachineSpec {
     ...(options.core === undefined ? {} : { core: options.core }),
     ...(options.cpus === undefined ? {} : { cpus: options.cpus }),
     ...(options.kernel === undefined ? {} : { kernel: options.kernel }),
+    ...(options.slab === undefined ? {} : { slab: options.slab }),
     patches,
   };
 }
@@ -275,7 +274,10 @@ export function configureRace(
   const first = configure(layers, THREADS_MAX, devices + 1, options.seed ?? 1);
   const threads = placeThreads(race, first.cpus);
   const slots = Math.max(first.cpus, ...threads.map((t) => t.slot + 1));
-  return { config: { ...first, threadsMax: slots }, threads };
+  const declared = declaredOf(race, (what) => {
+    throw new UsageError(`experiment "${race.id}": ${what}; mend the module`);
+  });
+  return { config: { ...first, threadsMax: slots, declared }, threads };
 }
 
 const sameMachine = (a: MachineConfig, b: MachineConfig): boolean =>
@@ -288,6 +290,7 @@ const sameMachine = (a: MachineConfig, b: MachineConfig): boolean =>
   a.dmaPages === b.dmaPages &&
   a.highmemPages === b.highmemPages &&
   a.watermarks === b.watermarks &&
+  SLAB_KEYS.every((key) => a[key] === b[key]) &&
   a.preempt === b.preempt;
 
 /** The case of the race whose machine is @config, or null. CPUs do not count. */

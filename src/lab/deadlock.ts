@@ -86,6 +86,7 @@ export function symbolOf(m: { readonly sym: Readonly<Symbols> }, addr: number): 
     }
   }
   if (best === '') return hex8(addr);
+  if (best.endsWith('[]')) return `${best.slice(0, -2)}[${(addr - bestAt) >>> 2}]`;
   return addr === bestAt ? best : `${best}+0x${(addr - bestAt).toString(16)}`;
 }
 

@@ -12,7 +12,7 @@ import { moduleOf, type RaceSpec } from './race.js';
 
 export interface LoadedRace {
   readonly race: RaceSpec;
-  /** URL that workers import. */
+  /** URL that workers import; its fragment is the id of the race, see raceOf(). */
   readonly url: string;
 }
 
@@ -42,9 +42,9 @@ export async function loadRace(name: string | RaceSpec): Promise<LoadedRace> {
   if (typeof name !== 'string') {
     const file = moduleOf(name);
     if (file === null) throw new UsageError(`race "${name.id}" was not made by race(); export default race({...})`);
-    return { race: name, url: (await runnable(file)).href };
+    return { race: name, url: withId(await runnable(file), name.id) };
   }
-  if (/\.[cm]?[jt]s$/.test(name) || name.includes('\\') || name.startsWith('.') || name.startsWith('/')) {
+  if (/\.[cm]?[jt]s(#[a-z0-9-]+)?$/.test(name) || name.includes('\\') || name.startsWith('.') || name.startsWith('/')) {
     return await importRace(resolve(name));
   }
   if (experimentIds().includes(name)) return await importRace(builtFile('experiments', `${name}.js`));
@@ -55,28 +55,48 @@ export async function loadRace(name: string | RaceSpec): Promise<LoadedRace> {
   throw new UsageError(`unknown experiment "${name}"`);
 }
 
-async function importRace(file: string): Promise<LoadedRace> {
+const withId = (url: URL, id: string): string => `${url.href}#${id}`;
+
+/** The race of a module: the default export, or the export with the id that is asked for. */
+export function raceOf(module: Readonly<Record<string, unknown>>, id: string | null): RaceSpec | null {
+  const races = [module.default, ...Object.values(module)].filter(isRace);
+  return races.find((r) => id === null || r.id === id) ?? null;
+}
+
+/** Made by race(), of this copy of the library or another (tests import the sources, workers the build). */
+const isRace = (value: unknown): value is RaceSpec =>
+  typeof value === 'object' &&
+  value !== null &&
+  (moduleOf(value as RaceSpec) !== null ||
+    (typeof (value as RaceSpec).id === 'string' && (value as RaceSpec).threads !== undefined));
+
+/** @path: of a module; with `#id` behind it, of one of the races that it exports. */
+async function importRace(path: string): Promise<LoadedRace> {
+  const [file, id = null] = path.split('#') as [string, string?];
   if (!existsSync(file) || !statSync(file).isFile()) {
     throw new UsageError(`no race module at ${file}; give the path of a .js or .ts file, or an experiment's id`);
   }
   const url = await runnable(file);
-  let module: { default?: RaceSpec };
+  let module: Readonly<Record<string, unknown>>;
   try {
-    module = (await import(/* @vite-ignore */ url.href)) as { default?: RaceSpec };
+    module = (await import(/* @vite-ignore */ url.href)) as Readonly<Record<string, unknown>>;
   } catch (error) {
     if (error instanceof Error && error.name === 'UsageError') throw new UsageError(error.message);
     throw new UsageError(`race module ${basename(file)} does not load: ${oneLine(error)}; mend it and run again`);
   }
-  const race = module.default;
-  if (race === undefined || typeof race !== 'object' || moduleOfAny(race) === null) {
-    throw new UsageError(`race module ${basename(file)} has no race: it must "export default race({...})"`);
+  const found = [...new Set([module.default, ...Object.values(module)].filter(isRace))];
+  const name = basename(file);
+  if (found.length === 0) {
+    throw new UsageError(`race module ${name} has no race: it must "export default race({...})"`);
   }
-  return { race, url: url.href };
+  const choices = found.map((r) => `${name}#${r.id}`).join(', ');
+  if (id === null && !isRace(module.default) && found.length > 1) {
+    throw new UsageError(`race module ${name} has several races: name one of ${choices}`);
+  }
+  const race = raceOf(module, id);
+  if (race === null) throw new UsageError(`race module ${name} has no race "${id}"; it has ${choices}`);
+  return { race, url: withId(url, race.id) };
 }
-
-/** Made by race(), of this copy of the library or another (tests import the sources, workers the build). */
-const moduleOfAny = (race: RaceSpec): string | null =>
-  moduleOf(race) ?? (typeof race.id === 'string' && race.threads !== undefined ? race.id : null);
 
 const oneLine = (error: unknown): string =>
   (error instanceof Error ? `${error.name}: ${error.message}` : String(error)).split('\n')[0] as string;

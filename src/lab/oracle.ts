@@ -34,6 +34,27 @@ export function report(message: string): never {
   throw new OracleFailure({ kind: 'report', message });
 }
 
+/** The place in the race module that called, from the stack: 'counter.ts:12:5'. */
+function callingPlace(): string {
+  const frames = (new Error('where').stack ?? '').split('\n').slice(1);
+  const self = /([^/\\(]+):\d+:\d+\)?$/.exec(frames[0] ?? '')?.[1];
+  for (const frame of frames) {
+    const [, file, place] = /([^/\\(]+)(:\d+:\d+)\)?$/.exec(frame) ?? [];
+    if (file !== undefined && file !== self) return `${file}${place}`;
+  }
+  return 'an unknown place';
+}
+
+/** Anywhere in a race: it fails unless @condition holds. Numbers are shown in hexadecimal. */
+export function assert(condition: unknown, what?: string, ...numbers: number[]): asserts condition {
+  if (!condition) expect(false, what ?? `assertion failed at ${callingPlace()}`, ...numbers);
+}
+
+/** Anywhere in a race: it fails unless @seen is @expected. @what: what the number is. */
+export function assertEqual(seen: number, expected: number, what?: string): void {
+  if (seen !== expected) report(`${what ?? `value at ${callingPlace()}`}: expected ${expected}, saw ${seen}`);
+}
+
 /** `report` unless the condition holds. Numbers are shown in hexadecimal. */
 export function expect(condition: boolean, what: string, ...numbers: number[]): void {
   if (!condition) report(numbers.length === 0 ? what : `${what} (${numbers.map(hex8).join(', ')})`);

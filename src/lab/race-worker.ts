@@ -34,6 +34,8 @@ export const nameOfError = (error: unknown): string => {
 
 const isAssertion = (error: unknown): error is Error => error instanceof Error && error.name === 'AssertionError';
 
+const firstLine = (error: Error): string => error.message.split('\n')[0] ?? '';
+
 export abstract class RaceWorker {
   protected readonly job: Job;
   protected readonly race: RaceSpec;
@@ -55,6 +57,7 @@ export abstract class RaceWorker {
     this.body = entry === undefined ? null : typeof entry === 'function' ? entry : entry.run;
     this.k.vars = defineVars(this.k.hw, this.k.layout.raceVars, race.vars ?? []);
     this.k.irqHandlers = new Map(Object.entries(race.irqs ?? {}).map(([line, fn]) => [Number(line), fn]));
+    this.k.invariant = race.invariant === undefined ? null : () => this.#lookAtInvariant();
     for (const [nr, action] of Object.entries(race.softirqs ?? {})) open_softirq(this.k, Number(nr), action);
     this.k.clock = () => Math.max(0, Math.round((performance.timeOrigin + performance.now() - job.bootTime) * 1000));
     this.k.onStuck = (k) => this.lookForCycle(k);
@@ -68,6 +71,19 @@ export abstract class RaceWorker {
         state,
       });
     };
+  }
+
+  /** The race's invariant on memory as it is; what it throws says so. */
+  #lookAtInvariant(): void {
+    try {
+      this.race.invariant?.(this.k);
+    } catch (error) {
+      if (error instanceof OracleFailure) {
+        throw new OracleFailure({ ...error.finding, message: `invariant: ${error.finding.message}` });
+      }
+      if (isAssertion(error)) throw new OracleFailure({ kind: 'report', message: `invariant: ${firstLine(error)}` });
+      throw error;
+    }
   }
 
   /** Boot the kernel: slot 0 only, before any worker runs. */
@@ -84,7 +100,12 @@ export abstract class RaceWorker {
     Atomics.store(hw, Control.stage, what === 'setup' ? Stage.setup : Stage.check);
     Atomics.store(hw, Control.serve, 1);
     this.k.irqsOff = false;
-    this.guarded(act, what);
+    this.guarded(() => {
+      const { invariant } = this.k;
+      if (what === 'check' && invariant !== null) this.k.inspect(invariant);
+      act();
+      if (what === 'setup' && invariant !== null) this.k.inspect(invariant);
+    }, what);
     Atomics.store(hw, Control.serve, 0);
     Atomics.store(hw, Control.stage, Stage.threads);
     for (let cpu = 0; cpu < config.cpus; cpu++) {
@@ -240,7 +261,7 @@ export abstract class RaceWorker {
       } else if (isAssertion(error)) {
         settle(k, Verdict.report, {
           outcome: 'report',
-          message: error.message.split('\n')[0] ?? '',
+          message: firstLine(error),
           cpu: k.cpu,
           functions: functionsOf(error.stack),
         });
@@ -291,6 +312,7 @@ export abstract class RaceWorker {
       k,
       this.job.threads.findIndex((t) => t.slot === this.job.slot),
     );
+    k.checkInvariant();
     if (k.preemptCount !== 0)
       k.printk(`thread${this.job.slot} ended with preempt_count ${k.preemptCount.toString(16)}`);
     k.preemptCount = 0;

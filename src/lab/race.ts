@@ -2,15 +2,16 @@
  * Race modules: what a user writes. `race()` checks the shape and gives the types; it does nothing else.
  */
 import { fileURLToPath } from 'node:url';
+import type { SlabOptions } from '../cpu/config.js';
 import type { Device } from '../cpu/device.js';
-import { RACE_VARS } from '../cpu/hw.js';
 import type { Kernel } from '../cpu/kernel.js';
-import { DEVICE_LINES } from '../cpu/lines.js';
+import type { SharedSpec } from '../shared/declared.js';
 import { UsageError } from '../shared/errors.js';
-import { OUTCOMES, type Outcome } from './types.js';
+import { checkRace } from './race-check.js';
+import type { Outcome } from './types.js';
 
 /** A machine as a race asks for it; what is left out gets the default of `lab/configure.ts`. */
-export interface MachineSpec {
+export interface MachineSpec extends Partial<SlabOptions> {
   readonly core?: string;
   readonly cpus?: number;
   readonly kernel?: string;
@@ -39,11 +40,11 @@ export interface Case {
   readonly outcome: Outcome | readonly Outcome[];
 }
 
-export type ThreadFn = (k: Kernel, index: number) => void;
+export type ThreadFn<K = Kernel> = (k: K, index: number) => void;
 
 /** A kernel thread of the race. A bare function runs on the CPU of its position in the list, modulo the CPUs. */
-export interface ThreadSpec {
-  readonly run: ThreadFn;
+export interface ThreadSpec<K = Kernel> {
+  readonly run: ThreadFn<K>;
   readonly cpu: number;
   /** Name for reports. */
   readonly name?: string;
@@ -51,7 +52,29 @@ export interface ThreadSpec {
   readonly mm?: number;
 }
 
-export interface RaceSpec {
+/** The functions of a race; `K` is the kernel as they see it, with what the race declares. */
+export interface RaceFunctions<K = Kernel> {
+  /** Builds the situation: on CPU 0, before each execution, nothing else runs. */
+  readonly setup?: (k: K) => void;
+  /** Run concurrently; capture nothing from outside that changes. */
+  readonly threads:
+    | readonly (ThreadFn<K> | ThreadSpec<K>)[]
+    | ((machine: { readonly cpus: number }) => readonly (ThreadFn<K> | ThreadSpec<K>)[]);
+  /** Interrupt handlers by line, 0 to 15. */
+  readonly irqs?: Readonly<Record<number, (k: K) => void>>;
+  /** Actions of soft interrupts by vector, see `Softirq`: there on every CPU before anything can raise them. */
+  readonly softirqs?: Readonly<Record<number, (k: K) => void>>;
+  /**
+   * What holds at every moment: `assert()` it. Controlled mode looks after each step of a thread, parallel mode only before the threads start and
+   * after they have ended: there is no other moment at which nothing moves. It may only read, and its reads are no steps. What holds only
+   * while a lock is free begins with `if (spin_is_locked(k, lock)) return;`.
+   */
+  readonly invariant?: (k: K) => void;
+  /** The oracle, on CPU 0 when all have ended: `assert()`, `assertEqual()`, `wrongByte()`, `report()`. */
+  readonly check?: (k: K) => void;
+}
+
+export interface RaceSpec extends RaceFunctions {
   /** `<year>-<month>-<subject>-<symptom>`. */
   readonly id: string;
   readonly title: string;
@@ -72,64 +95,31 @@ export interface RaceSpec {
   readonly stallPoints?: number;
   /** Words that the functions of the race share outside the emulated memory: `k.vars.pageA`. */
   readonly vars?: readonly string[];
-  /** Builds the situation: on CPU 0, before each execution, nothing else runs. */
-  readonly setup?: (k: Kernel) => void;
-  /** Run concurrently; capture nothing from outside. */
-  readonly threads:
-    | readonly (ThreadFn | ThreadSpec)[]
-    | ((machine: { readonly cpus: number }) => readonly (ThreadFn | ThreadSpec)[]);
-  /** Interrupt handlers by line, 0 to 15. */
-  readonly irqs?: Readonly<Record<number, (k: Kernel) => void>>;
-  /** Actions of soft interrupts by vector, see `Softirq`: there on every CPU before anything can raise them. */
-  readonly softirqs?: Readonly<Record<number, (k: Kernel) => void>>;
+  /**
+   * Variables that the threads share, with what they hold at first: `{ counter: 0, flag: [0, 0] }`. `k.shared.counter` loads and stores a word of
+   * memory, with a scheduling point each time; `k.at('counter')` is its address, for atomic operations and `waitUntil()`.
+   */
+  readonly shared?: SharedSpec;
+  /** Spinlocks: `['m', 'fork[3]']` are `k.locks.m` and `k.locks.fork[0]` to `[2]`. */
+  readonly locks?: readonly string[];
+  /** Reader-writer locks, in the same way: `k.rwlocks`. */
+  readonly rwlocks?: readonly string[];
+  /** Wait queues: `k.queues`. */
+  readonly queues?: readonly string[];
   /** Bus masters: each runs in a worker of its own. */
   readonly devices?: readonly ((d: Device) => void)[];
-  /** The oracle, on CPU 0 when all have ended. Reports by `wrongBytes()` and `report()`. */
-  readonly check?: (k: Kernel) => void;
 }
 
-const ID = /^[a-z0-9][a-z0-9-]*$/;
-
-const keysOf = <T>(keys: { readonly [K in keyof Required<T>]: true }): readonly string[] => Object.keys(keys);
-
-const RACE_KEYS = keysOf<RaceSpec>({
-  id: true,
-  title: true,
-  source: true,
-  spec: true,
-  machine: true,
-  smallest: true,
-  cases: true,
-  executionSeconds: true,
-  stallPoints: true,
-  vars: true,
-  setup: true,
-  threads: true,
-  irqs: true,
-  softirqs: true,
-  devices: true,
-  check: true,
-});
-const CASE_KEYS = keysOf<Case>({ name: true, machine: true, outcome: true });
-const MACHINE_KEYS = keysOf<MachineSpec>({
-  core: true,
-  cpus: true,
-  kernel: true,
-  patches: true,
-  pkmapSlots: true,
-  lowmemPages: true,
-  dmaPages: true,
-  highmemPages: true,
-  watermarks: true,
-  debugHighmem: true,
-  preempt: true,
-  ticketLocks: true,
-  hz: true,
-  bufferBytes: true,
-});
-
 /** What a user has to give: the rest has defaults. */
-export type RaceInput = Pick<RaceSpec, 'id' | 'threads'> & Partial<RaceSpec>;
+export interface RaceInput<S extends SharedSpec = SharedSpec, E extends string = string>
+  extends RaceFunctions<Kernel<S, E>>,
+    Partial<Omit<RaceSpec, 'id' | 'shared' | 'locks' | 'rwlocks' | 'queues' | keyof RaceFunctions>> {
+  readonly id: string;
+  readonly shared?: S;
+  readonly locks?: readonly E[];
+  readonly rwlocks?: readonly E[];
+  readonly queues?: readonly E[];
+}
 
 /** Which file made a race: workers have to import it. */
 const modules = new WeakMap<RaceSpec, string>();
@@ -149,45 +139,18 @@ function callingFile(): string | null {
   return null;
 }
 
-/** Define a race. Throws UsageError when a part is missing. */
-export function race(input: RaceInput): RaceSpec {
-  const wrong = (what: string): never => {
-    throw new UsageError(`race ${String(input?.id ?? '(without id)')}: ${what}`);
-  };
-  if (typeof input !== 'object' || input === null) wrong('the argument of race() must be an object');
-  const spec: RaceSpec = { title: input.id, source: '', spec: [], machine: {}, cases: [], ...input };
-  const known = (what: string, object: object, keys: readonly string[]): void => {
-    const stray = Object.keys(object).find((key) => !keys.includes(key));
-    if (stray !== undefined) wrong(`${what} has no "${stray}"; it has ${keys.join(', ')}`);
-  };
-  known('a race', spec, RACE_KEYS);
-  if (typeof spec.id !== 'string' || !ID.test(spec.id)) wrong('id must be lower-case words joined by "-"');
-  const threads = spec.threads;
-  if (typeof threads !== 'function' && (!Array.isArray(threads) || threads.length === 0)) {
-    wrong('threads must be a non-empty list of functions, or a function that returns one');
+/** Throws UsageError, one line, when a part is missing or wrong. */
+export function race<const S extends SharedSpec = Record<never, number>, const E extends string = never>(
+  input: RaceInput<S, E>,
+): RaceSpec {
+  const given: unknown = input;
+  if (typeof given !== 'object' || given === null || Array.isArray(given)) {
+    throw new UsageError('the argument of race() must be an object: race({ id, threads: [...] })');
   }
-  for (const name of ['setup', 'check'] as const) {
-    if (spec[name] !== undefined && typeof spec[name] !== 'function') wrong(`${name} must be a function`);
-  }
-  for (const name of ['title', 'source'] as const) if (typeof spec[name] !== 'string') wrong(`${name} must be a text`);
-  for (const name of ['spec', 'cases'] as const) {
-    if (!Array.isArray(spec[name])) wrong(`${name} must be a list; it may be empty`);
-  }
-  if (typeof spec.machine !== 'object' || spec.machine === null) wrong('machine must be an object; it may be empty');
-  for (const machine of [spec.machine, spec.smallest ?? {}, ...spec.cases.map((c) => c.machine ?? {})]) {
-    known('a machine', machine, MACHINE_KEYS);
-  }
-  for (const one of spec.cases) {
-    known('a case', one, CASE_KEYS);
-    const claimed = [one.outcome].flat().find((o) => !OUTCOMES.includes(o));
-    if (one.outcome === undefined || claimed !== undefined) {
-      wrong(`case "${one.name}" claims the outcome "${claimed}"; it is one of ${OUTCOMES.join(', ')}`);
-    }
-  }
-  if ((spec.vars?.length ?? 0) > RACE_VARS) wrong(`vars may be ${RACE_VARS} names, not ${spec.vars?.length}`);
-  for (const line of Object.keys(spec.irqs ?? {}).map(Number)) {
-    if (!(line >= 0 && line < DEVICE_LINES)) wrong(`irqs are for the lines 0 to ${DEVICE_LINES - 1}, not ${line}`);
-  }
+  const defaults = { title: String(input.id), source: '', spec: [], machine: {}, cases: [] };
+  // Functions that know the race's own variables are called with kernels that have them.
+  const spec = { ...defaults, ...input } as unknown as RaceSpec;
+  checkRace(spec);
   const file = callingFile();
   if (file !== null) modules.set(spec, file);
   return spec;

@@ -94,6 +94,8 @@ export interface RunOptions {
   readonly cpus?: number;
   readonly core?: string;
   readonly kernel?: string;
+  /** CONFIG_SLUB or CONFIG_SLAB. */
+  readonly slab?: 'slub' | 'slab';
   /** Patches to add to, and to take away from, those that the version contains. */
   readonly patches?: readonly string[];
   readonly noPatches?: readonly string[];

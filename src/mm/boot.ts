@@ -8,13 +8,16 @@ import { archOf } from '../arch/arch.js';
 import type { MachineConfig } from '../cpu/config.js';
 import type { Buffers, Kernel, StaticLayout } from '../cpu/kernel.js';
 import { Scheduler } from '../cpu/sched.js';
+import { bindDeclared, declaredBytes, declaredSymbol, initDeclared } from '../shared/declared.js';
 import type { SymbolSpec, Symbols } from '../shared/kernel-base.js';
 import { defineStruct } from '../shared/layout.js';
+import type { Structs } from '../shared/structs/configured.js';
 import { struct_page } from '../shared/structs/page.js';
 import { type Ptr, ptr, type Vaddr, vaddr } from '../shared/types.js';
 import { struct_task_struct } from '../shared/wait.js';
 import type { ArchBoot } from './arch-boot.js';
 import { ARM_BOOT } from './arm/boot.js';
+import { kmem_cache_init, slabSymbols, structsOf } from './kmalloc.js';
 import { memorySymbols } from './memory.js';
 import { zoneSymbols } from './mmzone.js';
 import { free_area_init } from './page_alloc.js';
@@ -45,7 +48,14 @@ export const RACE_DATA_BYTES = 4096;
 const BOOTS: readonly ArchBoot[] = [ARM_BOOT, PARISC_BOOT];
 const bootOf = (config: MachineConfig): ArchBoot => BOOTS.find((b) => b.id === config.core.arch) as ArchBoot;
 
-function symbolSpecs(config: MachineConfig): Record<string, SymbolSpec> {
+function symbolSpecs(config: MachineConfig, structs: Structs): Record<string, SymbolSpec> {
+  const specs = kernelSymbolSpecs(config, structs);
+  const taken = { ...specs, _sdata: 0, swapper_pg_dir: 0, pkmap_page_table: 0, PKMAP_BASE: 0 };
+  const own = (config.declared ?? []).map((d) => [declaredSymbol(d, taken), { bytes: declaredBytes(d) }] as const);
+  return { ...specs, ...Object.fromEntries(own) };
+}
+
+function kernelSymbolSpecs(config: MachineConfig, structs: Structs): Record<string, SymbolSpec> {
   return {
     ...zoneSymbols(config),
     tasks: { bytes: config.threadsMax * struct_task_struct.sizeof, align: 64 },
@@ -54,6 +64,7 @@ function symbolSpecs(config: MachineConfig): Record<string, SymbolSpec> {
     ...memorySymbols,
     ...vmlistSymbols,
     mem_map: { bytes: (config.lowmemPages + config.highmemPages) * struct_page.sizeof, align: 64 },
+    ...slabSymbols(structs),
     ...bootOf(config).symbols(config),
   };
 }
@@ -61,9 +72,10 @@ function symbolSpecs(config: MachineConfig): Record<string, SymbolSpec> {
 /** Where the static objects of a kernel are. Pure: the same configuration gives the same addresses. */
 export function layoutStatics(config: MachineConfig): StaticLayout {
   const boot = bootOf(config);
+  const structs = structsOf(config);
   let next = config.pageOffset + boot.dataOffset;
   const sym: Record<string, number> = { _sdata: next };
-  for (const [name, { bytes, align = 4 }] of Object.entries(symbolSpecs(config))) {
+  for (const [name, { bytes, align = 4 }] of Object.entries(symbolSpecs(config, structs))) {
     const unit = Math.max(align, boot.symbolAlign);
     next = Math.ceil(next / unit) * unit;
     sym[name] = next;
@@ -72,7 +84,7 @@ export function layoutStatics(config: MachineConfig): StaticLayout {
   boot.fixedSymbols(config, sym);
   const bytes = (Math.ceil(next / 4096) * 4096 - config.pageOffset) >>> 0;
   // An object that grew key by key is a hash table to V8; one that was parsed has fields, and a field is ten times as fast to read.
-  return { sym: Object.freeze(JSON.parse(JSON.stringify(sym))) as Readonly<Symbols>, bytes };
+  return { sym: Object.freeze(JSON.parse(JSON.stringify(sym))) as Readonly<Symbols>, structs, bytes };
 }
 
 /** The kernel object of a thread slot on a CPU, with the vectors and call functions that the kernel installs. */
@@ -89,6 +101,7 @@ export function createKernel(
       statics.sym.thread_infos + nr * struct_thread_info.sizeof + struct_thread_info.preempt_count.offset,
     ),
   }));
+  k.bind(bindDeclared(k, config.declared ?? [], statics.sym));
   k.scheduler = new Scheduler();
   bootOf(config).install(k);
   return k;
@@ -107,6 +120,8 @@ export function start_kernel(k: Kernel): void {
   boot.paging_init(k);
   free_area_init(k, k.staticBytes >>> 12);
   boot.mem_init(k);
+  kmem_cache_init(k);
+  initDeclared(k, config.declared ?? [], k.sym);
   for (let slot = 0; slot < config.threadsMax; slot++) {
     const task = ptr<'task_struct'>(k.sym.tasks + slot * struct_task_struct.sizeof);
     k.write(task, struct_task_struct.pid, slot);

@@ -276,8 +276,9 @@ function flush_all_zero_pkmaps(k: Kernel): void {
     const pte = pte_read(k, pkmapPte(k, i));
     BUG_ON(k, pte_none(pte), 'mm/highmem.c flush_all_zero_pkmaps: no entry', PKMAP_ADDR(k, i));
     const page = pfn_to_page(k, pte_pfn(pte));
+    if (k.patched['mutant-forget-before-pte']) set_page_address(k, page, NULL);
     pte_clear(k, pkmapPte(k, i));
-    set_page_address(k, page, NULL);
+    if (!k.patched['mutant-forget-before-pte']) set_page_address(k, page, NULL);
     need_flush = true;
   }
   if (k.patched['mutant-cache-flush-after-pte']) flush_cache_kmaps(k);
@@ -392,7 +393,8 @@ export function kmap_high(k: Kernel, page: Page): Vaddr {
  */
 export function kmap_high_get(k: Kernel, page: Page): Vaddr {
   k.op();
-  const flags = lock_kmap_any(k);
+  const locked = !k.patched['mutant-get-unlocked'];
+  const flags = locked ? lock_kmap_any(k) : 0;
   const addr = page_address(k, page);
   if (addr !== NULL) {
     const nr = PKMAP_NR(k, addr);
@@ -400,7 +402,7 @@ export function kmap_high_get(k: Kernel, page: Page): Vaddr {
     BUG_ON(k, count < 1, 'mm/highmem.c kmap_high_get: slot not in use', addr);
     setCount(k, nr, count + 1);
   }
-  unlock_kmap_any(k, flags);
+  if (locked) unlock_kmap_any(k, flags);
   return addr;
 }
 

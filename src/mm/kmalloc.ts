@@ -1,47 +1,63 @@
 /**
- * kmalloc() and kfree() straight from the page allocator: a block is 2^order pages.
- *
- * Stands in for a slab allocator (mm/slab.c, mm/slub.c) where one is not the subject: who allocates, with which mask, in which context, and that
- * it can fail are as in the kernel; two objects never share a page, and no cache of free objects hides a wrong mask.
- * Differs: no size classes; the order of a block stands in page->index of its first page.
+ * kmalloc() and kfree(), whichever allocator the kernel is configured with. Source: include/linux/slab.h, Linux 2.6.22.
  */
-import { virt_to_page } from '../arch/arm/memory.js';
+import type { MachineConfig } from '../cpu/config.js';
 import type { Kernel } from '../cpu/kernel.js';
-import { BUG_ON } from '../shared/bug.js';
-import { struct_page } from '../shared/structs/page.js';
-import { NULL, type Ptr, ptr, type Vaddr, vaddr } from '../shared/types.js';
+import type { SymbolSpec } from '../shared/kernel-base.js';
+import { layoutStructs, type StructConfig, type Structs } from '../shared/structs/configured.js';
+import { type Ptr, ptr, type Vaddr } from '../shared/types.js';
 import { gfp } from './gfp.js';
-import { __get_free_pages, clear_page, free_pages } from './page_alloc.js';
+import { lockSymbols } from './lock-types.js';
+import * as slub from './slub.js';
 
-/** The largest block, in bytes. Source: include/linux/kmalloc_sizes.h, Linux 2.5.53. */
-export const KMALLOC_MAX_SIZE = 128 << 10;
+/** SMP kernels are configured for so many CPUs at least. */
+const NR_CPUS = 4;
 
-/** Smallest n with @size <= 2^n pages. Source: include/asm-generic/page.h. */
-export const get_order = (size: number): number => (size <= 4096 ? 0 : 32 - Math.clz32((size - 1) >>> 12));
+/** What the layouts of structs depend on in a configuration. */
+const structConfigOf = (config: MachineConfig): StructConfig => ({
+  smp: config.cpus > 1,
+  preempt: config.preempt,
+  debugSpinlock: config.debugSpinlock,
+  lockdep: false,
+  nrCpus: config.cpus > 1 ? Math.max(NR_CPUS, config.cpus) : 1,
+  cpu: 'arm',
+  debugSlab: config.debugSlab,
+});
 
-/**
- * Context: process if @gfp_mask allows to sleep, else any.
- * Return:  linear address of @size bytes that hold junk; NULL without memory.
- * Errors:  BUG for a mask with __GFP_HIGHMEM, as a slab that grows has it.
- */
-export function kmalloc<T extends string>(k: Kernel, size: number, gfp_mask: number): Ptr<T> {
-  BUG_ON(k, (gfp_mask & gfp(k).__GFP_HIGHMEM) !== 0, 'mm/slab.c kmalloc: __GFP_HIGHMEM', gfp_mask);
-  if (size > KMALLOC_MAX_SIZE) return NULL;
-  const order = get_order(size);
-  const addr = __get_free_pages(k, gfp_mask, order);
-  if (addr === NULL) return NULL;
-  k.write(virt_to_page(k, addr), struct_page.index, order);
-  return ptr<T>(addr);
+export const structsOf = (config: MachineConfig): Structs => layoutStructs(structConfigOf(config));
+
+export const slabSymbols = (structs: Structs): Record<string, SymbolSpec> => ({
+  ...lockSymbols,
+  ...slub.slubSymbols(structs),
+});
+
+/** Boot, CPU 0 alone. */
+export function kmem_cache_init(k: Kernel): void {
+  k.store(k.sym.debug_locks, 1);
+  slub.kmem_cache_init(k);
 }
 
-/** kmalloc() of zeros. */
-export function kzalloc<T extends string>(k: Kernel, size: number, gfp_mask: number): Ptr<T> {
-  const addr = kmalloc<T>(k, size, gfp_mask);
-  if (addr !== NULL) for (let i = 0; i < 1 << get_order(size); i++) clear_page(k, vaddr(addr + i * 4096));
-  return addr;
+/**
+ * Memory of at least @size bytes; what it holds is whatever was there.
+ *
+ * Context: any if @gfp_mask does not allow to sleep, else process.
+ * Return:  a linear address; NULL when there is none, ZERO_SIZE_PTR for no bytes.
+ */
+export function kmalloc<T extends string = never>(k: Kernel, size: number, gfp_mask: number): Ptr<T> {
+  return ptr<T>(slub.__kmalloc(k, size, gfp_mask));
+}
+
+/** As kmalloc(), and all bytes are 0. */
+export function kzalloc<T extends string = never>(k: Kernel, size: number, gfp_mask: number): Ptr<T> {
+  return kmalloc<T>(k, size, gfp_mask | gfp(k).__GFP_ZERO);
 }
 
 /** Context: any. NULL is ignored. */
 export function kfree(k: Kernel, block: Vaddr): void {
-  if (block !== NULL) free_pages(k, block, k.read(virt_to_page(k, vaddr(block)), struct_page.index));
+  slub.kfree(k, block);
+}
+
+/** How many bytes of an object may be used. Context: any. */
+export function ksize(k: Kernel, block: Vaddr): number {
+  return slub.ksize(k, block);
 }

@@ -30,3 +30,6 @@ export const lowmem_page_address = (k: Kernel, page: Page): Vaddr => k.__va(page
 
 /** The next struct page, as `page + n` in C. */
 export const page_plus = (page: Page, n: number): Page => (page + n * struct_page.sizeof) as Page;
+
+/** Smallest n with @size <= 2^n pages. Source: include/asm-generic/page.h. */
+export const get_order = (size: number): number => (size <= 4096 ? 0 : 32 - Math.clz32((size - 1) >>> 12));

@@ -77,6 +77,10 @@ export interface KernelBase {
 
   /** A failed CAS on a lock word: wait until the word is no longer @seen. Interrupts are taken meanwhile if enabled. */
   waitForLock(addr: Vaddr, seen: number): void;
+  /** Wait until one of the words of static memory no longer holds what it was @seen to hold. */
+  waitForChange(addrs: readonly Vaddr[], seen: readonly number[]): void;
+  /** A round of a loop that waits: see cpu_relax() of shared/spin.ts. */
+  relax(): void;
   /** Wake those who sleep in waitForLock() on the word. */
   lockReleased(addr: Vaddr): void;
   /** Bookkeeping for reports: which locks this thread holds. */

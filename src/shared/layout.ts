@@ -39,7 +39,7 @@ export function defineStruct<const T extends string, const F extends string>(
     const [offset, bytes] = typeof spec === 'number' ? [spec, 4] : spec;
     const align = Math.min(bytes, 4);
     if (offset < 0 || offset + bytes > sizeof) throw new MurphyError(`struct ${name}: ${field} leaves the struct`);
-    if (offset % align !== 0) throw new MurphyError(`struct ${name}: ${field} is misaligned`);
+    if (bytes > 0 && offset % align !== 0) throw new MurphyError(`struct ${name}: ${field} is misaligned`);
     for (const other of seen) {
       const overlaps = offset < other.offset + other.bytes && other.offset < offset + bytes;
       const union = unions.some((u) => u.includes(field) && u.includes(other.name as F));

@@ -14,6 +14,9 @@ export class PatchSet {
   'kmap-atomic-debug-nonvivt' = false;
   'v6-unmap-invalidates' = false;
   'at91-mci-kunmap-offset' = false;
+  'page-mapping-slab' = false;
+  'page-mapping-vm-bug-on' = false;
+  'slub-populated-cpu-slab' = false;
   'pa-tlb-lock-irqsave' = false;
   'mutant-no-pa-tlb-lock' = false;
   'mutant-flush-without-purge' = false;
@@ -36,6 +39,12 @@ export class PatchSet {
   'mutant-unaligned-dma-buffer' = false;
   'mutant-shared-km-type' = false;
   'mutant-kunmap-twice' = false;
+  'mutant-forget-before-pte' = false;
+  'mutant-get-unlocked' = false;
+  'mutant-switch-mm-no-flush' = false;
+  'mutant-dma-to-device' = false;
+  'mutant-dma-bidirectional' = false;
+  'mutant-entry-expected' = false;
   // Seed 000; see spec/vmalloc-gfp.md §11.
   'arm-consistent-no-bug' = false;
   rmk1 = false;

@@ -35,8 +35,16 @@ import { type SpinLock, spin_lock_irqsave, spin_unlock_irqrestore } from '../../
 import { PG_reserved, struct_page } from '../../shared/structs/page.js';
 import { hex8, NULL, type Paddr, type Ptr, ptr, type Vaddr, vaddr } from '../../shared/types.js';
 import { gfp } from '../gfp.js';
-import { get_order, kfree, kmalloc } from '../kmalloc.js';
-import { lowmem_page_address, type Page, page_plus, page_to_pfn, page_to_phys, pfn_to_page } from '../page.js';
+import { kfree, kmalloc } from '../kmalloc.js';
+import {
+  get_order,
+  lowmem_page_address,
+  type Page,
+  page_plus,
+  page_to_pfn,
+  page_to_phys,
+  pfn_to_page,
+} from '../page.js';
 import { __free_page, __free_pages, alloc_pages } from '../page_alloc.js';
 import { PAGE_ALIGN, PAGE_SIZE } from '../vmalloc/vm-struct.js';
 import type { Consistent } from './consistent.js';

@@ -272,6 +272,6 @@ export function dma_sync_sg_for_device(k: Kernel, sg: readonly Scatterlist[], di
 
 /** A switch to another address space on v4 and v5: the whole cache and TLB go. Source: cpu_arm926_switch_mm, Linux 2.6.30. */
 export function cpu_switch_mm(k: Kernel): void {
-  flush_cache_all(k);
+  if (!k.patched['mutant-switch-mm-no-flush']) flush_cache_all(k);
   k.mmu.flushTlbAll();
 }

@@ -30,9 +30,9 @@ import { NULL, type Paddr, type Pfn, type Ptr, type Vaddr, vaddr } from '../../s
 import { LINUX_2_6 } from '../../shared/version.js';
 import { DMA_NONE, DMA_TO_DEVICE, type DmaDirection, type Scatterlist } from '../arm/dma-mapping.js';
 import { gfp } from '../gfp.js';
-import { get_order, kfree, kmalloc } from '../kmalloc.js';
+import { kfree, kmalloc } from '../kmalloc.js';
 import { pmd_alloc, pte_alloc_kernel, pte_alloc_kernel_locked } from '../memory.js';
-import { lowmem_page_address } from '../page.js';
+import { get_order, lowmem_page_address } from '../page.js';
 import { __get_free_pages, free_pages } from '../page_alloc.js';
 
 declare module '../../shared/kernel-base.js' {

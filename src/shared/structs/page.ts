@@ -13,14 +13,28 @@ export const struct_page = defineStruct(
     slab: 16, // SLUB keeps its kmem_cache in the word of mapping
     index: 20,
     lru: [24, 8],
+    // SLUB's names for the words of a slab's first page.
+    inuse: [8, 2], // objects that are not on freelist
+    offset: [10, 2], // of the free pointer in an object, words
+    lockless_freelist: 12, // chain of the CPU that has the slab
+    freelist: 20, // chain under the slab's lock
   },
-  [['mapping', 'slab']],
+  [
+    ['mapping', 'slab'],
+    ['_mapcount', 'inuse', 'offset'],
+    ['private', 'lockless_freelist'],
+    ['index', 'freelist'],
+  ],
 );
 
 /**
  * Bits of page->flags that the models use. Source: include/linux/page-flags.h, Linux 2.6.22.
  * Differs: the same bits in every version.
  */
+export const PG_locked = 0;
+export const PG_error = 1;
+export const PG_active = 6;
+export const PG_slab = 7;
 export const PG_reserved = 10;
 export const PG_compound = 14;
 /** Tail of a compound page together with PG_compound. */

@@ -1,0 +1,295 @@
+/**
+ * A failure in words: what went wrong, who did it, and the interleaving that led there. Everything is found in the history of a replayed execution.
+ */
+import { Cause, Ev } from '../../cpu/tracer.js';
+import type { Failure } from '../../lab/types.js';
+import { layoutStatics } from '../../mm/boot.js';
+import { hex2, showVaddr } from '../../shared/types.js';
+import type { ExploreResult } from '../explore.js';
+import { Recorded, type TraceEvent } from '../recorder.js';
+import { contextOf, fullColumns, shortColumns } from './columns.js';
+import { findLoss, type Loss, type LossKind } from './loss.js';
+import { Names, where } from './names.js';
+import { waitLines } from './waits.js';
+
+/** The step that decided it, as data. */
+export interface Culprit {
+  /** How the byte was lost; `fault` and `change` for other outcomes. */
+  readonly kind: LossKind | 'fault' | 'change';
+  readonly step: number;
+  readonly cpu: number;
+  readonly context: string;
+  /** Functions, innermost first. */
+  readonly functions: readonly string[];
+  /** What it did: `invalidate`, `evict`, `store`, ... */
+  readonly operation: string;
+  /** Virtual address that it used, its pkmap slot, and the address of the cache line, where they apply. */
+  readonly addr: number | null;
+  readonly slot: number | null;
+  readonly line: number | null;
+  readonly text: string;
+}
+
+export interface Explanation {
+  /** Under 20 lines. */
+  readonly report: readonly string[];
+  /** Every step, in columns. */
+  readonly trace: readonly string[];
+  readonly culprit: Culprit | null;
+}
+
+const ROWS_MAX = 7;
+const LINES_MAX = 19;
+
+interface Story {
+  readonly lines: readonly string[];
+  readonly culprit: Culprit | null;
+  readonly event: TraceEvent | null;
+  readonly mark: string;
+}
+
+/** Explain a failing execution. @result: of a replay with its history. */
+export function explain(result: ExploreResult): Explanation {
+  const { failure, history } = result;
+  const names = new Names(result.machine, layoutStatics(result.machine).sym);
+  if (failure === null) return { report: ['no failure'], trace: [], culprit: null };
+  const story = tell(failure, result, names);
+  const marked = story.event?.step ?? null;
+  const room = Math.max(4, Math.min(ROWS_MAX, LINES_MAX - 2 - story.lines.length));
+  const report = [
+    `${failure.outcome}: ${failure.message}`,
+    ...story.lines.slice(0, LINES_MAX - 2 - room),
+    ...shortColumns(history.events, marked, story.mark, room),
+  ];
+  return { report, trace: fullColumns(history.events, names, story.event, story.mark), culprit: story.culprit };
+}
+
+function tell(failure: Failure, result: ExploreResult, names: Names): Story {
+  const { history } = result;
+  const nothing = { culprit: null, event: null, mark: '' };
+  switch (failure.outcome) {
+    case 'wrong-bytes':
+      return failure.pfn === undefined ? { lines: [], ...nothing } : lostByte(failure, failure.pfn, result, names);
+    case 'deadlock':
+    case 'hang':
+      return { lines: waitLines(history, names), ...nothing };
+    case 'oops':
+      return fault(failure, history.events, names);
+    case 'bug':
+      return bug(failure, history.events, names);
+    default:
+      return lostUpdate(history.events, names);
+  }
+}
+
+// ---- bytes -------------------------------------------------------------------------------------------------------
+
+const at = (e: TraceEvent): string => {
+  const when = e.step < 0 ? 'in setup' : e.stage === 2 ? 'afterwards' : `step ${e.step}`;
+  return `${when}, ${contextOf(e)}, in ${where(e.stack)}`;
+};
+
+const OPERATIONS: Readonly<Record<number, string>> = {
+  [Cause.evict]: 'evict',
+  [Cause.clean]: 'clean',
+  [Cause.invalidate]: 'invalidate',
+  [Cause.flush]: 'flush',
+  [Cause.snoop]: 'snoop',
+};
+
+function operationOf(e: TraceEvent): string {
+  if (e.what === Ev.lineDrop || e.what === Ev.lineWriteBack) return OPERATIONS[e.d >>> 8] ?? '';
+  if (e.what === Ev.load) return 'load';
+  return e.what === Ev.dmaWrite ? 'transfer' : 'store';
+}
+
+function culpritOf(kind: Culprit['kind'], e: TraceEvent, names: Names, text: string): Culprit {
+  const isLine = e.what === Ev.lineDrop || e.what === Ev.lineWriteBack;
+  const addr = isLine ? e.b : e.a;
+  const slot = names.slotOf(addr);
+  return {
+    ...{
+      kind,
+      step: e.step,
+      cpu: e.cpu,
+      context: contextOf(e),
+      functions: e.stack,
+      operation: operationOf(e),
+      addr,
+      text,
+    },
+    slot: slot < 0 ? null : slot,
+    line: isLine ? e.b : null,
+  };
+}
+
+function lostByte(failure: Failure, pfn: number, result: ExploreResult, names: Names): Story {
+  const { core } = result.machine;
+  const { offset = 0, expected = 0, seen = 0 } = failure;
+  const loss = findLoss(result.history.events, { pa: pfn * 4096 + offset, expected, seen }, core.dcache);
+  const line = offset & -core.dcache.lineBytes;
+  const lines = [
+    `byte   ${names.page(pfn)}, offset 0x${offset.toString(16)}, cache line 0x${line.toString(16)} to 0x${(line + core.dcache.lineBytes - 1).toString(16)}: expected 0x${hex2(expected)}, saw 0x${hex2(seen)}`,
+  ];
+  const { stored, culprit, read } = loss;
+  if (stored !== null) lines.push(`stored ${at(stored)}: at ${placeOf(stored, names)}`);
+  const text = lossText(loss, names);
+  if (culprit !== null) {
+    lines.push(`lost   ${at(culprit)}: ${text}`);
+    lines.push(...slotStory(culprit, stored, result.history.events, names));
+    lines.push(...translationStory(culprit, result.history.events, names));
+  } else if (text !== '') lines.push(`lost   ${text}`);
+  if (read !== null && read !== culprit) lines.push(`read   ${at(read)}: at ${placeOf(read, names)}`);
+  return {
+    ...{ lines, event: culprit, mark: `bytes lost: ${loss.kind}` },
+    culprit: culprit === null ? null : culpritOf(loss.kind, culprit, names, text),
+  };
+}
+
+/** Where an access went. */
+function placeOf(e: TraceEvent, names: Names): string {
+  if (e.what === Ev.dmaRead || e.what === Ev.dmaWrite) return `${names.physical(e.a)}, by a device`;
+  const into = e.d < 0 ? 'past the cache' : `in a line of ${names.cacheOf(e.d)}`;
+  return `${names.mapped(e.a)}, ${into}`;
+}
+
+function lossText(loss: Loss, names: Names): string {
+  const { kind, culprit: e } = loss;
+  if (kind === 'not-seen' && loss.stored !== null) {
+    return `nowhere: the byte is still in ${names.cacheOf(loss.stored.d)} under ${names.mapped(loss.stored.a)}; the reader looked elsewhere`;
+  }
+  if (e === null) return '';
+  const owner = `the line ${names.mapped(e.b)} of ${names.physical(e.c >>> 0)} in ${names.cacheOf(e.a)}`;
+  switch (kind) {
+    case 'discarded':
+      return `${operationOf(e)} threw away ${owner}, dirty and not written back`;
+    case 'overwritten':
+      return `${operationOf(e)} wrote ${owner} over newer memory`;
+    case 'stored-elsewhere':
+    case 'read-elsewhere': {
+      const verb = kind === 'stored-elsewhere' ? 'stored to' : 'read';
+      return `${verb} ${names.physical(e.b)} at ${names.mapped(e.a)}, which the page tables give to ${names.physical(e.named)}`;
+    }
+    default: {
+      const misled = e.what === Ev.store && e.named !== e.b;
+      const meant = misled && e.named !== 0xffffffff ? `, meant for ${names.physical(e.named)}` : '';
+      return `${misled ? 'a stale translation: ' : ''}stored over it at ${names.mapped(e.a)}${meant}`;
+    }
+  }
+}
+
+/** Whose the pkmap slot of the address was: its last changes of hands before the loss. */
+function slotStory(
+  culprit: TraceEvent,
+  stored: TraceEvent | null,
+  events: readonly TraceEvent[],
+  names: Names,
+): string[] {
+  const addr = culprit.what === Ev.lineDrop || culprit.what === Ev.lineWriteBack ? culprit.b : (stored?.a ?? culprit.a);
+  const slot = names.slotOf(addr);
+  if (slot < 0) return [];
+  const changes = events.filter(
+    (e) => e.what === Recorded.change && e.seq < culprit.seq && names.slotOfEntry(e.a) === slot,
+  );
+  return changes.slice(-2).map((e) => {
+    const [before, now] = [e.b >>> 12, (e.c >>> 0) >>> 12];
+    const what = e.c === 0 ? `taken from ${names.page(before)}` : `given to ${names.page(now)}`;
+    return `slot ${slot} ${what}: ${at(e)}`;
+  });
+}
+
+/** Why the translation was stale: when it was remembered, when its entry changed, and whom the flushes reached. */
+function translationStory(e: TraceEvent, events: readonly TraceEvent[], names: Names): string[] {
+  if ((e.what !== Ev.load && e.what !== Ev.store) || e.named === e.b) return [];
+  const page = e.a & ~0xfff;
+  const before = events.filter((o) => o.seq < e.seq);
+  const filled = before.findLast((o) => o.what === Ev.tlbFill && o.cpu === e.cpu && (o.a & ~0xfff) === page);
+  const flush = before.findLast(
+    (o) => o.what === Ev.tlbFlush && o.b === 0 && o.cpu !== e.cpu && ((o.a & ~0xfff) === page || o.a === 0xffffffff),
+  );
+  const lines: string[] = [];
+  if (filled !== undefined) lines.push(`TLB    of CPU${e.cpu} has it since ${at(filled)}`);
+  if (flush !== undefined && flush.seq > (filled?.seq ?? -1))
+    lines.push(`flush  reached only CPU${flush.cpu}: ${at(flush)}`);
+  return lines.map((line) => line.replace(' < ', ` (${names.virtual(page >>> 0)}) < `));
+}
+
+// ---- other outcomes ----------------------------------------------------------------------------------------------
+
+function fault(failure: Failure, events: readonly TraceEvent[], names: Names): Story {
+  const event = events.findLast((e) => e.what === Ev.fault) ?? null;
+  if (event === null) return { lines: [], culprit: null, event, mark: '' };
+  const slot = names.slotOf(event.a);
+  const access = event.c === 1 ? 'write' : 'read or cache operation';
+  const lines = [`fault  ${at(event)}: ${access} at ${names.mapped(event.a)}`];
+  const change = events.findLast((e) => e.what === Recorded.change && slot >= 0 && names.slotOfEntry(e.a) === slot);
+  if (change !== undefined) {
+    const page = names.page((change.c === 0 ? change.b : change.c >>> 0) >>> 12);
+    lines.push(`entry  of slot ${slot} ${change.c === 0 ? 'cleared' : 'set'}, ${page}: ${at(change)}`);
+  }
+  const text = `fault at ${showVaddr(failure.addr ?? event.a)}`;
+  return { lines, event, mark: 'fault', culprit: culpritOf('fault', change ?? event, names, text) };
+}
+
+/** The last changes of the words that belong to the address that the assertion names. */
+function bug(failure: Failure, events: readonly TraceEvent[], names: Names): Story {
+  const lines = [`died   in ${where(failure.functions ?? [], 4)} on CPU${failure.cpu}`];
+  const slot = slotOfBug(failure.addr ?? 0, events, names);
+  const changes = events.filter((e) => e.what === Recorded.change && slot >= 0 && changesSlot(e, slot, names));
+  for (const e of changes.slice(-4)) {
+    lines.push(`${names.virtual(e.a)}: ${(e.b >>> 0).toString(16)} -> ${(e.c >>> 0).toString(16)}: ${at(e)}`);
+  }
+  const last = changes.at(-1) ?? null;
+  return {
+    ...{ lines, event: last, mark: 'last change' },
+    culprit: last === null ? null : culpritOf('change', last, names, lines.at(-1) as string),
+  };
+}
+
+const changesSlot = (e: TraceEvent, slot: number, names: Names): boolean =>
+  names.slotOfEntry(e.a) === slot || e.a === names.sym.pkmap_count + slot * 4;
+
+/** The slot of the address, or the one that last had the page. */
+function slotOfBug(addr: number, events: readonly TraceEvent[], names: Names): number {
+  const slot = names.slotOf(addr);
+  if (slot >= 0) return slot;
+  const pfn = (addr - names.sym.mem_map) / 32 + (names.config.core.physBase >>> 12);
+  const entry = events.findLast(
+    (e) =>
+      e.what === Recorded.change && names.slotOfEntry(e.a) >= 0 && (e.b >>> 12 === pfn || (e.c >>> 0) >>> 12 === pfn),
+  );
+  return entry === undefined ? -1 : names.slotOfEntry(entry.a);
+}
+
+/** A word that was loaded, changed by somebody else, and stored: the change between is lost. */
+function lostUpdate(events: readonly TraceEvent[], names: Names): Story {
+  const loads = new Map<string, TraceEvent>();
+  let found: { load: TraceEvent; between: TraceEvent; store: TraceEvent } | null = null;
+  const changes = new Map<number, TraceEvent>();
+  for (const e of events) {
+    if (e.step < 0 || e.stage !== 0) continue;
+    const key = `${contextOf(e)} ${e.what === Recorded.change ? e.a : e.b}`;
+    if (e.what === Ev.step && e.a === 1) loads.set(key, e);
+    if (e.what !== Recorded.change) continue;
+    const load = loads.get(key);
+    const between = changes.get(e.a);
+    const other = between !== undefined && contextOf(between) !== contextOf(e);
+    if (load !== undefined && between !== undefined && other && between.seq > load.seq)
+      found = { load, between, store: e };
+    changes.set(e.a, e);
+  }
+  if (found === null) return { lines: [], culprit: null, event: null, mark: '' };
+  const word = (e: TraceEvent): string => `${(e.b >>> 0).toString(16)} -> ${(e.c >>> 0).toString(16)}`;
+  const name = names.virtual(found.store.a);
+  const lines = [
+    `loaded ${at(found.load)}: ${name}`,
+    `change ${at(found.between)}: ${name} ${word(found.between)}`,
+    `lost   ${at(found.store)}: stored over that change, ${name} ${word(found.store)}`,
+  ];
+  return {
+    lines,
+    event: found.store,
+    mark: 'update lost',
+    culprit: culpritOf('superseded', found.store, names, lines[2] as string),
+  };
+}

@@ -1,0 +1,36 @@
+/**
+ * What SLUB and SLAB share: kmalloc sizes, flags, names. Source: include/linux/{slab,slub_def}.h, Linux 2.6.22.
+ */
+import type { Kernel } from '../cpu/kernel.js';
+import { PG_compound, PG_reclaim, PG_slab, struct_page } from '../shared/structs/page.js';
+import { type Ptr, ptr, type Vaddr } from '../shared/types.js';
+import { type Page, pfn_to_page } from './page.js';
+
+export const MAX_ORDER = 11;
+/** What kmalloc(0) answers: a pointer that nobody may follow. */
+export const ZERO_SIZE_PTR = ptr<never>(16);
+
+export type Cache = Ptr<'kmem_cache'>;
+
+/** Differs: struct page of an address, by mem_map arithmetic alone; asm/page.h has the same. */
+const virt_to_page = (k: Kernel, x: Vaddr): Page => pfn_to_page(k, (k.__pa(x) >>> 12) as never);
+
+const TAIL = (1 << PG_compound) | (1 << PG_reclaim);
+
+/** The page that holds what an allocator knows about an object. Context: any. */
+export function virt_to_head_page(k: Kernel, x: Vaddr): Page {
+  const page = virt_to_page(k, x);
+  if ((k.read(page, struct_page.flags) & TAIL) !== TAIL) return page;
+  return ptr<'page'>(k.read(page, struct_page.private));
+}
+
+export const PageSlab = (k: Kernel, page: Page): boolean => (k.read(page, struct_page.flags) & (1 << PG_slab)) !== 0;
+
+/** page->flags |= @bits, a load and a store: safe only where nobody else can change the word. */
+export function setPageFlags(k: Kernel, page: Page, bits: number): void {
+  k.write(page, struct_page.flags, k.read(page, struct_page.flags) | bits);
+}
+
+export function clearPageFlags(k: Kernel, page: Page, bits: number): void {
+  k.write(page, struct_page.flags, k.read(page, struct_page.flags) & ~bits);
+}

@@ -1,0 +1,32 @@
+/**
+ * Waiting without a lock: loops that read words until they hold what is wanted. Parallel mode spins, and yields the host now and then;
+ * controlled mode takes a thread that waits so for one that cannot go on until a word that it has read changes, so that a loop has no end of
+ * schedules.
+ */
+import type { KernelBase } from './kernel-base.js';
+import type { Vaddr } from './types.js';
+
+/**
+ * One round of a loop that waits: `while (k.shared.busy !== 0) cpu_relax(k);`. What the loop has loaded since the round before is what it waits for.
+ * Source: asm/processor.h. In controlled mode a round that stored something is not taken for waiting.
+ */
+export function cpu_relax(k: KernelBase): void {
+  k.relax();
+}
+
+/** Wait until the word at @addr satisfies @holds. Return: the word. Each look at it is a plain load. */
+export function waitUntil(k: KernelBase, addr: Vaddr, holds: (value: number) => boolean): number;
+/** Wait until the words at @addrs, loaded one after the other, satisfy @holds. Return: the words. */
+export function waitUntil(k: KernelBase, addrs: readonly Vaddr[], holds: (...values: number[]) => boolean): number[];
+export function waitUntil(
+  k: KernelBase,
+  where: Vaddr | readonly Vaddr[],
+  holds: (...values: number[]) => boolean,
+): number | number[] {
+  const addrs = typeof where === 'number' ? [where] : where;
+  for (;;) {
+    const values = addrs.map((addr) => k.load(addr));
+    if (holds(...values)) return typeof where === 'number' ? (values[0] as number) : values;
+    k.waitForChange(addrs, values);
+  }
+}

@@ -1,0 +1,222 @@
+/** SLUB: geometry, the life of a slab, and what its checks find. spec/slab-dma.md §2. */
+import { describe, expect, it } from 'vitest';
+import type { MachineConfig } from '../../src/cpu/config.js';
+import { Control } from '../../src/cpu/hw.js';
+import type { Kernel } from '../../src/cpu/kernel.js';
+import { readLog } from '../../src/cpu/printk.js';
+import { lowmem_page_address } from '../../src/mm/page.js';
+import { GFP_KERNEL } from '../../src/mm/page_alloc.js';
+import { PageSlab, virt_to_head_page } from '../../src/mm/slab-common.js';
+import { get_node } from '../../src/mm/slub/cache.js';
+import { calculate_sizes, type SizeParameters, slub_debug_flags } from '../../src/mm/slub/sizes.js';
+import {
+  __kmalloc,
+  countCache,
+  kfree,
+  kmalloc_index,
+  kmallocCache,
+  kmem_cache_create,
+  ksize,
+} from '../../src/mm/slub.js';
+import { struct_page } from '../../src/shared/structs/page.js';
+import { type Vaddr, vaddr } from '../../src/shared/types.js';
+import { localMachine } from '../machine.js';
+
+const machine = (options: Partial<MachineConfig> = {}): Kernel =>
+  localMachine('arm926', { kernel: '2.6.22', patches: [], oabi: true, preempt: false, lowmemPages: 512, ...options }).k;
+
+const log = (k: Kernel): string[] => readLog(k.hw, k.layout.log, Control.logHead).map((r) => r.text);
+const partial = (k: Kernel, size: number): number =>
+  k.read(get_node(k, kmallocCache(k, size)), k.structs.kmem_cache_node.nr_partial);
+const counts = (k: Kernel, size: number) => countCache(k, kmallocCache(k, size));
+
+describe('the layout of objects in a slab', () => {
+  const oabi: SizeParameters = {
+    slub_min_order: 0,
+    slub_max_order: 1,
+    slub_min_objects: 4,
+    L1_CACHE_BYTES: 32,
+    minAlign: 4,
+  };
+  const eabi = { ...oabi, minAlign: 8 };
+  const row = (p: SizeParameters, objsize: number, letters: string, align: number): string => {
+    const flags = letters === '' ? 0 : slub_debug_flags(letters, 'kmalloc', objsize);
+    const s = calculate_sizes(p, objsize, flags, align, false);
+    return `${s?.size}/${s?.order}/${s?.objects}`;
+  };
+
+  it.each([
+    [8, '8/0/512', '52/0/78', '56/0/73'],
+    [16, '16/0/256', '60/0/68', '64/0/64'],
+    [32, '32/0/128', '76/0/53', '80/0/51'],
+    [64, '64/0/64', '108/0/37', '112/0/36'],
+    [96, '96/0/42', '140/0/29', '144/0/28'],
+    [128, '128/0/32', '172/0/23', '176/0/23'],
+    [192, '192/0/21', '236/0/17', '240/0/17'],
+    [256, '256/0/16', '300/0/13', '304/0/13'],
+    [512, '512/0/8', '556/0/7', '560/0/7'],
+    [1024, '1024/0/4', '1068/1/7', '1072/1/7'],
+    [2048, '2048/1/4', '2092/1/3', '2096/1/3'],
+    [4096, '4096/1/2', '4140/1/1', '4144/1/1'],
+    [8192, '8192/1/1', '8236/2/1', '8240/2/1'],
+  ])('has stride, order and number of objects of 2.6.22 for kmalloc-%i', (objsize, plain, debugOld, debugNew) => {
+    expect([row(oabi, objsize, '', 4), row(oabi, objsize, 'ZPU', 4), row(eabi, objsize, 'ZPU', 8)]).toEqual([
+      plain,
+      debugOld,
+      debugNew,
+    ]);
+  });
+
+  it('follows the boot parameters for the order, and single debug flags', () => {
+    expect(row({ ...oabi, slub_max_order: 2 }, 4096, 'ZPU', 4)).toBe('4140/2/3');
+    expect(row({ ...oabi, slub_min_order: 1 }, 64, 'P', 4)).toBe('68/1/120');
+    expect(row({ ...oabi, slub_min_order: 1 }, 64, 'ZU', 4)).toBe('104/1/78');
+    expect([row(oabi, 1024, 'Z', 4), row(oabi, 2048, 'U', 4)]).toEqual(['1032/1/7', '2080/1/3']);
+  });
+
+  it('gives debug flags to the caches that the parameter names', () => {
+    expect(slub_debug_flags('Z,kmalloc-6', 'kmalloc-64', 64)).toBe(0x400);
+    expect(slub_debug_flags('Z,kmalloc-6', 'kmalloc-128', 128)).toBe(0);
+    expect(slub_debug_flags('-', 'kmalloc-64', 64)).toBe(0x100 | 0x400 | 0x800 | 0x10000);
+  });
+});
+
+describe('kmalloc() of SLUB', () => {
+  it('takes the class that fits, 96 and 192 among them', () => {
+    expect([1, 8, 9, 64, 65, 96, 97, 128, 129, 192, 193, 4096].map(kmalloc_index)).toEqual([
+      3, 3, 4, 6, 1, 1, 7, 7, 2, 2, 8, 12,
+    ]);
+    expect([kmalloc_index(0), kmalloc_index(1 << 22), kmalloc_index((1 << 22) + 1)]).toEqual([0, 22, -1]);
+    const k = machine();
+    expect(__kmalloc(k, 0, GFP_KERNEL)).toBe(16);
+    expect(ksize(k, __kmalloc(k, 100, GFP_KERNEL))).toBe(128);
+  });
+
+  it('puts the address of its cache into the word that is also page->mapping, in the head page only', () => {
+    const k = machine();
+    const page = virt_to_head_page(k, __kmalloc(k, 2048, GFP_KERNEL));
+    expect(k.read(page, struct_page.mapping)).toBe(kmallocCache(k, 2048));
+    expect(PageSlab(k, page)).toBe(true);
+    const tail = (page + 32) as typeof page;
+    expect([k.read(tail, struct_page.mapping), PageSlab(k, tail)]).toEqual([0, false]);
+    const last = [1, 2, 3].map(() => __kmalloc(k, 2048, GFP_KERNEL)).at(-1) as Vaddr;
+    expect([last - lowmem_page_address(k, page), virt_to_head_page(k, last)]).toEqual([6144, page]);
+  });
+
+  it('hands out objects one behind the other and the one freed last first', () => {
+    const k = machine();
+    const [a, b, c] = [0, 0, 0].map(() => __kmalloc(k, 64, GFP_KERNEL)) as [Vaddr, Vaddr, Vaddr];
+    expect([b - a, c - b]).toEqual([64, 64]);
+    kfree(k, b);
+    kfree(k, a);
+    expect(k.load32(a)).toBe(b);
+    expect([__kmalloc(k, 64, GFP_KERNEL), __kmalloc(k, 64, GFP_KERNEL)]).toEqual([a, b]);
+  });
+
+  it('counts a slab as partial when the first of its objects is freed', () => {
+    const k = machine();
+    const objects = Array.from({ length: 4 * 64 }, () => __kmalloc(k, 64, GFP_KERNEL));
+    expect(partial(k, 64)).toBe(0);
+    kfree(k, objects[0] as Vaddr);
+    kfree(k, objects[1] as Vaddr);
+    kfree(k, objects[64] as Vaddr);
+    expect(partial(k, 64)).toBe(2);
+    expect(counts(k, 64)).toMatchObject({ slabs: 4, partial: 2, cpuSlabs: 1, active: 4 * 64 - 3 });
+  });
+
+  it('gives a slab back to the page allocator when its last object is freed', () => {
+    const k = machine();
+    const objects = Array.from({ length: 2 * 64 }, () => __kmalloc(k, 64, GFP_KERNEL));
+    const page = virt_to_head_page(k, objects[0] as Vaddr);
+    for (const object of objects.slice(0, 64)) kfree(k, object);
+    expect(counts(k, 64)).toMatchObject({ slabs: 1, partial: 0, active: 64 });
+    expect([k.read(page, struct_page.mapping), PageSlab(k, page)]).toEqual([0, false]);
+  });
+
+  it('makes caches for GFP_DMA whose objects are too small for the classes 96 and 192', () => {
+    for (const [oabi, apart] of [
+      [true, 4],
+      [false, 8],
+    ] as const) {
+      const k = machine({ oabi });
+      const a = __kmalloc(k, 96, GFP_KERNEL | 1);
+      expect(__kmalloc(k, 96, GFP_KERNEL | 1) - a).toBe(apart);
+      expect(__kmalloc(k, 128, GFP_KERNEL | 1)).not.toBe(0);
+    }
+  });
+
+  it('keeps its counters exact over many allocations in any order', () => {
+    for (const slubDebug of ['', 'FZPU', 'P']) {
+      const k = machine({ slubDebug });
+      const live: Vaddr[] = [];
+      let seed = 7;
+      for (let i = 0; i < 2000; i++) {
+        seed = (Math.imul(seed, 1103515245) + 12345) >>> 0;
+        if ((seed >>> 16) % 3 !== 0 || live.length === 0) live.push(__kmalloc(k, 128, GFP_KERNEL));
+        else kfree(k, live.splice((seed >>> 8) % live.length, 1)[0] as Vaddr);
+      }
+      expect(new Set(live).size).toBe(live.length);
+      if (slubDebug !== 'P') expect(counts(k, 128).active).toBe(live.length);
+      for (const x of live) kfree(k, x);
+      expect(counts(k, 128).active).toBe(0);
+      expect(log(k)).toEqual([]);
+    }
+  });
+});
+
+describe('the checks of SLUB', () => {
+  const debugged = (): { k: Kernel; a: Vaddr } => {
+    const k = machine({ slubDebug: 'FZPU,kmalloc-64' });
+    return { k, a: __kmalloc(k, 64, GFP_KERNEL) };
+  };
+
+  it('find a write behind the object when it is freed', () => {
+    const { k, a } = debugged();
+    k.store8(vaddr(a + 64), 1);
+    kfree(k, a);
+    expect(log(k)[0]).toMatch(/^\*\*\* SLUB kmalloc-64: Redzone Active@0x/);
+    expect(log(k).some((l) => l.includes('Restoring redzone (0xcc)'))).toBe(true);
+  });
+
+  it('find a write to a free object when it is handed out again', () => {
+    const { k, a } = debugged();
+    kfree(k, a);
+    expect([k.load8(a), k.load8(vaddr(a + 63)), k.load8(vaddr(a + 64))]).toEqual([0x6b, 0xa5, 0xbb]);
+    k.store8(vaddr(a + 5), 0);
+    expect(__kmalloc(k, 64, GFP_KERNEL)).not.toBe(a);
+    expect(log(k)[0]).toMatch(/^\*\*\* SLUB kmalloc-64: Poison check failed@0x/);
+  });
+
+  it('find an object that is freed twice, and leave the chain as it is', () => {
+    const { k, a } = debugged();
+    kfree(k, a);
+    kfree(k, a);
+    expect(log(k)[0]).toMatch(/^SLUB: kmalloc-64 slab 0x\w+ object 0x\w+ already free\.$/);
+  });
+
+  it('do not find it without debugging: the object is handed out twice', () => {
+    const k = machine();
+    const a = __kmalloc(k, 64, GFP_KERNEL);
+    kfree(k, a);
+    kfree(k, a);
+    expect([__kmalloc(k, 64, GFP_KERNEL), __kmalloc(k, 64, GFP_KERNEL)]).toEqual([a, a]);
+  });
+
+  it('remember who allocated and freed an object', () => {
+    const { k, a } = debugged();
+    const track = a + 68 + 4;
+    expect(k.load32(vaddr(track))).not.toBe(0);
+    expect(k.load32(vaddr(track + 16))).toBe(0);
+    kfree(k, a);
+    expect(k.load32(vaddr(track + 16))).not.toBe(0);
+  });
+});
+
+describe('a cache of its own', () => {
+  it('aligns objects to lines if it is asked to and they are larger than half of one', () => {
+    const k = machine();
+    const s = kmem_cache_create(k, 'twenty', 20, 0, 0x2000);
+    expect(k.read(s, k.structs.kmem_cache.size)).toBe(32);
+    expect(k.read(kmem_cache_create(k, 'ten', 10, 0, 0x2000), k.structs.kmem_cache.size)).toBe(12);
+  });
+});

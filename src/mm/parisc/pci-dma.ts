@@ -175,15 +175,22 @@ export function pcxl_free_range(k: Kernel, addr: Vaddr, size: number): void {
 // ---- consistent memory ---------------------------------------------------------------------------------------------
 
 /** 2.5.53 drops and retakes a lock that nobody here has taken; afterwards it is held. */
-function tableOf(k: Kernel, pmd: PmdP, addr: number): Ptr<'pte'> {
+function tableOf(k: Kernel, pmd: PmdP, addr: number, gfp_mask: number): Ptr<'pte'> {
   if (k.LINUX_VERSION_CODE >= LINUX_2_6) return pte_alloc_kernel(k, pmd, addr);
-  return pte_alloc_kernel_locked(k, pmd, addr, gfp(k).GFP_KERNEL, 0);
+  return pte_alloc_kernel_locked(k, pmd, addr, gfp_mask, 0);
 }
 
 /** The pages of [addr, end) behind one first-level entry. Return: whether there was a table. */
-function map_pmd_uncached(k: Kernel, pmd: PmdP, addr: Vaddr, end: number, pa: { next: number }): boolean {
+function map_pmd_uncached(
+  k: Kernel,
+  pmd: PmdP,
+  addr: Vaddr,
+  end: number,
+  pa: { next: number },
+  gfp_mask: number,
+): boolean {
   const stop = Math.min(end, (addr & -PGDIR_SIZE) + PGDIR_SIZE);
-  const first = tableOf(k, pmd, addr);
+  const first = tableOf(k, pmd, addr, gfp_mask);
   if (first === NULL) return false;
   for (let va = addr as number, ptep = first as number; va < stop; va += 4096, ptep += 4) {
     if (!pte_none(pte_read(k, ptep as Ptr<'pte'>))) k.printk('map_pte_uncached: page already exists');
@@ -195,17 +202,18 @@ function map_pmd_uncached(k: Kernel, pmd: PmdP, addr: Vaddr, end: number, pa: { 
 }
 
 /**
- * Map physical memory uncached. Nothing is undone when a table cannot be had.
+ * Map physical memory uncached. Nothing is undone when a table cannot be had. As in the kernel, the loop steps on by 4 MB from an address that it
+ * has not rounded: of a range that crosses a multiple of 4 MB only the first part is mapped.
  *
- * Context: process, may sleep: page tables are allocated with GFP_KERNEL. Takes and releases pa_tlb_lock for each page.
+ * Context: process, may sleep: page tables are allocated with GFP_KERNEL, but for the patch `rmk1` in 2.5.53. Takes and releases pa_tlb_lock for each page.
  * Return:  false when a table was missing; the caller does not look.
  */
-export function map_uncached_pages(k: Kernel, start: Vaddr, size: number, pa: Paddr): boolean {
+export function map_uncached_pages(k: Kernel, start: Vaddr, size: number, pa: Paddr, gfp_mask: number): boolean {
   const end = start + size;
   const next = { next: pa as number };
   for (let addr = start as number; addr < end; addr += PGDIR_SIZE) {
     const pmd = pmd_alloc(k, pgd_offset_k(k, addr), addr);
-    if (!map_pmd_uncached(k, pmd, vaddr(addr), end, next)) return false;
+    if (!map_pmd_uncached(k, pmd, vaddr(addr), end, next, gfp_mask)) return false;
   }
   return true;
 }
@@ -239,7 +247,7 @@ export function pa11_dma_alloc_consistent(k: Kernel, size: number, gfp_mask: num
   const pages = __get_free_pages(k, flags, order);
   flush_kernel_dcache_range(k, pages, bytes);
   const handle = (k.__pa(pages) >>> 0) as Paddr;
-  map_uncached_pages(k, addr, bytes, handle);
+  map_uncached_pages(k, addr, bytes, handle, flags);
   return { addr, handle };
 }
 

@@ -59,7 +59,7 @@ export default race({
   source: 'mm/highmem.c, Linux 2.6.30',
   spec: ['highmem/E5b', 'highmem/E5c'],
   machine: { core: 'vivt-shared', cpus: 2, kernel: '2.6.31', pkmapSlots: 2 },
-  smallest: { lowmemPages: 64, highmemPages: 16 },
+  smallest: { cpus: 1, lowmemPages: 64, highmemPages: 16 },
   cases: [
     { name: 'a slot wakes one', machine: { patches: ['mutant-exclusive-waiters'] }, outcome: 'hang' },
     { name: 'a slot wakes all', outcome: 'clean' },

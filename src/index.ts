@@ -14,8 +14,10 @@ export { flush_tlb_page, purge_tlb_end, purge_tlb_start } from './arch/parisc/tl
 export { type Device, deviceRead, deviceWrite, ringDoorbell } from './cpu/device.js';
 export { local_bh_disable, local_bh_enable, open_softirq, raise_softirq, Softirq } from './cpu/irq.js';
 export type { Kernel } from './cpu/kernel.js';
+export { type Explanation, explain } from './explore/explain/explain.js';
 export { type ExploreOptions, type ExploreResult, explore } from './explore/explore.js';
-export { minimise, type ReplayFile, readReplay, replay, toReplay, writeReplay } from './explore/replay-file.js';
+export { type MinimiseOptions, minimise } from './explore/minimise.js';
+export { type ReplayFile, readReplay, replay, toReplay, writeReplay } from './explore/replay-file.js';
 export { type CacheTraceOptions, type CacheTraceResult, cacheTrace } from './lab/cache-trace.js';
 export { CORES, KERNELS, PATCHES, type Patch } from './lab/catalogue.js';
 export { assert, assertEqual, expect, expectWord, fillMemory, memoryWord, report, wrongByte } from './lab/oracle.js';

@@ -98,7 +98,7 @@ async function runExplore(host: Host, name: string, options: Options): Promise<n
   let file: string | null = null;
   let recorded: ReplayFile | null = null;
   if (result.failure !== null) {
-    recorded = await toReplay(name, result, asked.seed ?? 1);
+    recorded = await toReplay(name, result);
     file = options.output ?? `${result.experiment}.replay.json`;
     writeReplay(file, recorded);
   }
@@ -151,7 +151,8 @@ async function runReplay(host: Host, file: string, json: boolean): Promise<numbe
 }
 
 async function runMinimise(host: Host, file: string, options: { seconds?: number; output?: string }): Promise<number> {
-  const { minimise, readReplay, writeReplay } = await import('../explore/replay-file.js');
+  const { readReplay, writeReplay } = await import('../explore/replay-file.js');
+  const { minimise } = await import('../explore/minimise.js');
   const recorded = readReplay(file);
   const smaller = await minimise(recorded, { seconds: options.seconds ?? SECONDS });
   const out = options.output ?? file;

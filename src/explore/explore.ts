@@ -58,6 +58,9 @@ export interface ExploreResult {
   /** Distinct failures: what failed where, how often, and how to get there. `failure` is one of them. */
   readonly failures: readonly Found[];
   readonly schedule: readonly number[];
+  /** Decisions up to the last where another than the default was chosen: the schedule cut there leads to the same. */
+  readonly prescribed: number;
+  readonly stepsMax: number;
   readonly traceHash: string;
   readonly steps: number;
   readonly decisionsMost: number;
@@ -207,6 +210,8 @@ export async function explore(name: string | RaceSpec, options: ExploreOptions =
     failure: chosen?.failure ?? null,
     failures: report.failures,
     schedule: chosen?.schedule ?? [],
+    prescribed: (chosen ?? report).prescribed,
+    stepsMax,
     traceHash: hex8((chosen ?? report).traceHash),
     steps: (chosen ?? report).steps,
     decisionsMost: report.decisionsMost,

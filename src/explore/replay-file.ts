@@ -1,75 +1,120 @@
-/** A recorded failure as a file: versioned JSON, checked when it is read. */
-import { createHash } from 'node:crypto';
+/** A recorded failure as a file: versioned JSON, checked when it is read. It holds everything that the execution follows from. */
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
+import { dirname, isAbsolute, relative, resolve, sep } from 'node:path';
 import { z } from 'zod';
-import { patchesOf } from '../lab/catalogue.js';
+import { exactMachine, MACHINE_DEFAULTS, machineSpecOf } from '../lab/configure.js';
 import { loadRace } from '../lab/modules.js';
+import { type MachineSpec, moduleOf, type RaceSpec } from '../lab/race.js';
+import { modelHash, sourceHash } from '../lab/source-hash.js';
 import { OUTCOMES } from '../lab/types.js';
 import { UsageError } from '../shared/errors.js';
+import { hex8 } from '../shared/types.js';
 import type { ExploreOptions, ExploreResult } from './explore.js';
 import { explore } from './explore.js';
+import { signatureOf } from './signature.js';
+import type { Found } from './worker-explorer.js';
 
-export const REPLAY_VERSION = 1;
+export const REPLAY_VERSION = 2;
 
 const hash = z.string().regex(/^[0-9a-f]{8}$/);
+const count = z.number().int().nonnegative();
+
+/** Every property of a machine, with a value of its kind. */
+const machine = z.strictObject({
+  ...Object.fromEntries(
+    Object.entries(MACHINE_DEFAULTS).map(([key, value]) => {
+      if (typeof value === 'number') return [key, count];
+      return [key, typeof value === 'boolean' ? z.boolean() : z.string()];
+    }),
+  ),
+  core: z.string(),
+  kernel: z.string(),
+  cpus: z.number().int().positive(),
+  patches: z.array(z.string()),
+}) as unknown as z.ZodType<MachineSpec>;
 
 const replayFile = z.object({
   murphy: z.literal('replay'),
   version: z.literal(REPLAY_VERSION),
-  /** What finds the race again: an experiment's id, or a path. */
+  /** What finds the race again: an experiment's id, or a path; in the file relative to it. */
   race: z.string().min(1),
+  experiment: z.string(),
+  /** Of the race module with its imports, and of the model. */
   sourceHash: z.string(),
-  core: z.string(),
-  cpus: z.number().int().positive(),
-  kernel: z.string(),
-  patches: z.array(z.string()),
-  seed: z.number().int().nonnegative(),
-  schedule: z.array(z.number().int().min(0).max(63)),
+  modelHash: z.string(),
+  machine,
+  seed: count,
+  stepsMax: z.number().int().positive(),
+  /** Choices, decision by decision; after the last the present context goes on. */
+  schedule: z.array(z.number().int().min(0).max(1023)),
   outcome: z.enum(OUTCOMES),
+  signature: z.string(),
   message: z.string(),
-  preemptions: z.number().int().nonnegative(),
-  steps: z.number().int().nonnegative(),
+  preemptions: count,
+  steps: count,
   traceHash: hash,
   memoryHash: hash,
 });
 
 export type ReplayFile = z.infer<typeof replayFile>;
 
-async function sourceHash(race: string): Promise<string> {
-  const { url } = await loadRace(race);
-  return createHash('sha256')
-    .update(readFileSync(fileURLToPath(url)))
-    .digest('hex')
-    .slice(0, 16);
+const isPath = (race: string): boolean => /^\.|\.[cm]?[jt]s$/.test(race) || race.includes('\\') || isAbsolute(race);
+
+/** How a file names a race that explore() was given. */
+function nameOf(race: string | RaceSpec): string {
+  if (typeof race === 'string') return isPath(race) ? resolve(race) : race;
+  const file = moduleOf(race);
+  if (file === null) throw new UsageError(`race "${race.id}" was not made by race(), so no file can name it`);
+  return file;
 }
 
-/** The failure of an exploration as a replay file. @race: as it was given to explore(). */
-export async function toReplay(race: string, result: ExploreResult, seed: number): Promise<ReplayFile> {
+/** A failure of an exploration as a replay file. @race: as it was given to explore(). @found: one of its failures, else the first. */
+export async function toReplay(race: string | RaceSpec, result: ExploreResult, found?: Found): Promise<ReplayFile> {
+  const { url } = await loadRace(race);
+  const one = found ?? {
+    ...{ failure: result.failure, schedule: result.schedule, preemptions: result.preemptions, steps: result.steps },
+    ...{ traceHash: Number.parseInt(result.traceHash, 16), memoryHash: Number.parseInt(result.memoryHash, 16) },
+  };
+  const { failure } = one;
+  if (failure === null) throw new UsageError(`"${result.experiment}" did not fail, so there is nothing to record`);
   return {
     murphy: 'replay',
     version: REPLAY_VERSION,
-    race,
-    sourceHash: await sourceHash(race),
-    core: result.core,
-    cpus: result.cpus,
-    kernel: result.kernel,
-    patches: [...result.patches],
-    seed,
-    schedule: [...result.schedule],
-    outcome: result.outcome,
-    message: result.failure?.message ?? '',
-    preemptions: result.preemptions,
-    steps: result.steps,
-    traceHash: result.traceHash,
-    memoryHash: result.memoryHash,
+    race: nameOf(race),
+    experiment: result.experiment,
+    sourceHash: sourceHash(url),
+    modelHash: modelHash(),
+    machine: machineSpecOf(result.machine),
+    seed: result.machine.seed,
+    stepsMax: result.stepsMax,
+    schedule: [...one.schedule],
+    outcome: failure.outcome,
+    signature: signatureOf(failure, result.machine),
+    message: failure.message,
+    preemptions: one.preemptions,
+    steps: one.steps,
+    traceHash: hex8(one.traceHash),
+    memoryHash: hex8(one.memoryHash),
   };
 }
 
-/** Written beside and moved into place, so that a reader never sees half of it. */
+/** Written beside and moved into place, so that a reader never sees half of it. A path of a race is kept relative to the file. */
 export function writeReplay(file: string, replay: ReplayFile): void {
-  writeFileSync(`${file}.tmp`, `${JSON.stringify(replay, null, 1)}\n`);
-  renameSync(`${file}.tmp`, file);
+  let { race } = replay;
+  if (isPath(race)) {
+    race = relative(dirname(resolve(file)), resolve(race))
+      .split(sep)
+      .join('/');
+    if (!race.startsWith('.')) race = `./${race}`;
+  }
+  try {
+    writeFileSync(`${file}.tmp`, `${JSON.stringify({ ...replay, race }, null, 1)}\n`);
+    renameSync(`${file}.tmp`, file);
+  } catch (error) {
+    throw new UsageError(
+      `cannot write the replay file ${file}: ${(error as Error).message}; give --output another path`,
+    );
+  }
 }
 
 /** Throws UsageError, one line, for anything that is not a replay file of this version. */
@@ -93,7 +138,10 @@ export function readReplay(file: string): ReplayFile {
     );
   }
   const parsed = replayFile.safeParse(data);
-  if (parsed.success) return parsed.data;
+  if (parsed.success) {
+    const { race } = parsed.data;
+    return isPath(race) ? { ...parsed.data, race: resolve(dirname(file), race) } : parsed.data;
+  }
   const issue = parsed.error.issues[0];
   const where = issue === undefined || issue.path.length === 0 ? '' : ` at "${issue.path.join('.')}"`;
   throw new UsageError(
@@ -104,27 +152,21 @@ export function readReplay(file: string): ReplayFile {
 export interface Replayed {
   /** Same outcome, same trace, same memory. */
   readonly reproduced: boolean;
-  /** The race module is not the one that was recorded. */
+  /** The race module, or what it imports, is not what was recorded. */
   readonly sourceChanged: boolean;
+  /** The emulated hardware or the kernel code is not what it was recorded with. */
+  readonly modelChanged: boolean;
   readonly result: ExploreResult;
 }
 
 /** The options under which the recorded machine boots. */
 export function machineOf(replay: ReplayFile): ExploreOptions {
-  const contained = patchesOf(replay.kernel);
-  return {
-    core: replay.core,
-    cpus: replay.cpus,
-    kernel: replay.kernel,
-    patches: replay.patches.filter((p) => !contained.includes(p)),
-    noPatches: contained.filter((p) => !replay.patches.includes(p)),
-    seed: replay.seed,
-  };
+  return { machine: exactMachine(replay.machine), seed: replay.seed, stepsMax: replay.stepsMax };
 }
 
 /** Run the recorded schedule again. */
 export async function replay(recorded: ReplayFile, options: { readonly history?: boolean } = {}): Promise<Replayed> {
-  const changed = (await sourceHash(recorded.race)) !== recorded.sourceHash;
+  const { url } = await loadRace(recorded.race);
   const result = await explore(recorded.race, {
     ...machineOf(recorded),
     strategy: 'replay',
@@ -137,20 +179,10 @@ export async function replay(recorded: ReplayFile, options: { readonly history?:
     result.traceHash === recorded.traceHash &&
     result.memoryHash === recorded.memoryHash &&
     !result.diverged;
-  return { reproduced: same, sourceChanged: changed, result };
-}
-
-/**
- * The failure with the fewest preemptions: depth-first search at 0, 1, 2, ... preemptions until one ends in the same outcome. What is found is
- * minimal in preemptions; without one inside the time, the recorded schedule is the answer.
- */
-export async function minimise(recorded: ReplayFile, options: { readonly seconds?: number } = {}): Promise<ReplayFile> {
-  const deadline = performance.now() + (options.seconds ?? 60) * 1000;
-  for (let preemptions = 0; preemptions < recorded.preemptions; preemptions++) {
-    const seconds = (deadline - performance.now()) / 1000;
-    if (seconds <= 0) break;
-    const result = await explore(recorded.race, { ...machineOf(recorded), strategy: 'dfs', preemptions, seconds });
-    if (result.outcome === recorded.outcome) return await toReplay(recorded.race, result, recorded.seed);
-  }
-  return recorded;
+  return {
+    reproduced: same,
+    sourceChanged: sourceHash(url) !== recorded.sourceHash,
+    modelChanged: modelHash() !== recorded.modelHash,
+    result,
+  };
 }

@@ -60,6 +60,7 @@ export interface ExploreReport {
   /** The one that the result is about: the wanted one, else the first that the race claims, else the first. */
   readonly chosen: Found | null;
   /** Of the last execution. */
+  readonly prescribed: number;
   readonly traceHash: number;
   readonly steps: number;
   readonly decisionsMost: number;
@@ -161,6 +162,7 @@ export class WorkerExplorer extends RaceWorker {
       seconds: (performance.now() - started) / 1000,
       failures: [...this.#found.values()],
       chosen: this.#chosen(),
+      prescribed: prescribedDecisions(this.#execution()),
       traceHash: (this.#ex[Ex.traceHash] as number) >>> 0,
       steps: this.#ex[Ex.steps] as number,
       decisionsMost,

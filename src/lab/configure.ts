@@ -16,7 +16,8 @@ import type { Outcome, RunOptions } from './types.js';
 export const CPUS_MAX = 8;
 const THREADS_MAX = 32;
 
-const DEFAULTS = {
+/** Every property of a machine but its CPUs and patches, as it is when nobody asks for anything. */
+export const MACHINE_DEFAULTS = {
   ...SLAB_DEFAULTS,
   core: 'vivt-shared',
   kernel: '2.6.31',
@@ -110,7 +111,7 @@ export function configure(
   devicesMax: number,
   seed: number,
 ): MachineConfig {
-  const merged: Required<Omit<MachineSpec, 'cpus' | 'patches'>> & { cpus?: number } = { ...DEFAULTS };
+  const merged: Required<Omit<MachineSpec, 'cpus' | 'patches'>> & { cpus?: number } = { ...MACHINE_DEFAULTS };
   for (const { patches: _, ...layer } of layers) Object.assign(merged, layer);
   oneOf(
     'core',
@@ -162,6 +163,20 @@ export function configure(
     bufferBytes: merged.bufferBytes,
     seed,
   };
+}
+
+/** The machine of a configuration, every property, as a race module would write it; patches are those in force. */
+export function machineSpecOf(config: MachineConfig): MachineSpec {
+  const keys = Object.keys(MACHINE_DEFAULTS) as (keyof typeof MACHINE_DEFAULTS)[];
+  const picked = Object.fromEntries(keys.map((key) => [key, config[key]]));
+  return { ...picked, core: config.core.id, cpus: config.cpus, patches: config.patches };
+}
+
+/** A layer that leaves nothing to those below it. @spec: from machineSpecOf(). */
+export function exactMachine(spec: MachineSpec): MachineSpec {
+  const { patches = [] } = spec;
+  const others = PATCHES.map((p) => p.id).filter((id) => !patches.includes(id));
+  return { ...spec, patches: [...patches, ...others.map((id) => `-${id}`)] };
 }
 
 /** Options of a user as a layer. */
@@ -268,7 +283,7 @@ export function configureRace(
   const named = chosen ?? namedCase(race, options);
   const own = { ...race.machine, ...named?.machine };
   const least = (smallest ? race.smallest : undefined) ?? {};
-  const layers = [race.machine, least, named?.machine ?? {}, fittedLayer(options, own)];
+  const layers = [race.machine, least, named?.machine ?? {}, fittedLayer(options, own), options.machine ?? {}];
   checkArch(race, own.core, options.core);
   const devices = race.devices?.length ?? 0;
   const first = configure(layers, THREADS_MAX, devices + 1, options.seed ?? 1);

@@ -120,6 +120,8 @@ async function bundle(file: string): Promise<string> {
   try {
     const { outputFiles } = await build({
       entryPoints: [file],
+      // The comments that name the parts do not depend on where the user stands.
+      absWorkingDir: dirname(file),
       write: false,
       bundle: true,
       format: 'esm',

@@ -1,5 +1,7 @@
 /** What a run answers with: typed results, as the public API returns them and as `--json` prints them. */
 
+import type { MachineSpec } from './race.js';
+
 /** In order of gravity. */
 export const OUTCOMES = ['clean', 'report', 'warn', 'wrong-bytes', 'oops', 'bug', 'deadlock', 'hang'] as const;
 export type Outcome = (typeof OUTCOMES)[number];
@@ -109,6 +111,8 @@ export interface RunOptions {
   readonly stopAtFailure?: boolean;
   /** Seconds after which an execution that makes no progress is reported. */
   readonly watchdogSeconds?: number;
+  /** The machine in full, over everything else: see exactMachine(). */
+  readonly machine?: MachineSpec;
   /** The case to run, when not found from the configuration. */
   readonly caseName?: string;
   readonly onProgress?: (progress: Progress) => void;

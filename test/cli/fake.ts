@@ -94,7 +94,7 @@ export class FakeLab implements Lab {
       ...{ patches: [], strategy: 'dfs', outcome: 'clean', claimed: null, expected: true, executions: 10 },
       ...{ exhausted: true, seconds: 0.1, failure: null, schedule: [], traceHash: '', steps: 5, decisionsMost: 3 },
       ...{ handovers: 2, diverged: false, preemptions: 0, memoryHash: '', trace: new Int32Array(0), failures: [] },
-      machine: {} as never,
+      ...{ machine: {} as never, prescribed: 0, stepsMax: 20_000 },
       history: { events: [], standing: [] },
       ...{ dmesg: [], error: null },
       ...this.explored(race, options),

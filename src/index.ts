@@ -18,6 +18,7 @@ export { type Explanation, explain } from './explore/explain/explain.js';
 export { type ExploreOptions, type ExploreResult, explore } from './explore/explore.js';
 export { type MinimiseOptions, minimise } from './explore/minimise.js';
 export { type ReplayFile, readReplay, replay, toReplay, writeReplay } from './explore/replay-file.js';
+export { type SearchOptions, type SearchResult, searchFailure } from './explore/search.js';
 export { type CacheTraceOptions, type CacheTraceResult, cacheTrace } from './lab/cache-trace.js';
 export { CORES, KERNELS, PATCHES, type Patch } from './lab/catalogue.js';
 export { assert, assertEqual, expect, expectWord, fillMemory, memoryWord, report, wrongByte } from './lab/oracle.js';

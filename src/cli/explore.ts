@@ -1,11 +1,14 @@
 /** `explore EXPERIMENT`, `replay FILE`, `minimise FILE`: controlled mode. */
 import { basename } from 'node:path';
 import { type Command, Option } from 'commander';
+import type { Explanation } from '../explore/explain/explain.js';
 import type { ExploreOptions, ExploreResult } from '../explore/explore.js';
 import type { ReplayFile } from '../explore/replay-file.js';
+import type { Found } from '../explore/worker-explorer.js';
+import { plural } from '../report/output.js';
 import { UsageError } from '../shared/errors.js';
 import type { CommandContext } from './command.js';
-import type { Host } from './host.js';
+import { type Host, invocation } from './host.js';
 import { addMachineOptions, type MachineOptions, machineRunOptions, seconds, wholeNumber } from './options.js';
 
 interface Options extends MachineOptions {
@@ -48,7 +51,7 @@ export function addExploreCommands(program: Command, context: CommandContext): v
       ),
     )
     .addOption(new Option('--seconds <s>', `stop after so long (default: ${SECONDS})`).argParser(seconds('--seconds')))
-    .option('--keep-going', 'go on after a failure')
+    .option('--keep-going', 'go on after a failure: every distinct one, each with a replay file')
     .option('--output <file>', 'where the replay file goes (default: <experiment>.replay.json)')
     .option('--verbose', 'every step of the failing schedule, in columns')
     .option('--json', 'one JSON object on standard output');
@@ -61,17 +64,19 @@ export function addExploreCommands(program: Command, context: CommandContext): v
     .argument('<file>', 'a replay file')
     .summary('run a recorded failure again')
     .description('Run the recorded schedule again, and say whether outcome, trace and memory are the same.')
+    .option('--verbose', 'every step, in columns')
     .option('--json', 'one JSON object on standard output')
-    .action(async (file: string, options: { json?: boolean }) => {
-      context.exitCode = await runReplay(context.host, file, options.json === true);
+    .action(async (file: string, options: { json?: boolean; verbose?: boolean }) => {
+      context.exitCode = await runReplay(context.host, file, options);
     });
 
   program
     .command('minimise')
     .argument('<file>', 'a replay file')
-    .summary('find the same failure with the fewest preemptions')
+    .summary('find the same failure with the fewest preemptions and the shortest schedule')
     .description(
-      'Search for the same outcome with 0, 1, 2, ... preemptions, and write the first found as a replay file.',
+      'Cut the schedule where the failure no longer needs it, search for the same failure with 0, 1, 2, ... preemptions, and write the ' +
+        'shortest schedule found as a replay file.',
     )
     .addOption(new Option('--seconds <s>', `search so long (default: ${SECONDS})`).argParser(seconds('--seconds')))
     .option('--output <file>', 'where the result goes (default: the file itself)')
@@ -95,24 +100,58 @@ async function runExplore(host: Host, name: string, options: Options): Promise<n
   const result = await explore(name, asked);
   if (result.error !== null)
     throw new UsageError(`experiment "${result.experiment}": ${result.error}; mend the module`);
-  let file: string | null = null;
-  let recorded: ReplayFile | null = null;
-  if (result.failure !== null) {
-    recorded = await toReplay(name, result);
-    file = options.output ?? `${result.experiment}.replay.json`;
+  const kept: Kept[] = [];
+  for (const found of failuresToShow(result, options)) {
+    const recorded = await toReplay(name, result, found);
+    const file = replayName(options.output ?? `${result.experiment}.replay.json`, kept.length);
     writeReplay(file, recorded);
+    kept.push({ found, recorded, file });
   }
-  if (options.json === true) {
-    const { trace: _, history: __, schedule: ___, ...shown } = result;
-    host.stdout.write(`${JSON.stringify({ ...shown, replay: file })}\n`);
-  } else {
-    host.stdout.write(`${summary(result)}\n`);
-    if (recorded !== null && file !== null) {
-      host.stdout.write(`${(await explanation(recorded, options.verbose === true)).join('\n')}\n`);
-      host.stdout.write(`replay with: murphy replay ${file}\n`);
-    }
-  }
+  if (options.json === true) await printJson(host, result, kept);
+  else await printFailures(host, result, kept, options.verbose === true);
   return result.expected ? 0 : 1;
+}
+
+/** A distinct failure and the file that it went to. */
+interface Kept {
+  readonly found: Found;
+  readonly recorded: ReplayFile;
+  readonly file: string;
+}
+
+/** All distinct failures with --keep-going, the one that the result is about first; else that one. */
+function failuresToShow(result: ExploreResult, options: Options): readonly Found[] {
+  const first = result.failures.find((f) => f.failure === result.failure || f.schedule === result.schedule);
+  if (first === undefined) return [];
+  return options.keepGoing === true ? [first, ...result.failures.filter((f) => f !== first)] : [first];
+}
+
+/** `x.replay.json`, `x.replay-2.json`, `x.replay-3.json`. */
+const replayName = (first: string, index: number): string =>
+  index === 0 ? first : `${first.replace(/\.json$/, '')}-${index + 1}.json`;
+
+async function printJson(host: Host, result: ExploreResult, kept: readonly Kept[]): Promise<void> {
+  const { exploreToJson } = await import('../report/json.js');
+  const failures = kept.map(({ found: { signature, count, failure, preemptions }, file }) => ({
+    ...{ signature, count, outcome: failure.outcome, message: failure.message, preemptions, replay: file },
+  }));
+  const culprit = kept[0] === undefined ? null : (await explained(kept[0].recorded)).culprit;
+  host.stdout.write(`${exploreToJson(result, kept[0]?.file ?? null, { failures, culprit })}\n`);
+}
+
+async function printFailures(
+  host: Host,
+  result: ExploreResult,
+  kept: readonly Kept[],
+  verbose: boolean,
+): Promise<void> {
+  host.stdout.write(`${summary(result)}\n`);
+  for (const { found, recorded, file } of kept) {
+    if (kept.length > 1)
+      host.stdout.write(`\n${plural(found.count, 'execution')} failed like this: ${found.signature}\n`);
+    host.stdout.write(`${(await explanation(recorded, verbose)).join('\n')}\n`);
+    host.stdout.write(`replay with: ${invocation(host)} replay ${file}\n`);
+  }
 }
 
 function summary(r: ExploreResult): string {
@@ -124,29 +163,35 @@ function summary(r: ExploreResult): string {
   );
 }
 
-/** The failure in a few lines, and with @verbose every step, from a replay of it. */
-async function explanation(recorded: ReplayFile, verbose: boolean): Promise<string[]> {
+async function explained(recorded: ReplayFile): Promise<Explanation> {
   const { replay } = await import('../explore/replay-file.js');
   const { explain } = await import('../explore/explain/explain.js');
-  const { result } = await replay(recorded, { history: true });
-  const { report, trace } = explain(result);
+  return explain((await replay(recorded, { history: true })).result);
+}
+
+/** The failure in a few lines, and with @verbose every step, from a replay of it. */
+async function explanation(recorded: ReplayFile, verbose: boolean): Promise<string[]> {
+  const { report, trace } = await explained(recorded);
   return verbose ? [...report, '', ...trace] : [...report];
 }
 
-async function runReplay(host: Host, file: string, json: boolean): Promise<number> {
+async function runReplay(host: Host, file: string, options: { json?: boolean; verbose?: boolean }): Promise<number> {
   const { readReplay, replay } = await import('../explore/replay-file.js');
   const recorded = readReplay(file);
-  const { reproduced, sourceChanged, result } = await replay(recorded);
-  if (json) {
-    const { trace: _, history: __, schedule: ___, ...shown } = result;
-    host.stdout.write(`${JSON.stringify({ ...shown, reproduced, sourceChanged })}\n`);
+  const { reproduced, sourceChanged, modelChanged, result } = await replay(recorded);
+  if (options.json === true) {
+    const { exploreToJson } = await import('../report/json.js');
+    const culprit = result.failure === null ? null : (await explained(recorded)).culprit;
+    host.stdout.write(`${exploreToJson(result, file, { reproduced, sourceChanged, modelChanged, culprit })}\n`);
     return reproduced ? 0 : 1;
   }
-  if (sourceChanged) host.stdout.write('the race module has changed since the failure was recorded\n');
+  if (sourceChanged) host.stdout.write('the race, or a module that it imports, has changed since this was recorded\n');
+  if (modelChanged && !reproduced)
+    host.stdout.write('the emulated kernel or hardware has changed since this was recorded\n');
   host.stdout.write(
     `${reproduced ? 'reproduced' : 'not reproduced'}: ${result.outcome}, trace ${result.traceHash}, memory ${result.memoryHash}\n`,
   );
-  host.stdout.write(`${(await explanation(recorded, false)).join('\n')}\n`);
+  host.stdout.write(`${(await explanation(recorded, options.verbose === true)).join('\n')}\n`);
   return reproduced ? 0 : 1;
 }
 
@@ -157,7 +202,9 @@ async function runMinimise(host: Host, file: string, options: { seconds?: number
   const smaller = await minimise(recorded, { seconds: options.seconds ?? SECONDS });
   const out = options.output ?? file;
   writeReplay(out, smaller);
-  host.stdout.write(`${recorded.preemptions} preemptions before, ${smaller.preemptions} now: ${basename(out)}\n`);
+  const size = (f: ReplayFile): string =>
+    `${plural(f.preemptions, 'preemption')}, ${plural(f.schedule.length, 'choice')}`;
+  host.stdout.write(`before: ${size(recorded)}; now: ${size(smaller)}: ${basename(out)}\n`);
   host.stdout.write(`${(await explanation(smaller, false)).join('\n')}\n`);
   return 0;
 }

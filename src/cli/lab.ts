@@ -1,5 +1,6 @@
 /** The part of the lab that the command line uses. */
 import type { ExploreOptions, ExploreResult } from '../explore/explore.js';
+import type { SearchOptions, SearchResult } from '../explore/search.js';
 import type { RaceSpec } from '../lab/race.js';
 import type { RunOptions, RunResult } from '../lab/types.js';
 
@@ -25,6 +26,8 @@ export interface Lab {
   runCases(race: string, options: RunOptions): AsyncIterable<RunResult>;
   /** Search the schedules of one configuration. */
   explore(race: string, options: ExploreOptions): Promise<ExploreResult>;
+  /** Look for the failure of a run in controlled mode. */
+  searchFailure(race: string, run: RunResult, options: SearchOptions): Promise<SearchResult>;
   listExperiments(): Promise<readonly RaceSpec[]>;
   /** The stress suites by name. */
   listSuites(): Promise<ReadonlyMap<string, RaceSpec>>;

@@ -4,12 +4,14 @@ import type { Lab } from './lab.js';
 export async function loadLab(): Promise<Lab> {
   const { run, runCases, listExperiments } = await import('../lab/run.js');
   const { explore } = await import('../explore/explore.js');
+  const { searchFailure } = await import('../explore/search.js');
   const { listSuites, stress } = await import('../lab/stress.js');
   const { CORES, KERNELS, PATCHES } = await import('../lab/catalogue.js');
   return {
     run,
     runCases,
     explore,
+    searchFailure,
     listExperiments,
     listSuites,
     stress,

@@ -77,6 +77,7 @@ function examples(call: string): string {
   ${call} list                            what there is
   ${call} run highmem/E1 --seconds 10     the experiments that show a row of a specification
   ${call} run 2009-03-kmap-recycle-lost-bytes --no-patch kmap-high-get --json
+  ${call} run highmem/E1 --explain        the first failure as a minimal schedule, explained
   ${call} run ./my-race.ts                a race module of your own
   ${call} stress kmap --seconds 60        random load that has to stay clean
 

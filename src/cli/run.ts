@@ -33,6 +33,7 @@ interface Options extends MachineOptions {
   case?: string;
   stopAtFailure?: boolean;
   watchdog?: number;
+  explain?: boolean;
   json?: boolean;
   quiet?: boolean;
 }
@@ -59,6 +60,10 @@ export function addRunCommand(program: Command, context: CommandContext): void {
       ),
     )
     .option('--case <name>', 'run this case of the experiment only')
+    .option(
+      '--explain',
+      'look for the failure of a case in controlled mode: its shortest schedule, explained, as a replay file',
+    )
     .option('--stop-at-failure', 'end a case at its first failing execution')
     .addOption(
       new Option('--watchdog <s>', 'seconds without progress after which a hang is reported').argParser(
@@ -108,7 +113,7 @@ async function runExperiments(
         if (!signal.aborted) progress.update(state);
       };
       const runOptions = { ...base, signal, onProgress };
-      const results = runAll(lab, targets, runOptions, oneConfiguration);
+      const results = runAll(lab, targets, runOptions, oneConfiguration, options.explain === true);
       return collect(host, results, options, progress, interrupt);
     },
   );
@@ -165,10 +170,32 @@ async function* runAll(
   targets: readonly Target[],
   options: RunOptions,
   oneConfiguration: boolean,
+  explains: boolean,
 ): AsyncGenerator<RunResult> {
+  const names = new Set<string>();
+  const told = async (target: Target, result: RunResult): Promise<RunResult> =>
+    explains && result.failure !== null ? await explained(lab, target, result, names, options.signal) : result;
   for (const target of targets) {
     if (options.signal?.aborted) return;
-    if (oneConfiguration) yield await lab.run(target, options);
-    else yield* lab.runCases(target, options);
+    if (oneConfiguration) yield await told(target, await lab.run(target, options));
+    else for await (const result of lab.runCases(target, options)) yield await told(target, result);
   }
+}
+
+/** The result with its failure as a minimal schedule, in a replay file of its own. */
+async function explained(
+  lab: Lab,
+  target: Target,
+  result: RunResult,
+  names: Set<string>,
+  signal: AbortSignal | undefined,
+): Promise<RunResult> {
+  const { replay, lines } = await lab.searchFailure(target, result, signal === undefined ? {} : { signal });
+  if (replay === null) return { ...result, explanation: lines };
+  let file = `${result.experiment}.replay.json`;
+  for (let n = 2; names.has(file); n++) file = `${result.experiment}.replay-${n}.json`;
+  names.add(file);
+  const { writeReplay } = await import('../explore/replay-file.js');
+  writeReplay(file, replay);
+  return { ...result, replay: file, explanation: lines };
 }

@@ -58,14 +58,15 @@ const replayFile = z.object({
 
 export type ReplayFile = z.infer<typeof replayFile>;
 
-const isPath = (race: string): boolean => /^\.|\.[cm]?[jt]s$/.test(race) || race.includes('\\') || isAbsolute(race);
+const isPath = (race: string): boolean =>
+  /^\.|\.[cm]?[jt]s(#[a-z0-9-]+)?$/.test(race) || race.includes('\\') || isAbsolute(race);
 
 /** How a file names a race that explore() was given. */
 function nameOf(race: string | RaceSpec): string {
   if (typeof race === 'string') return isPath(race) ? resolve(race) : race;
   const file = moduleOf(race);
   if (file === null) throw new UsageError(`race "${race.id}" was not made by race(), so no file can name it`);
-  return file;
+  return `${file}#${race.id}`;
 }
 
 /** A failure of an exploration as a replay file. @race: as it was given to explore(). @found: one of its failures, else the first. */

@@ -80,6 +80,8 @@ export interface RunResult {
   readonly seconds: number;
   readonly seed: number;
   readonly replay: string | null;
+  /** The failure as a schedule of controlled mode, in words: `run --explain`. */
+  readonly explanation?: readonly string[];
   /** CRC-32 of the machine's memory after the last execution, hexadecimal. */
   readonly memoryHash: string;
   readonly failure: Failure | null;

@@ -3,6 +3,7 @@ import type { Host, StopSignal } from '../../src/cli/host.js';
 import type { Lab } from '../../src/cli/lab.js';
 import { main } from '../../src/cli/main.js';
 import type { ExploreOptions, ExploreResult } from '../../src/explore/explore.js';
+import type { SearchResult } from '../../src/explore/search.js';
 import type { RaceSpec } from '../../src/lab/race.js';
 import type { RunOptions, RunResult } from '../../src/lab/types.js';
 import { UsageError } from '../../src/shared/errors.js';
@@ -99,6 +100,10 @@ export class FakeLab implements Lab {
       ...{ dmesg: [], error: null },
       ...this.explored(race, options),
     };
+  }
+
+  async searchFailure(): Promise<SearchResult> {
+    return { replay: null, same: false, lines: ['found by the fake'] };
   }
 
   async *runCases(race: string, options: RunOptions): AsyncGenerator<RunResult> {

@@ -55,7 +55,7 @@ function kernelSide(k: Kernel): void {
   wait_for_completion(k, answered(k));
   const again = kmap(k, page);
   for (let offset = 0; offset < k.config.bufferBytes; offset += LINE) {
-    expectWord(page_to_pfn(k, page), offset, USER_WORD, k.load32(vaddr(again + offset)), 'read by the kernel');
+    expectWord(page_to_pfn(k, page), offset, USER_WORD, k.load32(vaddr(again + offset)), 'read by the kernel', 'big');
   }
   kunmap(k, page);
 }
@@ -65,7 +65,7 @@ function userSide(k: Kernel): void {
   const addr = k.vars.userAddress as Vaddr;
   wait_for_completion(k, filled(k));
   for (let offset = 0; offset < k.config.bufferBytes; offset += LINE) {
-    expectWord(page_to_pfn(k, page), offset, KERNEL_WORD, k.load32(vaddr(addr + offset)), 'read by the user');
+    expectWord(page_to_pfn(k, page), offset, KERNEL_WORD, k.load32(vaddr(addr + offset)), 'read by the user', 'big');
   }
   for (let offset = 0; offset < k.config.bufferBytes; offset += LINE) k.store32(vaddr(addr + offset), USER_WORD);
   // As the kernel does when the user's mapping goes, or the page is written to disk.

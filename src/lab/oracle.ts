@@ -10,12 +10,21 @@ export function wrongByte(pfn: number, offset: number, expected: number, seen: n
   throw new OracleFailure({ kind: 'wrong-bytes', message, pfn, offset, expected, seen });
 }
 
-/** Compare an aligned word; the first byte that differs is reported. */
-export function expectWord(pfn: number, offset: number, expected: number, seen: number, where = ''): void {
+/** Compare an aligned word; the first byte that differs is reported: on PA-RISC, with @byteOrder, from the most significant on. */
+export function expectWord(
+  pfn: number,
+  offset: number,
+  expected: number,
+  seen: number,
+  where = '',
+  byteOrder: 'little' | 'big' = 'little',
+): void {
   const wrong = (expected ^ seen) >>> 0;
   if (wrong === 0) return;
-  const byte = (31 - Math.clz32(wrong & -wrong)) >>> 3;
-  wrongByte(pfn, offset + byte, (expected >>> (byte * 8)) & 0xff, (seen >>> (byte * 8)) & 0xff, where);
+  const big = byteOrder === 'big';
+  const byte = big ? Math.clz32(wrong) >>> 3 : (31 - Math.clz32(wrong & -wrong)) >>> 3;
+  const shift = (big ? 3 - byte : byte) * 8;
+  wrongByte(pfn, offset + byte, (expected >>> shift) & 0xff, (seen >>> shift) & 0xff, where);
 }
 
 /** The word of memory at an offset of a page, as a device sees it: no cache looked at, no scheduling point. */

@@ -1,0 +1,121 @@
+/**
+ * Claim: throwing a buffer's cache lines away before the device writes is not enough on a CPU that speculates. Between dma_map_single() and
+ * dma_unmap_single() it may bring lines of the buffer in that no instruction asked for, with what memory held at that time; they are
+ * still there when the driver looks at what the device wrote.
+ *
+ * CPU 0 gives a buffer to a device, waits until it is full, takes it back and reads it. Every now and then it is interrupted, and with the
+ * interrupt come lines of the buffer, as by a load on a path that is not taken.
+ *
+ * Kernels: until 2.6.33, where nothing is done at unmap, stale bytes on Cortex-A9. 2.6.34 throws the lines away at unmap too: none. With an outer
+ * cache that has to go first: if the inner one goes first (`mutant-inner-before-outer`), a line can come in from a stale line of the outer one
+ * in between. ARM11 MPCore does not speculate and needs nothing at unmap.
+ * Source: commit 2ffe2da3e71, Linux 2.6.34; spec/highmem.md §9.1, §9.5, §10.8; spec/hardware.md V11, V13.
+ */
+import {
+  alloc_page,
+  type Completion,
+  complete,
+  type Device,
+  DMA_FROM_DEVICE,
+  deviceWrite,
+  dma_map_single,
+  dma_unmap_single,
+  expectWord,
+  fillMemory,
+  GFP_KERNEL,
+  init_completion,
+  type Kernel,
+  type Paddr,
+  type Page,
+  page_address,
+  page_to_pfn,
+  ptr,
+  race,
+  ringDoorbell,
+  vaddr,
+  wait_for_completion,
+} from '../src/index.js';
+
+const DEVICE = 0;
+const DONE = 5;
+const SPECULATE = 6;
+const OLD = 0x01d01d01;
+const LINE = 32;
+
+const bytesUsed = (k: { config: Kernel['config'] }): number => Math.min(k.config.bufferBytes, 256);
+/** Interrupts that speculate. */
+const interrupts = (k: Kernel): number => (k.config.bufferBytes < 4096 ? 2 : 24);
+const byDevice = (offset: number): number => (0xde000000 ^ offset) >>> 0;
+
+const transferDone = (k: Kernel): Completion => ptr<'completion'>(k.sym.race_data);
+
+function fillBuffer(k: Kernel): void {
+  const page = k.vars.page as Page;
+  const buffer = page_address(k, page);
+  const bus = dma_map_single(k, buffer, bytesUsed(k), DMA_FROM_DEVICE);
+  deviceWrite(k, DEVICE, 0, bus);
+  ringDoorbell(k, DEVICE);
+  wait_for_completion(k, transferDone(k));
+  dma_unmap_single(k, bus, bytesUsed(k), DMA_FROM_DEVICE);
+  for (let offset = 0; offset < bytesUsed(k); offset += LINE) {
+    const seen = k.load32(vaddr(buffer + offset));
+    expectWord(page_to_pfn(k, page), offset, byDevice(offset), seen, 'stored by the device');
+  }
+}
+
+function writeBuffer(d: Device): void {
+  d.waitDoorbell();
+  for (let offset = 0; offset < bytesUsed(d); offset += LINE) {
+    d.write32((d.register(0) + offset) as Paddr, byDevice(offset));
+  }
+  d.raise(0, DONE);
+}
+
+/** Lines of the buffer come in behind the handler's back. */
+function speculate(k: Kernel): void {
+  const buffer = page_address(k, k.vars.page as Page);
+  for (let offset = 0; offset < bytesUsed(k); offset += LINE) k.mmu.speculativeFill(buffer + offset);
+}
+
+function interruptCpu0(k: Kernel): void {
+  for (let i = 0; i < interrupts(k); i++) {
+    k.raise(0, SPECULATE);
+    for (let pause = 0; pause < i; pause++) k.load(k.sym.race_data);
+  }
+}
+
+export default race({
+  id: '2010-03-dma-speculative-fill-stale-bytes',
+  title: 'a line that the CPU has fetched ahead hides what the device wrote',
+  source: 'commit 2ffe2da3e71, Linux 2.6.34',
+  spec: ['highmem/E10', 'hardware/V11', 'hardware/V13'],
+  machine: { core: 'cortex-a9', cpus: 2, kernel: '2.6.34' },
+  smallest: { lowmemPages: 64, highmemPages: 0, bufferBytes: 32 },
+  cases: [
+    { name: '2.6.33', machine: { kernel: '2.6.33' }, outcome: 'wrong-bytes' },
+    { name: '2.6.34', outcome: 'clean' },
+    { name: '2.6.33, outer cache', machine: { core: 'cortex-a9-l2', kernel: '2.6.33' }, outcome: 'wrong-bytes' },
+    { name: '2.6.34, outer cache', machine: { core: 'cortex-a9-l2' }, outcome: 'clean' },
+    {
+      name: '2.6.34, inner cache before the outer one',
+      machine: { core: 'cortex-a9-l2', patches: ['mutant-inner-before-outer'] },
+      outcome: 'wrong-bytes',
+    },
+    { name: '2.6.33, arm11mpcore', machine: { core: 'arm11mpcore', kernel: '2.6.33' }, outcome: 'clean' },
+  ],
+  vars: ['page'],
+
+  setup(k) {
+    init_completion(k, transferDone(k));
+    const page = alloc_page(k, GFP_KERNEL);
+    k.vars.page = page;
+    fillMemory(k, page, () => OLD);
+  },
+
+  irqs: { [DONE]: (k) => complete(k, transferDone(k)), [SPECULATE]: speculate },
+  devices: [writeBuffer],
+  threads: ({ cpus }) => [
+    { run: fillBuffer, cpu: 0, name: 'driver' },
+    { run: interruptCpu0, cpu: 1 % cpus, name: 'interrupts' },
+  ],
+});

@@ -69,6 +69,7 @@ export {
 export { checkPkmapInvariants } from './mm/highmem-invariants.js';
 export { kfree, kmalloc, ksize, kzalloc } from './mm/kmalloc.js';
 export { kmap, kmap_atomic, kunmap, kunmap_atomic } from './mm/kmap.js';
+export { vmalloc_to_page } from './mm/memory.js';
 export { nr_free_pages_of, page_zone, struct_free_area, struct_zone, type Zone, zone_nr } from './mm/mmzone.js';
 export {
   type Page,
@@ -105,8 +106,21 @@ export {
   pa11_dma_alloc_consistent,
   pa11_dma_free_consistent,
 } from './mm/parisc/pci-dma.js';
-export { struct_vm_struct, VM_ALLOC, type VmStruct } from './mm/vmalloc/vm-struct.js';
-export { get_vm_area, map_vm_area, remove_vm_area, vread, vwrite } from './mm/vmalloc/vmlist.js';
+export { struct_vm_struct, VM_ALLOC, VM_MAP, type VmStruct } from './mm/vmalloc/vm-struct.js';
+export {
+  __vmalloc,
+  get_vm_area,
+  map_vm_area,
+  remove_vm_area,
+  vfree,
+  vmalloc,
+  vmalloc_32,
+  vmap,
+  vread,
+  vunmap,
+  vwrite,
+} from './mm/vmalloc.js';
+export { flush_scheduled_work } from './mm/workqueue.js';
 export * from './shared/atomic.js';
 export * from './shared/bug.js';
 export type { DeclaredOf, SharedArray, SharedOf, SharedSpec } from './shared/declared.js';
@@ -115,5 +129,6 @@ export * from './shared/irqflags.js';
 export { Prng } from './shared/prng.js';
 export { cpu_relax, waitUntil } from './shared/spin.js';
 export * from './shared/spinlock.js';
+export { PG_slab, struct_page } from './shared/structs/page.js';
 export * from './shared/types.js';
 export * from './shared/wait.js';

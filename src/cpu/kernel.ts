@@ -141,6 +141,8 @@ export class Kernel<S extends object = object, E extends string = never> impleme
   irqHandlers: ReadonlyMap<number, (k: Kernel) => void> = new Map();
   /** What smp_call_function() can call, by number. */
   readonly callFunctions: ((k: Kernel, arg0: number, arg1: number) => void)[] = [];
+  /** What schedule_work() can have run, by number: see mm/workqueue.ts. */
+  readonly works: ((k: Kernel) => void)[] = [];
   /** Soft interrupt actions by vector. */
   readonly softirqs: ((k: Kernel) => void)[] = [];
   /** Which patches are in force: `k.patched['kmap-high-get']` is one load, and a wrong name does not compile. */

@@ -12,12 +12,17 @@ import {
   preempt_enable,
 } from '../shared/irqflags.js';
 import { Point } from '../shared/point.js';
+import { KERNEL_VERSION, LINUX_2_6 } from '../shared/version.js';
 import { Seat, WaitKind } from './hw.js';
 import type { Kernel } from './kernel.js';
 import { IPI_CALL_FUNC } from './lines.js';
 
 /** Numbers of the functions that can be called; boot fills `k.callFunctions`. */
 export const CallFunction = { flush_tlb_kernel_range: 0, flush_tlb_all: 1, race: 2, flush_cache_all: 3 } as const;
+
+/** kernel/smp.c for all architectures; ARM's own code before did not ask whether interrupts are on, PA-RISC's did. */
+const GENERIC_SMP = KERNEL_VERSION(2, 6, 27);
+const PARISC_ASKS = KERNEL_VERSION(2, 6, 22);
 
 /**
  * Run a function on all other CPUs and wait until each has run it.
@@ -27,7 +32,8 @@ export const CallFunction = { flush_tlb_kernel_range: 0, flush_tlb_all: 1, race:
  */
 export function smp_call_function_many(k: Kernel, fn: number, arg0: number, arg1: number): void {
   const { hw, layout } = k;
-  WARN_ON(k, irqs_disabled(k), 'kernel/smp.c smp_call_function_many()');
+  const asks = k.LINUX_VERSION_CODE >= (k.arch.id === 'arm' ? GENERIC_SMP : PARISC_ASKS);
+  if (asks) WARN_ON(k, irqs_disabled(k), 'kernel/smp.c smp_call_function_many()');
   if (k.config.cpus === 1) return;
   const me = layout.seats + k.cpu * Seat.words;
   hw[me + Seat.callFn] = fn;
@@ -60,12 +66,15 @@ export function generic_smp_call_function_interrupt(k: Kernel): void {
   }
 }
 
-/** On every CPU, this one included; interrupts are on afterwards whatever they were. */
+/** On every CPU, this one included. From 2.6 on interrupts are on afterwards, whatever they were. Source: include/linux/smp.h, Linux 2.5.53. */
 export function on_each_cpu(k: Kernel, fn: number, arg0: number, arg1: number): void {
   preempt_disable(k);
   smp_call_function_many(k, fn, arg0, arg1);
-  local_irq_disable(k);
-  k.callFunctions[fn]?.(k, arg0, arg1);
-  local_irq_enable(k);
+  if (k.LINUX_VERSION_CODE < LINUX_2_6) k.callFunctions[fn]?.(k, arg0, arg1);
+  else {
+    local_irq_disable(k);
+    k.callFunctions[fn]?.(k, arg0, arg1);
+    local_irq_enable(k);
+  }
   preempt_enable(k);
 }

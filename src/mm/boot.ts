@@ -22,7 +22,10 @@ import { memorySymbols } from './memory.js';
 import { zoneSymbols } from './mmzone.js';
 import { free_area_init } from './page_alloc.js';
 import { PARISC_BOOT } from './parisc/boot.js';
+import { deferredSymbols } from './vmalloc/deferred.js';
 import { vmlistSymbols } from './vmalloc/vm-struct.js';
+import { free_work } from './vmalloc.js';
+import { Work, workqueueSymbols } from './workqueue.js';
 
 /** `struct thread_info`. Source: arch/arm/include/asm/thread_info.h, Linux 2.6.30; the head only. */
 export const struct_thread_info = defineStruct('thread_info', 32, {
@@ -63,6 +66,8 @@ function kernelSymbolSpecs(config: MachineConfig, structs: Structs): Record<stri
     race_data: { bytes: RACE_DATA_BYTES, align: 64 },
     ...memorySymbols,
     ...vmlistSymbols,
+    ...deferredSymbols(config.cpus),
+    ...workqueueSymbols(config.cpus),
     mem_map: { bytes: (config.lowmemPages + config.highmemPages) * struct_page.sizeof, align: 64 },
     ...slabSymbols(structs),
     ...bootOf(config).symbols(config),
@@ -103,6 +108,7 @@ export function createKernel(
   }));
   k.bind(bindDeclared(k, config.declared ?? [], statics.sym));
   k.scheduler = new Scheduler();
+  k.works[Work.free_work] = free_work;
   bootOf(config).install(k);
   return k;
 }

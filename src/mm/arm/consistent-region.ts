@@ -19,7 +19,8 @@ import {
 import { flush_tlb_kernel_range } from '../../arch/arm/tlb.js';
 import type { Kernel } from '../../cpu/kernel.js';
 import { atomic_set } from '../../shared/atomic.js';
-import { BUG_ON } from '../../shared/bug.js';
+import { BUG_ON, WARN_ON } from '../../shared/bug.js';
+import { irqs_disabled } from '../../shared/irqflags.js';
 import type { SymbolSpec } from '../../shared/kernel-base.js';
 import { defineStruct } from '../../shared/layout.js';
 import {
@@ -34,6 +35,7 @@ import {
 import { type SpinLock, spin_lock_irqsave, spin_unlock_irqrestore } from '../../shared/spinlock.js';
 import { PG_reserved, struct_page } from '../../shared/structs/page.js';
 import { hex8, NULL, type Paddr, type Ptr, ptr, type Vaddr, vaddr } from '../../shared/types.js';
+import { KERNEL_VERSION } from '../../shared/version.js';
 import { gfp } from '../gfp.js';
 import { kfree, kmalloc } from '../kmalloc.js';
 import {
@@ -53,7 +55,7 @@ export const CONSISTENT_BASE = 0xffc00000;
 export const CONSISTENT_END = 0xffe00000;
 
 /** `struct vm_region`. */
-const struct_vm_region = defineStruct('vm_region', 16, { list: [0, 8], start: 8, end: 12 });
+const struct_vm_region = defineStruct('vm_region', 24, { list: [0, 8], start: 8, end: 12, vm_active: 16 });
 type Region = Ptr<'vm_region'>;
 
 declare module '../../shared/kernel-base.js' {
@@ -122,6 +124,7 @@ export function region_alloc(k: Kernel, gfp_mask: number, size: number): Consist
   if (place !== null) {
     k.write(region, struct_vm_region.start, place.addr);
     k.write(region, struct_vm_region.end, place.addr + bytes);
+    k.write(region, struct_vm_region.vm_active, 1);
     list_add_tail(k, entryOf(region), place.before);
     mapPages(k, place.addr, page, bytes >>> 12, order);
   }
@@ -164,6 +167,11 @@ function findRegion(k: Kernel, addr: Vaddr): Region {
  *          interrupts off, which is a deadlock against a CPU that spins on the lock.
  */
 export function region_free(k: Kernel, addr: Vaddr, size: number): void {
+  if (k.LINUX_VERSION_CODE >= KERNEL_VERSION(2, 6, 22)) dma_free_coherent(k, addr, size);
+  else freeUnderLock(k, addr, size);
+}
+
+function freeUnderLock(k: Kernel, addr: Vaddr, size: number): void {
   const flags = spin_lock_irqsave(k, k.sym.consistent_lock);
   const region = findRegion(k, addr);
   if (region === NULL) {
@@ -171,12 +179,45 @@ export function region_free(k: Kernel, addr: Vaddr, size: number): void {
     k.printk(`consistent_free: trying to free invalid area: ${hex8(addr)}`);
     return;
   }
+  const end = checkedEnd(k, region, addr, size);
+  for (let at: number = addr; at < end; at += PAGE_SIZE) freePage(k, at);
+  flush_tlb_kernel_range(k, addr, vaddr(end));
+  list_del(k, entryOf(region));
+  spin_unlock_irqrestore(k, k.sym.consistent_lock, flags);
+  kfree(k, region);
+}
+
+/** The size of the region is what counts; another one is complained of. */
+function checkedEnd(k: Kernel, region: Region, addr: Vaddr, size: number): number {
   const end = k.read(region, struct_vm_region.end);
   if (end - addr !== PAGE_ALIGN(size)) {
     k.printk(`consistent_free: wrong size (${(end - addr).toString(16)} != ${PAGE_ALIGN(size).toString(16)})`);
   }
+  return end;
+}
+
+/**
+ * The order of 2.6.22: the region is set inactive, cleared and flushed without the lock, and comes off the list only then, so that nobody gets its
+ * addresses before.
+ *
+ * Context: process, interrupts on.
+ * Errors:  WARN with interrupts off.
+ */
+function dma_free_coherent(k: Kernel, addr: Vaddr, size: number): void {
+  WARN_ON(k, irqs_disabled(k), 'arch/arm/mm/consistent.c dma_free_coherent()');
+  let flags = spin_lock_irqsave(k, k.sym.consistent_lock);
+  const region = findRegion(k, addr);
+  const found = region !== NULL && k.read(region, struct_vm_region.vm_active) !== 0;
+  if (found) k.write(region, struct_vm_region.vm_active, 0);
+  spin_unlock_irqrestore(k, k.sym.consistent_lock, flags);
+  if (!found) {
+    k.printk(`dma_free_coherent: trying to free invalid coherent area: ${hex8(addr)}`);
+    return;
+  }
+  const end = checkedEnd(k, region, addr, size);
   for (let at: number = addr; at < end; at += PAGE_SIZE) freePage(k, at);
   flush_tlb_kernel_range(k, addr, vaddr(end));
+  flags = spin_lock_irqsave(k, k.sym.consistent_lock);
   list_del(k, entryOf(region));
   spin_unlock_irqrestore(k, k.sym.consistent_lock, flags);
   kfree(k, region);

@@ -8,6 +8,7 @@ import type { SymbolSpec } from '../../shared/kernel-base.js';
 import { defineStruct } from '../../shared/layout.js';
 import type { RwLock } from '../../shared/spinlock.js';
 import type { Ptr, Vaddr } from '../../shared/types.js';
+import { KERNEL_VERSION } from '../../shared/version.js';
 
 export const PAGE_SIZE = 4096;
 
@@ -58,3 +59,17 @@ export const wraps = (a: number, b: number): boolean => a + b > 0xffffffff;
 
 export const is_vmalloc_addr = (k: Kernel, addr: number): boolean =>
   addr >= k.arch.VMALLOC_START(k) && addr < k.arch.VMALLOC_END(k);
+
+/** ARM's and the default IOREMAP_MAX_ORDER. */
+const ioremapMaxOrder = (k: Kernel): number => (k.arch.id === 'arm' ? 24 : 7 + 12);
+
+/**
+ * Alignment of an area with VM_IOREMAP: a power of two of its size, so that big pages could map it. Until 3.x the next one above @size,
+ * from then on the first one not below.
+ *
+ * Source: __get_vm_area_node(), Linux 2.6.22 (fls), 4.12 (get_count_order_long).
+ */
+export function ioremapAlign(k: Kernel, size: number): number {
+  const bits = k.LINUX_VERSION_CODE < KERNEL_VERSION(4, 0, 0) ? 32 - Math.clz32(size) : 32 - Math.clz32(size - 1);
+  return 2 ** Math.min(Math.max(bits, 12), ioremapMaxOrder(k));
+}

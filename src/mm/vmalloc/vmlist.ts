@@ -7,7 +7,7 @@
  */
 import type { Kernel } from '../../cpu/kernel.js';
 import { BUG_ON } from '../../shared/bug.js';
-import { type IrqFlags, in_interrupt } from '../../shared/irqflags.js';
+import { type IrqFlags, in_interrupt, irqs_disabled } from '../../shared/irqflags.js';
 import {
   read_lock,
   read_lock_irqsave,
@@ -24,6 +24,7 @@ import { kfree, kmalloc } from '../kmalloc.js';
 import { lock_kernel_page_tables, pmd_alloc, pte_alloc_kernel_locked, unlock_kernel_page_tables } from '../memory.js';
 import { type Page, page_to_pfn } from '../page.js';
 import { __free_page, alloc_page } from '../page_alloc.js';
+import { vfree_later } from './deferred.js';
 import {
   num_physpages,
   PAGE_ALIGN,
@@ -34,6 +35,9 @@ import {
   type VmStruct,
   wraps,
 } from './vm-struct.js';
+
+/** The largest block that kmalloc() has. Source: include/linux/kmalloc_sizes.h, Linux 2.5.53. */
+const KMALLOC_MAX = 128 << 10;
 
 const next = (k: Kernel, area: VmStruct): VmStruct =>
   k.loadPtr<'vm_struct'>(vaddr(area + struct_vm_struct.next.offset));
@@ -208,10 +212,17 @@ export function unmap_vm_area(k: Kernel, area: VmStruct): void {
   const start = k.read(area, struct_vm_struct.addr);
   const end = start + k.read(area, struct_vm_struct.size);
   k.arch.flush_cache_all(k);
+  clear_vm_area(k, area);
+  k.arch.flush_tlb_kernel_range(k, vaddr(start), vaddr(end));
+}
+
+/** Clear the entries, without maintenance of caches and TLB. */
+function clear_vm_area(k: Kernel, area: VmStruct): void {
+  const start = k.read(area, struct_vm_struct.addr);
+  const end = start + k.read(area, struct_vm_struct.size);
   for (let addr = start; addr < end; addr = pgd_addr_end(k, addr, end)) {
     unmap_area_pmd(k, k.arch.pgd_offset_k(k, addr), addr, pgd_addr_end(k, addr, end));
   }
-  k.arch.flush_tlb_kernel_range(k, vaddr(start), vaddr(end));
 }
 
 function unmap_area_pmd(k: Kernel, pmd: Ptr<'pmd'>, start: number, end: number): void {
@@ -245,7 +256,8 @@ export function __vmalloc(k: Kernel, size: number, gfp_mask: number, prot: numbe
   if (area === NULL) return NULL;
   const addr = vaddr(k.read(area, struct_vm_struct.addr));
   k.write(area, struct_vm_struct.nr_pages, nr_pages);
-  const pages = kmalloc<'page *'>(k, nr_pages * 4, gfp_mask & ~gfp(k).__GFP_HIGHMEM);
+  const array = nr_pages * 4;
+  const pages = array > KMALLOC_MAX ? NULL : kmalloc<'page *'>(k, array, gfp_mask & ~gfp(k).__GFP_HIGHMEM);
   k.write(area, struct_vm_struct.pages, pages);
   if (pages === NULL) {
     remove_vm_area(k, addr);
@@ -267,9 +279,24 @@ export function __vmalloc(k: Kernel, size: number, gfp_mask: number, prot: numbe
 
 /** The failure path. vfree() is not for interrupts: `rmk1` has to go past that. */
 function giveUp(k: Kernel, addr: Vaddr): Vaddr {
-  if (k.patched.rmk1 && !k.patched['mutant-rmk1-failure-path']) __vunmap(k, addr, true);
-  else vfree(k, addr);
+  if (!k.patched.rmk1) vfree(k, addr);
+  else if (k.patched['mutant-rmk1-failure-path']) {
+    BUG_ON(k, in_interrupt(k), 'mm/vmalloc.c vfree: in interrupt', addr);
+    __vunmap(k, addr, true);
+  } else if (!in_interrupt(k) && !irqs_disabled(k)) __vunmap(k, addr, true);
+  else undoUnmapped(k, addr);
   return NULL;
+}
+
+/**
+ * Take back an area that nobody has been given. Its pages were never touched through it, so no TLB has their translations and no CPU need be
+ * called; map_vm_area() may have entered some, which go with it.
+ */
+function undoUnmapped(k: Kernel, addr: Vaddr): void {
+  const area = remove_vm_area(k, addr);
+  clear_vm_area(k, area);
+  freePages(k, area);
+  kfree(k, area);
 }
 
 /** vfree() and vunmap() without their question where they are called. */
@@ -300,8 +327,17 @@ function freePages(k: Kernel, area: VmStruct): void {
   kfree(k, pages);
 }
 
-/** Context: process or softirq with nothing that an inter-processor call could wait for. Errors: BUG in an interrupt. */
+/**
+ * Context: process, with interrupts on: the TLB may be flushed by an inter-processor call. With `rmk1` any, since it is put off where the call
+ *          must not be made.
+ * Errors:  BUG in an interrupt.
+ */
 export function vfree(k: Kernel, addr: Vaddr): void {
+  const defers = k.patched.rmk1 && !k.patched['mutant-rmk1-no-deferral'];
+  if (defers && addr !== NULL && (in_interrupt(k) || irqs_disabled(k))) {
+    vfree_later(k, addr);
+    return;
+  }
   BUG_ON(k, in_interrupt(k), 'mm/vmalloc.c vfree: in interrupt', addr);
   __vunmap(k, addr, true);
 }

@@ -1,0 +1,84 @@
+/**
+ * mm/vmalloc.c, whichever the running kernel has: the functions that others call, and the eras behind them.
+ *
+ * vmalloc/vmlist.ts is 2.5.53, vmalloc/vmlist-node.ts 2.6.22.
+ * Source: mm/vmalloc.c, Linux 2.5.53 to 4.12; spec/vmalloc-gfp.md §6.
+ */
+import type { Kernel } from '../cpu/kernel.js';
+import type { Vaddr } from '../shared/types.js';
+import { LINUX_2_6 } from '../shared/version.js';
+import { gfp } from './gfp.js';
+import { free_deferred } from './vmalloc/deferred.js';
+import type { VmStruct } from './vmalloc/vm-struct.js';
+import * as vmlist from './vmalloc/vmlist.js';
+import * as vmlistNode from './vmalloc/vmlist-node.js';
+
+/** What each era has. */
+interface VmallocEra {
+  __vmalloc(k: Kernel, size: number, gfp_mask: number, prot: number): Vaddr;
+  get_vm_area(k: Kernel, size: number, flags: number, gfp_mask: number): VmStruct;
+  remove_vm_area(k: Kernel, addr: Vaddr): VmStruct;
+  map_vm_area(k: Kernel, area: VmStruct, prot: number, pages: Vaddr, gfp_mask: number): boolean;
+  __vunmap(k: Kernel, addr: Vaddr, deallocate_pages: boolean): void;
+  vfree(k: Kernel, addr: Vaddr): void;
+  vunmap(k: Kernel, addr: Vaddr): void;
+  vmap(k: Kernel, pages: Vaddr, count: number, prot: number): Vaddr;
+  vread(k: Kernel, buf: Vaddr, addr: Vaddr, count: number): number;
+  vwrite(k: Kernel, buf: Vaddr, addr: Vaddr, count: number): number;
+}
+
+const eraOf = (k: Kernel): VmallocEra => (k.LINUX_VERSION_CODE < LINUX_2_6 ? vmlist : vmlistNode);
+
+/** @size bytes of virtually contiguous memory for which @gfp_mask holds as far as the version lets it. Return: NULL without memory or room. */
+export function __vmalloc(k: Kernel, size: number, gfp_mask: number, prot = k.arch.PAGE_KERNEL(k)): Vaddr {
+  return eraOf(k).__vmalloc(k, size, gfp_mask, prot);
+}
+
+/** Context: process, sleeps. */
+export function vmalloc(k: Kernel, size: number): Vaddr {
+  const { GFP_KERNEL, __GFP_HIGHMEM } = gfp(k);
+  return __vmalloc(k, size, GFP_KERNEL | __GFP_HIGHMEM);
+}
+
+/** Memory that a device with a 32-bit mask can reach: on a 32-bit machine GFP_KERNEL, no more. */
+export function vmalloc_32(k: Kernel, size: number): Vaddr {
+  return __vmalloc(k, size, gfp(k).GFP_KERNEL);
+}
+
+export const vfree = (k: Kernel, addr: Vaddr): void => eraOf(k).vfree(k, addr);
+export const vunmap = (k: Kernel, addr: Vaddr): void => eraOf(k).vunmap(k, addr);
+
+/** Map @count pages that an array of struct page * names. Context: process, sleeps. Return: NULL without memory or room. */
+export function vmap(k: Kernel, pages: Vaddr, count: number, prot = k.arch.PAGE_KERNEL(k)): Vaddr {
+  return eraOf(k).vmap(k, pages, count, prot);
+}
+
+export function get_vm_area(k: Kernel, size: number, flags: number, gfp_mask = gfp(k).GFP_KERNEL): VmStruct {
+  return eraOf(k).get_vm_area(k, size, flags, gfp_mask);
+}
+
+export const remove_vm_area = (k: Kernel, addr: Vaddr): VmStruct => eraOf(k).remove_vm_area(k, addr);
+
+/** Return: whether all @pages have been entered. */
+export function map_vm_area(
+  k: Kernel,
+  area: VmStruct,
+  pages: Vaddr,
+  prot = k.arch.PAGE_KERNEL(k),
+  gfp_mask = gfp(k).GFP_KERNEL,
+): boolean {
+  return eraOf(k).map_vm_area(k, area, prot, pages, gfp_mask);
+}
+
+export function vread(k: Kernel, buf: Vaddr, addr: Vaddr, count: number): number {
+  return eraOf(k).vread(k, buf, addr, count);
+}
+
+export function vwrite(k: Kernel, buf: Vaddr, addr: Vaddr, count: number): number {
+  return eraOf(k).vwrite(k, buf, addr, count);
+}
+
+/** The work item of vfree() in interrupts. */
+export function free_work(k: Kernel): void {
+  free_deferred(k, (k, addr) => eraOf(k).__vunmap(k, addr, true));
+}

@@ -1,0 +1,82 @@
+/**
+ * Entries of the kernel's page tables for a range of vmalloc addresses, from 2.6.22 on.
+ *
+ * Source: mm/vmalloc.c (`vmap_page_range`, `vunmap_page_range`; before 2.6.28 `map_vm_area`, `unmap_kernel_range`), Linux 2.6.22, 2.6.28, 4.12;
+ * spec/vmalloc-gfp.md §6.3, §6.5. No lock is held: the range belongs to one area.
+ */
+import type { Kernel } from '../../cpu/kernel.js';
+import { WARN_ON } from '../../shared/bug.js';
+import { NULL, type Ptr, type Vaddr, vaddr } from '../../shared/types.js';
+import { KERNEL_VERSION } from '../../shared/version.js';
+import { pte_alloc_kernel } from '../memory.js';
+import { page_to_pfn } from '../page.js';
+import { PAGE_SIZE } from './vm-struct.js';
+
+export const ENOMEM = 12;
+export const EBUSY = 16;
+export const EINVAL = 22;
+
+const tableEnd = (k: Kernel, addr: number, end: number): number =>
+  Math.min(addr - (addr % k.arch.PGDIR_SIZE) + k.arch.PGDIR_SIZE, end);
+
+/**
+ * Enter pages at [start, end). Tables are allocated with GFP_KERNEL, whatever the caller's mask.
+ *
+ * Context: process, sleeps. flush_cache_vmap() is the caller's business.
+ * Return:  0, -ENOMEM, or from 2.6.28 on -EBUSY for an entry that is in use. What has been entered stays.
+ */
+export function vmap_page_range_noflush(k: Kernel, start: number, end: number, prot: number, pages: Vaddr): number {
+  let index = 0;
+  for (let addr = start; addr < end; ) {
+    const next = tableEnd(k, addr, end);
+    let ptep = pte_alloc_kernel(k, k.arch.pgd_offset_k(k, addr), addr);
+    if (ptep === NULL) return -ENOMEM;
+    for (; addr < next; addr += PAGE_SIZE, index++, ptep = (ptep + 4) as Ptr<'pte'>) {
+      const error = enter(k, ptep, vaddr(pages + index * 4), prot);
+      if (error !== 0) return error;
+    }
+  }
+  return 0;
+}
+
+function enter(k: Kernel, ptep: Ptr<'pte'>, at: Vaddr, prot: number): number {
+  const page = k.loadPtr<'page'>(at);
+  const used = WARN_ON(k, !k.arch.pte_none(k.arch.pte_read(k, ptep)), 'mm/vmalloc.c vmap_pte_range()');
+  if (used && k.LINUX_VERSION_CODE >= KERNEL_VERSION(2, 6, 28)) return -EBUSY;
+  if (WARN_ON(k, page === NULL, 'mm/vmalloc.c vmap_pte_range()')) return -ENOMEM;
+  k.arch.set_pte(k, ptep, k.arch.mk_pte(page_to_pfn(k, page), prot));
+  return 0;
+}
+
+/** Clear the entries of [start, end). No maintenance of caches and TLB. Context: any. */
+export function vunmap_page_range(k: Kernel, start: number, end: number): void {
+  for (let addr = start; addr < end; ) {
+    const next = tableEnd(k, addr, end);
+    const pmd = k.arch.pgd_offset_k(k, addr);
+    if (k.arch.pmd_none(k, pmd)) {
+      addr = next;
+      continue;
+    }
+    for (; addr < next; addr += PAGE_SIZE) {
+      const ptep = k.arch.pte_offset_kernel(k, pmd, addr);
+      const pte = k.arch.pte_read(k, ptep);
+      k.arch.pte_clear(k, ptep);
+      WARN_ON(k, !k.arch.pte_none(pte) && !k.arch.pte_present(pte), 'mm/vmalloc.c vunmap_pte_range()');
+    }
+  }
+}
+
+/**
+ * Before the entries of a range are cleared, and after they are set: on caches that are looked up by virtual address everything is written back. A physically
+ * tagged one without aliases needs nothing from 4.x on.
+ *
+ * Source: arch/arm/include/asm/cacheflush.h, Linux 2.6.22, 4.12.
+ */
+function flush_cache_vmap_range(k: Kernel): void {
+  const aliases = k.arch.id !== 'arm' || k.config.core.dcache.tagBy === 'VA';
+  if (aliases || k.LINUX_VERSION_CODE < KERNEL_VERSION(2, 6, 31)) k.arch.flush_cache_all(k);
+  else k.mmu.drain();
+}
+
+export const flush_cache_vmap = (k: Kernel, _start: number, _end: number): void => flush_cache_vmap_range(k);
+export const flush_cache_vunmap = (k: Kernel, _start: number, _end: number): void => flush_cache_vmap_range(k);

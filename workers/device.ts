@@ -2,7 +2,7 @@
 import { parentPort } from 'node:worker_threads';
 import { expose } from 'comlink';
 import nodeEndpoint from 'comlink/dist/esm/node-adapter.mjs';
-import { DeviceActor } from '../src/lab/actor.js';
+import { ExploreDeviceActor } from '../src/explore/actor.js';
 
 process.setSourceMapsEnabled(true);
-if (parentPort !== null) expose(new DeviceActor(), nodeEndpoint(parentPort));
+if (parentPort !== null) expose(new ExploreDeviceActor(), nodeEndpoint(parentPort));

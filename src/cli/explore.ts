@@ -12,7 +12,10 @@ import { type Host, invocation } from './host.js';
 import { addMachineOptions, type MachineOptions, machineRunOptions, seconds, wholeNumber } from './options.js';
 
 interface Options extends MachineOptions {
-  strategy: 'dfs' | 'random' | 'pct';
+  strategy: string;
+  delays?: number;
+  states?: boolean;
+  shuffle?: boolean;
   preemptions?: number;
   depth?: number;
   executions?: number;
@@ -35,15 +38,21 @@ export function addExploreCommands(program: Command, context: CommandContext): v
     );
   addMachineOptions(explore)
     .addOption(
-      new Option('--strategy <name>', 'dfs: all schedules in order; random: uniform choices; pct: random priorities')
-        .choices(['dfs', 'random', 'pct'])
-        .default('dfs'),
+      new Option(
+        '--strategy <name>',
+        'dfs: all schedules in order; dpor: one of those that differ only in the order of independent steps; pct, pos: random priorities; random: uniform choices; or the path of a strategy module',
+      ).default('dfs'),
     )
     .addOption(
       new Option('--preemptions <n>', 'most preemptions of a schedule').argParser(
         wholeNumber('--preemptions', 0, 1000),
       ),
     )
+    .addOption(
+      new Option('--delays <n>', 'most delays of a schedule (dfs)').argParser(wholeNumber('--delays', 0, 1000)),
+    )
+    .option('--states', 'never go on twice from the same state (dfs)')
+    .option('--shuffle', 'try choices in an order that --seed gives (dfs, dpor)')
     .addOption(new Option('--depth <n>', 'depth of pct').argParser(wholeNumber('--depth', 1, 60)))
     .addOption(
       new Option('--executions <n>', 'stop after so many').argParser(
@@ -92,6 +101,9 @@ async function runExplore(host: Host, name: string, options: Options): Promise<n
     ...machineRunOptions(options, await host.lab()),
     strategy: options.strategy,
     ...(options.preemptions === undefined ? {} : { preemptions: options.preemptions }),
+    ...(options.delays === undefined ? {} : { delays: options.delays }),
+    ...(options.states === true ? { states: true } : {}),
+    ...(options.shuffle === true ? { shuffle: true } : {}),
     ...(options.depth === undefined ? {} : { depth: options.depth }),
     ...(options.executions === undefined ? {} : { executions: options.executions }),
     ...(options.keepGoing === true ? { keepGoing: true } : {}),

@@ -1,7 +1,7 @@
 /** Options that several commands share: their text, and what counts as a good value. */
 import { type Command, Option } from 'commander';
 import { CPUS_MAX } from '../lab/configure.js';
-import type { RunOptions } from '../lab/types.js';
+import type { MachineChoice } from '../lab/types.js';
 import { UsageError } from '../shared/errors.js';
 import type { CatalogueRow, Lab } from './lab.js';
 import { didYouMean } from './suggest.js';
@@ -74,7 +74,7 @@ export function changesMachine(options: MachineOptions): boolean {
 }
 
 /** Check the names against the catalogues, and what contradicts itself. */
-export function machineRunOptions(options: MachineOptions, lab: Lab): RunOptions {
+export function machineRunOptions(options: MachineOptions, lab: Lab): MachineChoice {
   const { cpus, core, kernel, slab, seed } = options;
   if (core !== undefined) knownRow('core', core, lab.cores);
   if (kernel !== undefined) knownRow('kernel', kernel, lab.kernels);

@@ -10,6 +10,7 @@
  *
  * Model: spec/hardware.md §4.3 (steps S1 to S16) and §4.6 (transitions).
  */
+import type { Footprint } from '../shared/footprint.js';
 import { Point } from '../shared/point.js';
 import type { Paddr } from '../shared/types.js';
 import type { Coherence, CoreRow } from './core.js';
@@ -155,6 +156,7 @@ export class CpuCache {
       done = (flags & (LineFlag.exclusive | LineFlag.modified)) !== 0;
       if (done && (flags & LineFlag.modified) === 0) {
         this.#hw[own.flags + line] = (flags & ~MESI_MASK) | LineFlag.modified;
+        own.lineChanged(line);
       }
     }
     if (done) this.#putDirty(own, line, key, value, mask);
@@ -267,6 +269,7 @@ export class CpuCache {
         if (exclusive) this.#drop(peer, line, Cause.snoop);
         else {
           this.#hw[peer.flags + line] = (peer.flagsOf(line) & ~MESI_MASK) | LineFlag.shared;
+          peer.lineChanged(line);
           state = LineFlag.shared;
         }
       }
@@ -282,7 +285,10 @@ export class CpuCache {
     const set = this.own.setOf(key);
     this.#lockSet(this.own, set);
     const line = this.own.find(key);
-    if (line >= 0) this.#hw[this.own.flags + line] = (this.own.flagsOf(line) & ~MESI_MASK) | LineFlag.exclusive;
+    if (line >= 0) {
+      this.#hw[this.own.flags + line] = (this.own.flagsOf(line) & ~MESI_MASK) | LineFlag.exclusive;
+      this.own.lineChanged(line);
+    }
     this.#unlockSet(this.own, set);
     this.#unlockBus(bus);
   }
@@ -292,6 +298,13 @@ export class CpuCache {
     const bus = this.#lockBus(key);
     if (this.#broadcast) for (const cache of this.#all) this.#lineOpIn(cache, op, key);
     else this.#lineOpIn(this.own, op, key);
+    this.#unlockBus(bus);
+  }
+
+  /** Clean and invalidate one line of this CPU's cache only, as an eviction does. @key: VA on VIVT, else PA. */
+  evict(key: number): void {
+    const bus = this.#lockBus(key);
+    this.#lineOpIn(this.own, CacheOp.flush, key);
     this.#unlockBus(bus);
   }
 
@@ -335,11 +348,13 @@ export class CpuCache {
    */
   flushAll(): void {
     for (let line = 0; line < this.own.lines; line++) {
+      this.own.touchWay(line, false);
       if (!this.own.isValid(line)) continue;
       this.#sink.point(Point.CacheOp, this.own.keyOf(line));
       const bus = this.#lockBus(this.own.paOf(line));
       const set = this.own.setOfLine(line);
       this.#lockSet(this.own, set);
+      this.own.touchWay(line, false);
       if (this.own.isValid(line)) this.#apply(this.own, CacheOp.flush, line);
       this.#unlockSet(this.own, set);
       this.#unlockBus(bus);
@@ -355,6 +370,11 @@ export class CpuCache {
       }
     }
     return this.#memory.readCacheable32(pa);
+  }
+
+  /** Note what each step touches, or no longer. */
+  traceFootprints(footprint: Footprint | null): void {
+    for (const cache of this.#all) cache.footprint = footprint;
   }
 
   /** Every cache of the machine: after reset. */

@@ -4,6 +4,7 @@
  * Everything here is one atomic step or part of one; who may call it when, and which locks make it atomic between host
  * threads, is the business of `cpu-cache.ts`. Model: spec/hardware.md §4.
  */
+import { type Footprint, Space } from '../shared/footprint.js';
 import type { Paddr } from '../shared/types.js';
 import type { CacheGeometry } from './core.js';
 import type { CacheLayout } from './hw.js';
@@ -43,6 +44,7 @@ export class DCache {
   readonly #granuleWords: number;
   /** Where a line was last found, by address hash: this worker's guess, checked against the tag on every use. */
   readonly hints = new Int32Array(HINTS);
+  footprint: Footprint | null = null;
 
   constructor(hw: Int32Array, layout: CacheLayout, geometry: CacheGeometry) {
     this.hw = hw;
@@ -75,6 +77,7 @@ export class DCache {
 
   /** The line that holds address @key (virtual or physical, as the tags are), or -1. */
   find(key: number): number {
+    if (this.footprint !== null) this.#touchKey(key, false);
     const tag = (key & this.lineMask) | 1;
     const slot = (key >>> this.lineShift) & (HINTS - 1);
     const hint = this.hints[slot] as number;
@@ -87,6 +90,39 @@ export class DCache {
       }
     }
     return -1;
+  }
+
+  /** The line of an address: whether it is here, its bytes and its state. */
+  #touchKey(key: number, write: boolean): void {
+    this.footprint?.touch(Space.key, (key >>> this.lineShift) ^ Math.imul(this.tags, 0x9e3779b1), write);
+  }
+
+  /** What a way holds, valid or not. */
+  touchWay(line: number, write: boolean): void {
+    this.footprint?.touch(Space.hw, this.tags + line, write);
+  }
+
+  /** State or bytes of a line that stays where it is change. */
+  lineChanged(line: number): void {
+    if (this.footprint === null) return;
+    this.#touchKey(this.keyOf(line), true);
+    this.#wordsChanged(line);
+  }
+
+  #wordsChanged(line: number): void {
+    const { footprint } = this;
+    footprint?.hwChanged(this.tags + line, 1);
+    footprint?.hwChanged(this.flags + line, 1);
+    footprint?.hwChanged(this.#pas + line, 1);
+    footprint?.hwChanged(this.data + line * this.lineWords, this.lineWords);
+  }
+
+  /** The replacement pointer of a set, or of all. */
+  #touchPointer(set: number, write: boolean): void {
+    if (this.footprint === null) return;
+    const at = this.geometry.replacement === 'rr-per-set' ? this.#pointers + 1 + set : this.#pointers;
+    this.footprint.touch(Space.hw, at, write);
+    if (write) this.footprint.hwChanged(at, 1);
   }
 
   holds(line: number, key: number): boolean {
@@ -127,10 +163,13 @@ export class DCache {
   put(line: number, key: number, value: number, mask: number): void {
     const index = this.wordIndex(line, key);
     this.hw[index] = mask === -1 ? value : ((this.hw[index] as number) & ~mask) | (value & mask);
+    if (this.footprint !== null) this.lineChanged(line);
   }
 
   touch(line: number): void {
     if (this.geometry.replacement !== 'lru') return;
+    this.#touchPointer(0, true);
+    this.footprint?.hwChanged(this.#stamps + line, 1);
     const clock = (this.hw[this.#pointers] as number) + 1;
     this.hw[this.#pointers] = clock;
     this.hw[this.#stamps + line] = clock;
@@ -140,12 +179,19 @@ export class DCache {
   victim(set: number): number {
     const first = set * this.#ways;
     const kind = this.geometry.replacement;
+    if (this.footprint !== null) this.#touchSet(set);
     if (kind === 'rr-shared-unconditional') return first + (this.hw[this.#pointers] as number);
     for (let line = first; line < first + this.#ways; line++) if (!this.isValid(line)) return line;
     if (kind === 'rr-per-set') return first + (this.hw[this.#pointers + 1 + set] as number);
     if (kind === 'random') return first + ((this.#lfsr() >>> 0) % this.#ways);
     if (kind === 'lru') return this.#oldest(first);
     return first + (this.hw[this.#pointers] as number);
+  }
+
+  /** The choice of a victim looks at every way and at the pointer. */
+  #touchSet(set: number): void {
+    for (let way = 0; way < this.#ways; way++) this.touchWay(set * this.#ways + way, false);
+    this.#touchPointer(set, false);
   }
 
   #oldest(first: number): number {
@@ -166,6 +212,7 @@ export class DCache {
     const kind = this.geometry.replacement;
     if (kind === 'lru') return;
     if (wasFree && kind !== 'rr-shared-unconditional') return;
+    this.#touchPointer(set, true);
     if (kind === 'random') {
       let x = this.#lfsr();
       x ^= x << 13;
@@ -185,6 +232,12 @@ export class DCache {
   install(line: number, key: number, pa: Paddr, flags: number, memory: PhysicalMemory): void {
     const set = this.setOf(key);
     const wasFree = !this.isValid(line);
+    if (this.footprint !== null) {
+      this.touchWay(line, true);
+      if (!wasFree) this.#touchKey(this.keyOf(line), true);
+      this.#touchKey(key, true);
+      this.#wordsChanged(line);
+    }
     this.hw[this.seqs + set] = ((this.hw[this.seqs + set] as number) + 1) | 0;
     this.hw[this.tags + line] = 0;
     const base = (pa & this.lineMask) >>> 0;
@@ -201,6 +254,7 @@ export class DCache {
     const flags = this.flagsOf(line);
     let left = flags & LineFlag.dirtyMask;
     if (left === 0) return 0;
+    this.lineChanged(line);
     let written = 0;
     const words = this.#granuleWords;
     for (let granule = 0; left !== 0; granule++, left >>>= 1) {
@@ -217,6 +271,10 @@ export class DCache {
 
   /** Throw the line away (step S9). Dirty bytes are lost: memory keeps what it had. */
   invalidate(line: number): void {
+    if (this.footprint !== null) {
+      this.touchWay(line, true);
+      this.lineChanged(line);
+    }
     this.hw[this.tags + line] = 0;
     this.hw[this.flags + line] = 0;
   }

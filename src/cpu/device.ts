@@ -5,19 +5,28 @@
  * Each aligned word of a transfer is one step; CPUs and other masters come in between (spec/hardware.md §8.2).
  */
 import { ExecutionStopped, MurphyError } from '../shared/errors.js';
+import { type Footprint, Space } from '../shared/footprint.js';
 import { Point } from '../shared/point.js';
-import type { Paddr } from '../shared/types.js';
+import type { Paddr, Vaddr } from '../shared/types.js';
 import { CoherentIo } from './coherent-io.js';
 import type { MachineConfig } from './config.js';
-import { Attention, Control, DEVICE_WORDS, type HwLayout, layoutHw, Seat } from './hw.js';
-import { type Buffers, raiseLine } from './kernel.js';
+import { Attention, Control, DEVICE_WORDS, type HwLayout, layoutHw, Request, Seat } from './hw.js';
+import { askCpu, type Buffers, raiseLine } from './kernel.js';
 import { PhysicalMemory } from './memory.js';
+import { Mmu } from './mmu.js';
 import { Ev, type Tracer } from './tracer.js';
 
 const DOORBELL = DEVICE_WORDS - 1;
 /** Non-zero while the device waits for its doorbell. */
 const WAITING = DEVICE_WORDS - 2;
 const SLEEP_MS = 5;
+
+/** What controlled mode installs behind a device's steps. */
+export interface DeviceController {
+  point(kind: Point, addr: number): void;
+  /** Return when the word is no longer @value. */
+  waitWhile(memory: Int32Array, index: number, value: number, on: number): void;
+}
 
 export class Device {
   readonly index: number;
@@ -28,6 +37,10 @@ export class Device {
   readonly hw: Int32Array;
   readonly layout: HwLayout;
   readonly #registers: number;
+  controller: DeviceController | null = null;
+  footprint: Footprint | null = null;
+  /** The memory system of each CPU, for what its hardware does by itself: made when first asked for. */
+  readonly #mmus: Mmu[] = [];
   #io: CoherentIo | null = null;
 
   constructor(config: MachineConfig, buffers: Buffers, index: number) {
@@ -39,8 +52,16 @@ export class Device {
     this.#registers = this.layout.devices + index * DEVICE_WORDS;
   }
 
-  point(_kind: Point, _addr: number): void {
+  point(kind: Point, addr: number): void {
     if (this.hw[Control.abort] !== 0) throw new ExecutionStopped('stopped');
+    this.controller?.point(kind, addr);
+  }
+
+  /** Note from now on what each step touches, or no longer. */
+  traceFootprints(footprint: Footprint | null): void {
+    this.footprint = footprint;
+    this.#memory.footprint = footprint;
+    for (const mmu of this.#mmus) mmu.traceFootprints(footprint);
   }
 
   /** The device's function has returned: one context less lives. */
@@ -123,17 +144,55 @@ export class Device {
   /** Raise an interrupt line of a CPU: the completion interrupt. */
   raise(cpu: number, line: number): void {
     this.point(Point.Raise, line);
+    this.footprint?.touch(Space.seat, cpu, true);
     raiseLine(this.hw, this.layout, cpu, line);
     Atomics.add(this.hw, Control.progress, 1);
   }
 
   /** Register @n (0 to 31) as the driver sees it. */
   register(n: number): number {
-    return Atomics.load(this.hw, this.#registers + n) >>> 0;
+    const value = Atomics.load(this.hw, this.#registers + n) >>> 0;
+    this.footprint?.touch(Space.hw, this.#registers + n, false);
+    this.footprint?.observe(value);
+    return value;
   }
 
   setRegister(n: number, value: number): void {
+    this.footprint?.touch(Space.hw, this.#registers + n, true);
+    this.footprint?.hwChanged(this.#registers + n, 1);
     Atomics.store(this.hw, this.#registers + n, value);
+  }
+
+  /**
+   * The cache of @cpu brings in the line that holds @va although no instruction asked for it. Without effect on cores that do not
+   * speculate, and where that CPU's TLB has no translation. In parallel mode the CPU does it at its next scheduling point.
+   */
+  prefetch(cpu: number, va: Vaddr): void {
+    this.point(Point.Fill, va);
+    if (this.controller === null) askCpu(this.hw, this.layout, cpu, va, Request.prefetch);
+    else this.#mmuOf(cpu).speculativeFill(va);
+  }
+
+  /** The cache of @cpu gives up the line that holds @va, writing it back if it is dirty. In parallel mode as `prefetch()`. */
+  evict(cpu: number, va: Vaddr): void {
+    this.point(Point.WriteBack, va);
+    if (this.controller === null) askCpu(this.hw, this.layout, cpu, va, Request.evict);
+    else this.#mmuOf(cpu).evict(va);
+  }
+
+  #mmuOf(cpu: number): Mmu {
+    let mmu = this.#mmus[cpu];
+    if (mmu === undefined) {
+      mmu = new Mmu(this.hw, this.layout, this.config, cpu, this.#memory, {
+        point: (kind, addr) => this.point(kind, addr),
+        dataAbort: (va) => {
+          throw new MurphyError(`hardware of CPU ${cpu} faults at ${va.toString(16)}`);
+        },
+      });
+      mmu.traceFootprints(this.footprint);
+      this.#mmus[cpu] = mmu;
+    }
+    return mmu;
   }
 
   /** Sleep until the driver rings; takes one ring. */
@@ -141,12 +200,15 @@ export class Device {
     const bell = this.#registers + DOORBELL;
     Atomics.store(this.hw, this.#registers + WAITING, 1);
     Atomics.sub(this.hw, Control.devicesBusy, 1);
+    this.controller?.waitWhile(this.hw, bell, 0, bell);
     while (Atomics.load(this.hw, bell) === 0) {
       this.point(Point.Wait, bell);
       Atomics.wait(this.hw, bell, 0, SLEEP_MS);
     }
     Atomics.add(this.hw, Control.devicesBusy, 1);
     Atomics.store(this.hw, this.#registers + WAITING, 0);
+    this.footprint?.touch(Space.hw, bell, true);
+    this.footprint?.hwChanged(bell, 1);
     Atomics.sub(this.hw, bell, 1);
   }
 }
@@ -156,19 +218,27 @@ export interface DeviceAccess {
   readonly hw: Int32Array;
   readonly layout: HwLayout;
   readonly mmu: { drain(): void };
+  readonly footprint: Footprint | null;
   point(kind: Point, addr: number): void;
 }
 
 export function deviceWrite(k: DeviceAccess, device: number, register: number, value: number): void {
   k.point(Point.Store, device);
   k.mmu.drain();
-  Atomics.store(k.hw, k.layout.devices + device * DEVICE_WORDS + register, value);
+  const at = k.layout.devices + device * DEVICE_WORDS + register;
+  k.footprint?.touch(Space.hw, at, true);
+  k.footprint?.hwChanged(at, 1);
+  Atomics.store(k.hw, at, value);
 }
 
 export function deviceRead(k: DeviceAccess, device: number, register: number): number {
   k.point(Point.Load, device);
   k.mmu.drain();
-  return Atomics.load(k.hw, k.layout.devices + device * DEVICE_WORDS + register) >>> 0;
+  const at = k.layout.devices + device * DEVICE_WORDS + register;
+  const value = Atomics.load(k.hw, at) >>> 0;
+  k.footprint?.touch(Space.hw, at, false);
+  k.footprint?.observe(value);
+  return value;
 }
 
 /** Tell the device that there is work: wakes waitDoorbell(). */
@@ -176,6 +246,8 @@ export function ringDoorbell(k: DeviceAccess, device: number): void {
   k.point(Point.Raise, device);
   k.mmu.drain();
   const bell = k.layout.devices + device * DEVICE_WORDS + DOORBELL;
+  k.footprint?.touch(Space.hw, bell, true);
+  k.footprint?.hwChanged(bell, 1);
   Atomics.add(k.hw, bell, 1);
   Atomics.add(k.hw, Control.progress, 1);
   Atomics.notify(k.hw, bell);

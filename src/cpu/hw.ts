@@ -59,7 +59,12 @@ export const Attention = {
   trace: 32,
   /** An invariant looks at memory: points are none, and it may only read. */
   inspect: 64,
+  /** Its cache does something by itself: see `Request`. */
+  request: 128,
 } as const;
+
+/** What a cache does by itself, without an instruction. */
+export const Request = { none: 0, prefetch: 1, evict: 2, mask: 3 } as const;
 
 /** Words of a CPU's seat. */
 export const Seat = {
@@ -99,6 +104,8 @@ export const Seat = {
   irqDepth: 28,
   /** Non-zero while a worker that waits at a barrier takes this CPU's interrupts. */
   serving: 29,
+  /** What another actor asks this CPU's cache to do: a line's address, with a `Request` in its low bits. */
+  request: 30,
   words: 64,
   queue: 32, // 32..63: run queue
 } as const;
@@ -127,6 +134,8 @@ export const Thread = {
   held: 32, // 32..63: addresses of the locks held, 0 where none
 } as const;
 export const HELD_MASK = 31;
+/** `Thread.state` of one that has returned. */
+export const THREAD_ENDED = 2;
 
 /** First verdict of an execution, other than by the oracle. */
 export const Verdict = { none: 0, bug: 1, oops: 2, deadlock: 3, hang: 4, error: 5, report: 6 } as const;

@@ -6,6 +6,7 @@
  */
 import type { DeclaredObjects, DeclaredOf, SharedOf } from '../shared/declared.js';
 import { type BugKind, ExecutionStopped, KernelBug, MurphyError, UsageError } from '../shared/errors.js';
+import { type Footprint, Space } from '../shared/footprint.js';
 import type { KernelBase, Symbols } from '../shared/kernel-base.js';
 import type { Field } from '../shared/layout.js';
 import { type PatchName, type PatchSet, patchSet } from '../shared/patches.js';
@@ -19,7 +20,18 @@ import type { ArchOps } from './arch.js';
 import type { MachineConfig } from './config.js';
 import type { DCache } from './dcache.js';
 import { STRONG_STORES } from './hostlock.js';
-import { Attention, Control, HELD_MASK, type HwLayout, layoutHw, Seat, Thread, Verdict, WaitKind } from './hw.js';
+import {
+  Attention,
+  Control,
+  HELD_MASK,
+  type HwLayout,
+  layoutHw,
+  Request,
+  Seat,
+  Thread,
+  Verdict,
+  WaitKind,
+} from './hw.js';
 import { local_bh_enable } from './irq.js';
 import { PhysicalMemory } from './memory.js';
 import { Mmu } from './mmu.js';
@@ -133,6 +145,8 @@ export class Kernel<S extends object = object, E extends string = never> impleme
   vectors: Vectors | null = null;
   scheduler: Scheduler | null = null;
   controller: Controller | null = null;
+  /** What the present step touches, while somebody wants to know. */
+  footprint: Footprint | null = null;
   /** Called while a waiter makes no progress: looks for a deadlock. */
   onStuck: ((k: Kernel) => void) | null = null;
   /** Called while every CPU idles and nothing can happen any more. */
@@ -273,8 +287,21 @@ export class Kernel<S extends object = object, E extends string = never> impleme
   setTracer(tracer: Tracer | null): void {
     this.#tracer = tracer;
     this.mmu.setTracer(tracer);
+    this.#chooseFastPath();
+  }
+
+  /** Note from now on what each step touches: null for no longer. Accesses to page contents take the long way then. */
+  traceFootprints(footprint: Footprint | null): void {
+    this.footprint = footprint;
+    this.mmu.traceFootprints(footprint);
+    this.memory.outer?.traceFootprints(footprint);
+    this.#chooseFastPath();
+  }
+
+  /** No hit is decided in load32() and store32() while somebody wants to know of each: nothing is to go past them. */
+  #chooseFastPath(): void {
     this.#setFastPath(this.config, this.mmu.cache.own);
-    if (tracer === null) return;
+    if (this.#tracer === null && this.footprint === null) return;
     this.#loadTags = this.layout.zeros;
     this.#storeTags = this.layout.zeros;
     this.#lockedStores = false;
@@ -312,13 +339,14 @@ export class Kernel<S extends object = object, E extends string = never> impleme
       this.#mayRead(kind, addr);
       return;
     }
-    this.flushStats();
     if ((bits & Attention.stop) !== 0) throw new ExecutionStopped('stopped');
     if ((bits & Attention.trace) !== 0) this.trace(Ev.point, kind, addr);
     const dealtWith = (bits & Attention.controlled) !== 0 && this.#controlled(kind, addr);
     if ((bits & Attention.trace) !== 0) this.trace(Ev.step, kind, addr);
     if (dealtWith) return;
+    this.flushStats();
     if ((bits & Attention.dump) !== 0) this.#dump();
+    if ((bits & Attention.request) !== 0) this.#serveRequest();
     if ((bits & Attention.wake) !== 0) Atomics.and(this.hw, this.#seat, ~Attention.wake);
     if ((bits & Attention.irq) !== 0 && !this.irqsOff) this.takeInterrupts();
   }
@@ -379,6 +407,15 @@ export class Kernel<S extends object = object, E extends string = never> impleme
     }
     Atomics.store(this.hw, this.#thread + Thread.waitKind, waitKind);
     if (this.preemptCount === 0) this.preemptCheck();
+  }
+
+  /** This CPU's cache does by itself what chance, in the shape of another actor, has asked of it. */
+  #serveRequest(): void {
+    Atomics.and(this.hw, this.#seat, ~Attention.request);
+    const request = Atomics.exchange(this.hw, this.#seat + Seat.request, 0);
+    const va = (request & ~Request.mask) >>> 0;
+    if ((request & Request.mask) === Request.prefetch) this.mmu.speculativeFill(va);
+    else if ((request & Request.mask) === Request.evict) this.mmu.evict(va);
   }
 
   /** The watchdog asks where this CPU is: answer with the call stack, and that we are alive. */
@@ -507,7 +544,10 @@ export class Kernel<S extends object = object, E extends string = never> impleme
 
   #word(addr: number): number {
     const offset = ((addr | 0) - this.#base) >>> 0;
-    return offset < this.staticBytes ? (this.words[offset >>> 2] as number) : this.mmu.load32(addr);
+    if (offset < this.staticBytes) return this.words[offset >>> 2] as number;
+    const value = this.mmu.load32(addr);
+    if (this.footprint !== null) this.footprint.observe(value);
+    return value;
   }
 
   #putMasked(addr: number, value: number, mask: number): void {
@@ -660,6 +700,7 @@ export class Kernel<S extends object = object, E extends string = never> impleme
 
   /** Raise an interrupt line of a CPU. */
   raise(cpu: number, line: number): void {
+    this.footprint?.touch(Space.seat, cpu, true);
     raiseLine(this.hw, this.layout, cpu, line);
   }
 
@@ -911,6 +952,13 @@ export function raiseLine(hw: Int32Array, layout: HwLayout, cpu: number, line: n
   Atomics.or(hw, seat + Seat.pending, 1 << line);
   Atomics.or(hw, seat + Seat.attention, Attention.irq);
   Atomics.notify(hw, seat + Seat.attention);
+}
+
+/** Ask the cache of @cpu to do something by itself at that CPU's next scheduling point. One request at a time: the last one counts. */
+export function askCpu(hw: Int32Array, layout: HwLayout, cpu: number, va: number, request: number): void {
+  const seat = layout.seats + cpu * Seat.words;
+  Atomics.store(hw, seat + Seat.request, (va & ~Request.mask) | request);
+  Atomics.or(hw, seat + Seat.attention, Attention.request);
 }
 
 /** Every context unwinds at its next scheduling point, and sleepers wake to do so. */

@@ -4,6 +4,7 @@
  * One `SharedArrayBuffer`; `word(pa)` of it is at index `(pa - physBase) >>> 2`. Behind the data caches there may be an outer
  * cache (PL310 and its kind); devices bypass it.
  */
+import type { Footprint } from '../shared/footprint.js';
 import type { Paddr } from '../shared/types.js';
 import type { OuterCache } from './outer.js';
 
@@ -22,6 +23,8 @@ export class PhysicalMemory {
   readonly sizeBytes: number;
   /** Set by the machine when the core has one. */
   outer: OuterCache | null = null;
+  /** Set while somebody wants to know what each step touches. */
+  footprint: Footprint | null = null;
 
   constructor(buffer: SharedArrayBuffer, physBase: number) {
     const frames = Math.floor(buffer.byteLength / (FRAME_BYTES + FLAG_BYTES));
@@ -39,7 +42,10 @@ export class PhysicalMemory {
 
   /** One aligned word, as a DMA master or an uncached access sees it. Nothing answers outside RAM: all ones. */
   read32(pa: Paddr): number {
-    return this.has(pa) ? (this.words[(pa - this.base) >>> 2] as number) : -1;
+    if (!this.has(pa)) return -1;
+    const index = (pa - this.base) >>> 2;
+    if (this.footprint !== null) this.footprint.memory(index, 1, false);
+    return this.words[index] as number;
   }
 
   /** The bytes of one aligned word that @mask selects. Outside RAM the write is lost. */
@@ -47,6 +53,7 @@ export class PhysicalMemory {
     if (!this.has(pa)) return;
     const index = (pa - this.base) >>> 2;
     this.written[index >>> 10] = 1;
+    if (this.footprint !== null) this.footprint.memory(index, 1, true);
     if (mask === -1) this.words[index] = value;
     else this.#writeBytes(index << 2, value, mask);
   }
@@ -86,6 +93,7 @@ export class PhysicalMemory {
       return;
     }
     const index = (pa - this.base) >>> 2;
+    if (this.footprint !== null) this.footprint.memory(index, count, false);
     for (let i = 0; i < count; i++) data[to + i] = this.words[index + i] as number;
   }
 
@@ -93,6 +101,7 @@ export class PhysicalMemory {
     if (!this.has(pa)) return;
     const index = (pa - this.base) >>> 2;
     this.written[index >>> 10] = 1;
+    if (this.footprint !== null) this.footprint.memory(index, count, true);
     for (let i = 0; i < count; i++) this.words[index + i] = data[from + i] as number;
   }
 }

@@ -6,6 +6,7 @@
  * the page tables in it are reached before this file is: they count as coherent and skip the cache model.
  * Page tables: two levels, spec/hardware.md §2.5. Domains and access permissions are not checked.
  */
+import type { Footprint } from '../shared/footprint.js';
 import { Point } from '../shared/point.js';
 import type { Paddr } from '../shared/types.js';
 import type { MachineConfig } from './config.js';
@@ -258,6 +259,18 @@ export class Mmu {
     return this.#speculate(va, (((pte & ~0xfff) | (va & 0xfff)) >>> 0) as Paddr);
   }
 
+  /** The line that holds @va leaves this CPU's cache, written back if it is dirty: an eviction that chance has brought. */
+  evict(va: number): void {
+    if (this.#vivt) {
+      this.cache.evict(va);
+      return;
+    }
+    const direct = va >= this.#directBase && va < this.#directEnd;
+    const at = direct ? 0 : this.tlb.find(this.tagOf(va));
+    if (at >= 0)
+      this.cache.evict(direct ? this.translate(va, false) : ((this.tlb.pte(at) & ~0xfff) | (va & 0xfff)) >>> 0);
+  }
+
   #speculate(va: number, pa: Paddr): boolean {
     return this.#attr === Attr.writeBack && this.cache.speculativeFill(this.#vivt ? va : pa, pa);
   }
@@ -275,6 +288,13 @@ export class Mmu {
     this.owner.point(Point.Tlb, 0);
     this.tlb.invalidateAll();
     if (this.tracer !== null) this.tracer.event(Ev.tlbFlush, -1, 0, 0, 0);
+  }
+
+  /** Note what each step touches, or no longer. */
+  traceFootprints(footprint: Footprint | null): void {
+    this.cache.traceFootprints(footprint);
+    this.memory.footprint = footprint;
+    for (const tlb of this.tlbs) tlb.footprint = footprint;
   }
 
   /** Drain the write buffer: DSB on these cores. */

@@ -5,6 +5,7 @@
  *
  * Source: spec/hardware.md §2.2, arch/arm/mm/cache-l2x0.c, Linux 2.6.30.
  */
+import type { Footprint } from '../shared/footprint.js';
 import type { Paddr } from '../shared/types.js';
 import type { OuterGeometry } from './core.js';
 import { DCache, LineFlag } from './dcache.js';
@@ -35,6 +36,12 @@ export class OuterCache {
       writeBufferWords: 0,
     });
     this.#ram = new PhysicalMemory(buffer, physBase);
+  }
+
+  /** Note what each step touches, or no longer. */
+  traceFootprints(footprint: Footprint | null): void {
+    this.store.footprint = footprint;
+    this.#ram.footprint = footprint;
   }
 
   #locked<R>(pa: number, act: () => R): R {

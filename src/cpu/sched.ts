@@ -9,18 +9,18 @@
  * that ran last, takes interrupts there, and passes the seat on when somebody is woken.
  */
 import { ExecutionStopped } from '../shared/errors.js';
+import { Space } from '../shared/footprint.js';
 import { Point } from '../shared/point.js';
 import type { Ptr, Vaddr } from '../shared/types.js';
 import { struct_task_struct, TASK_RUNNING } from '../shared/wait.js';
 import { deviceRung } from './device.js';
 import { lockWord, unlockWord } from './hostlock.js';
-import { Attention, Control, RUN_QUEUE_MAX, Seat, Thread, Verdict, WaitKind } from './hw.js';
+import { Attention, Control, RUN_QUEUE_MAX, Seat, THREAD_ENDED, Thread, Verdict, WaitKind } from './hw.js';
 import type { Kernel } from './kernel.js';
 import { IPI_RESCHEDULE, TIMER_LINE } from './lines.js';
 import { Ev } from './tracer.js';
 
 const NOBODY = -1;
-const THREAD_ENDED = 2;
 const SPINS = 100;
 const SLEEP_MS = 2;
 /** Rounds of SLEEP_MS that an idle CPU waits before it asks whether anything can happen any more. */
@@ -83,6 +83,8 @@ export class Scheduler {
     k.trace(Ev.switchTo, next);
     Atomics.store(k.hw, seat + Seat.current, next);
     const run = threadOf(k, next) + Thread.run;
+    k.footprint?.touch(Space.hw, run, true);
+    k.footprint?.touch(Space.stack, k.cpu, true);
     Atomics.store(k.hw, run, 1);
     Atomics.notify(k.hw, run);
   }
@@ -111,6 +113,12 @@ export class Scheduler {
     lockWord(k.hw, seat + Seat.rqLock);
     let next = dequeue(k, k.cpu);
     unlockWord(k.hw, seat + Seat.rqLock);
+    if (next === NOBODY && k.controller?.waits != null) {
+      // Who schedules knows that this CPU idles from here on, and calls its worker again for an interrupt.
+      k.mmu.drain();
+      Atomics.store(k.hw, seat + Seat.idle, 1);
+      return;
+    }
     if (next === NOBODY) next = this.#idle(k, () => Atomics.load(k.hw, Control.live) === 0);
     if (next !== NOBODY) this.#switchTo(k, next);
   }
@@ -205,6 +213,7 @@ function setWait(k: Kernel, kind: WaitKind): void {
 
 /** At the tail. The queue's lock is held. */
 export function enqueue(k: Kernel, cpu: number, slot: number): void {
+  k.footprint?.touch(Space.seat, cpu, true);
   const seat = k.layout.seats + cpu * Seat.words;
   const count = k.hw[seat + Seat.rqCount] as number;
   const head = k.hw[seat + Seat.rqHead] as number;

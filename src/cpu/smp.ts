@@ -4,6 +4,7 @@
  * numbers, since workers share no closures.
  */
 import { WARN_ON } from '../shared/bug.js';
+import { Space } from '../shared/footprint.js';
 import {
   irqs_disabled,
   local_irq_disable,
@@ -61,6 +62,7 @@ export function generic_smp_call_function_interrupt(k: Kernel): void {
     const fn = k.callFunctions[hw[sender + Seat.callFn] as number];
     fn?.(k, (hw[sender + Seat.callArg0] as number) >>> 0, (hw[sender + Seat.callArg1] as number) >>> 0);
     k.point(Point.Atomic, sender);
+    k.footprint?.touch(Space.hw, sender + Seat.callRefs, true);
     Atomics.sub(hw, sender + Seat.callRefs, 1);
     Atomics.notify(hw, sender + Seat.callRefs);
   }

@@ -4,6 +4,7 @@
  * Round-robin replacement; set-associative parts are modelled fully associative; entries that fault are never kept
  * (spec/hardware.md §6.1).
  */
+import { type Footprint, Space } from '../shared/footprint.js';
 import { TLB_HEAD } from './hw.js';
 
 const HINTS = 64;
@@ -15,6 +16,7 @@ export class Tlb {
   readonly #base: number;
   readonly #entries: number;
   readonly #hints = new Int32Array(HINTS);
+  footprint: Footprint | null = null;
 
   constructor(hw: Int32Array, base: number, entries: number) {
     this.#hw = hw;
@@ -29,6 +31,7 @@ export class Tlb {
 
   /** Index of the entry with @tag, or -1. The page-table word is at the index plus one. */
   find(tag: number): number {
+    if (this.footprint !== null) this.#touch(tag, false);
     const slot = (tag >>> 12) & (HINTS - 1);
     const hint = this.#hints[slot] as number;
     if (this.#hw[hint] === tag) return hint;
@@ -40,6 +43,11 @@ export class Tlb {
       }
     }
     return -1;
+  }
+
+  /** An entry of the page that @tag names. */
+  #touch(tag: number, write: boolean): void {
+    this.footprint?.touch(Space.tlb, (tag >>> 12) ^ (this.#base << 20), write);
   }
 
   pte(index: number): number {
@@ -56,6 +64,13 @@ export class Tlb {
     const victim = this.#hw[this.#base + VICTIM] as number;
     const at = this.#base + TLB_HEAD + victim * 2;
     this.#hw[this.#base + VICTIM] = (victim + 1) % this.#entries;
+    if (this.footprint !== null) {
+      this.#touch(tag, true);
+      this.#touch(this.#hw[at] as number, true);
+      this.footprint.touch(Space.tlbAll, this.#base, false);
+      this.footprint.hwChanged(this.#base + VICTIM, 1);
+      this.footprint.hwChanged(at, 2);
+    }
     Atomics.store(this.#hw, at, 0);
     this.#hw[at + 1] = pte;
     Atomics.store(this.#hw, at, tag);
@@ -71,14 +86,27 @@ export class Tlb {
     const first = this.#base + TLB_HEAD;
     for (let at = first; at < first + this.#entries * 2; at += 2) {
       const tag = this.#hw[at] as number;
-      if (tag !== 0 && (tag & ~0xfff) === page) Atomics.store(this.#hw, at, 0);
+      if (tag === 0 || (tag & ~0xfff) !== page) continue;
+      Atomics.store(this.#hw, at, 0);
+      this.footprint?.hwChanged(at, 1);
     }
+    this.#touch(va, true);
   }
 
   invalidateAll(): void {
     Atomics.add(this.#hw, this.#base + GENERATION, 1);
     const first = this.#base + TLB_HEAD;
+    if (this.footprint !== null) this.#touchAll(first);
     for (let at = first; at < first + this.#entries * 2; at += 2) Atomics.store(this.#hw, at, 0);
+  }
+
+  #touchAll(first: number): void {
+    this.footprint?.touch(Space.tlbAll, this.#base, true);
+    for (let at = first; at < first + this.#entries * 2; at += 2) {
+      const tag = this.#hw[at] as number;
+      if (tag !== 0) this.#touch(tag, true);
+    }
+    this.footprint?.hwChanged(first, this.#entries * 2);
   }
 
   /** After reset: empty, victim counter at zero. */

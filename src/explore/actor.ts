@@ -1,21 +1,31 @@
-/** The worker of a kernel thread, with controlled mode. */
-import { CpuActor, loadRaceModule } from '../lab/actor.js';
+/** The workers of kernel threads and of devices, with controlled mode. */
+import { CpuActor, DeviceActor, loadRaceModule } from '../lab/actor.js';
 import type { Job } from '../lab/job.js';
 import { UsageError } from '../shared/errors.js';
+import { DeviceExplorer } from './device-explorer.js';
+import type { ExploreJob } from './explore-job.js';
 import type { History } from './recorder.js';
-import { type ExploreJob, type ExploreReport, WorkerExplorer } from './worker-explorer.js';
+import { makeStrategy } from './strategies/index.js';
+import { type ExploreReport, WorkerExplorer } from './worker-explorer.js';
+
+const EARLY = 'an exploration was started before it was prepared';
 
 export class ExploreActor extends CpuActor {
   #explorer: WorkerExplorer | null = null;
 
   /** Load the race and bind to a slot for an exploration; slot 0 boots the kernel. */
   async prepareExplore(job: Job, explore: ExploreJob): Promise<void> {
-    this.#explorer = new WorkerExplorer(job, await loadRaceModule(job.module), explore);
+    const race = await loadRaceModule(job.module);
+    this.#explorer = new WorkerExplorer(job, race, explore, await makeStrategy(explore.strategy));
     if (job.slot === 0) this.#explorer.boot();
   }
 
-  lead(): ExploreReport {
-    return this.#ready().lead();
+  lead(seconds: number): ExploreReport {
+    return this.#ready().lead(seconds);
+  }
+
+  dismiss(): History {
+    return this.#ready().dismiss();
   }
 
   follow(): History {
@@ -23,7 +33,21 @@ export class ExploreActor extends CpuActor {
   }
 
   #ready(): WorkerExplorer {
-    if (this.#explorer === null) throw new UsageError('an exploration was started before it was prepared');
+    if (this.#explorer === null) throw new UsageError(EARLY);
     return this.#explorer;
+  }
+}
+
+export class ExploreDeviceActor extends DeviceActor {
+  #explorer: DeviceExplorer | null = null;
+
+  async prepareExplore(job: Job, explore: ExploreJob): Promise<void> {
+    const race = await loadRaceModule(job.module);
+    this.#explorer = new DeviceExplorer(job, race, explore, await makeStrategy(explore.strategy));
+  }
+
+  follow(): History {
+    if (this.#explorer === null) throw new UsageError(EARLY);
+    return this.#explorer.follow();
   }
 }

@@ -3,8 +3,9 @@
  * words. One `Int32Array` beside the machine's areas; nothing here is visible to the emulated kernel.
  */
 
-/** Contexts are thread slots; slot numbers stay below this. */
-export const CONTEXTS_MAX = 32;
+/** Threads have the contexts 0 to 31 by slot, devices those after them. */
+export const DEVICE_CONTEXT = 32;
+export const CONTEXTS_MAX = 40;
 
 /** Words of the head. */
 export const Ex = {
@@ -20,19 +21,34 @@ export const Ex = {
   active: 4,
   /** Preemptions of this execution so far. */
   preemptions: 5,
-  /** Hand-overs of the baton, over all executions. */
-  handovers: 6,
   /** Hash of the trace so far. */
-  traceHash: 7,
+  traceHash: 6,
   /** Non-zero while choices are recorded: from the first step of the threads until all have ended. */
-  running: 8,
+  running: 7,
   /** Decisions that are prescribed: see `prefix`. */
-  prefixLength: 9,
+  prefixLength: 8,
   /** Non-zero: the execution left the prescribed schedule (a replay that no longer fits). */
-  diverged: 10,
+  diverged: 9,
   /** The step bound was reached. */
-  tooLong: 11,
-  head: 32,
+  tooLong: 10,
+  /** Non-zero: the strategy has given the execution up, since it would show nothing new. */
+  abandoned: 11,
+  /** Words of `footprints` in use. */
+  footprintEnd: 12,
+  /** Non-zero: more was touched than there is room to note. */
+  footprintsLost: 13,
+  /** Hash of everything but the contexts, as far as it differs from what it was when the threads began: two words. */
+  memoryLow: 14,
+  memoryHigh: 15,
+  /** Entries of `undo` in use. */
+  undoEnd: 16,
+  /** Preemptions by the delay measure: places that choices were away from the first. */
+  delays: 17,
+  /** For each CPU, how often its thread was preempted since one made a step of its own. */
+  barren: 24,
+  /** Hand-overs of the baton, over all executions. */
+  handovers: 32,
+  head: 48,
 } as const;
 
 /** Words of a context. */
@@ -46,6 +62,11 @@ export const Ctx = {
   block: 4,
   blockIndex: 5,
   blockValue: 6,
+  /** Non-zero while its worker sleeps on `turn`. */
+  asleep: 7,
+  /** Hash of all that it has observed: two words. */
+  seenLow: 8,
+  seenHigh: 9,
   words: 16,
 } as const;
 
@@ -58,18 +79,47 @@ export type Turn = (typeof Turn)[keyof typeof Turn];
 /** Condition under which a parked context can go on. */
 export const Block = { none: 0, word: 1, hwWord: 2, idle: 3 } as const;
 
-/** A choice: thread 0 to 31 makes its next step; CPU takes its pending interrupts; CPU preempts its thread. */
-export const Choice = { irq: 32, preempt: 48, count: 64 } as const;
+/** A choice: thread 0 to 31 makes its next step; CPU takes its pending interrupts; CPU preempts its thread; a device makes its next step. */
+export const Choice = { irq: 32, preempt: 40, device: 48, count: 64 } as const;
 
 export const choiceName = (choice: number): string => {
+  if (choice >= Choice.device) return `device${choice - Choice.device}`;
   if (choice >= Choice.preempt) return `preempt CPU${choice - Choice.preempt}`;
   return choice >= Choice.irq ? `interrupt CPU${choice - Choice.irq}` : `thread${choice}`;
 };
 
-/** Words recorded for a step: choice, kind, address. */
-export const STEP_WORDS = 3;
-/** Words recorded for a decision: step, threads enabled, interrupts and preemptions enabled, context before, choice, preemptions before. */
-export const DECISION_WORDS = 6;
+/** Choices other than threads, as bits: 0 to 7 interrupts by CPU, 8 to 15 preemptions, 16 to 23 devices. */
+export const OTHERS_PREEMPT = 8;
+export const OTHERS_DEVICE = 16;
+
+/** Words recorded for a step. */
+export const Step = {
+  choice: 0,
+  kind: 1,
+  addr: 2,
+  /** Threads that could go on, other choices, CPUs with interrupts masked, all before the step. */
+  threads: 3,
+  others: 4,
+  masked: 5,
+  /** Value of the announced kernel word before the step. */
+  before: 6,
+  /** End of the step's part of `footprints`; it begins where the step before ends. */
+  footprintEnd: 7,
+  words: 8,
+} as const;
+
+/** Words recorded for a decision: its step, the context before, the choice, preemptions and delays before. */
+export const DECISION_WORDS = 5;
+
+/** What a strategy wants to be told beyond who can go on. */
+export interface Wants {
+  /** What each step touches. */
+  readonly footprints: boolean;
+  /** A hash of the state at each step. */
+  readonly states: boolean;
+  /** To be asked at steps with one choice too. */
+  readonly everyStep: boolean;
+}
 
 export interface ExLayout {
   readonly contexts: number;
@@ -77,17 +127,43 @@ export interface ExLayout {
   readonly decisions: number;
   readonly steps: number;
   readonly strategy: number;
+  readonly footprints: number;
+  readonly footprintWords: number;
+  /** Indices of the words of memory and hardware that differ from what they were when the threads began. */
+  readonly undo: number;
+  readonly undoWords: number;
   readonly stepsMax: number;
   readonly words: number;
 }
 
-export const STRATEGY_WORDS = 1024;
+export const STRATEGY_WORDS = 1 << 16;
+const FOOTPRINT_WORDS = 1 << 20;
+const UNDO_WORDS = 1 << 18;
 
-export function layoutEx(stepsMax: number): ExLayout {
+export function layoutEx(stepsMax: number, wants: Wants): ExLayout {
   const contexts = Ex.head;
   const prefix = contexts + CONTEXTS_MAX * Ctx.words;
   const decisions = prefix + stepsMax;
   const steps = decisions + stepsMax * DECISION_WORDS;
-  const strategy = steps + stepsMax * STEP_WORDS;
-  return { contexts, prefix, decisions, steps, strategy, stepsMax, words: strategy + STRATEGY_WORDS };
+  const strategy = steps + stepsMax * Step.words;
+  const footprints = strategy + STRATEGY_WORDS;
+  const footprintWords = wants.footprints ? FOOTPRINT_WORDS : 0;
+  const undo = footprints + footprintWords;
+  const undoWords = wants.states ? UNDO_WORDS : 0;
+  return {
+    contexts,
+    prefix,
+    decisions,
+    steps,
+    strategy,
+    footprints,
+    footprintWords,
+    undo,
+    undoWords,
+    stepsMax,
+    words: undo + undoWords,
+  };
 }
+
+/** Words of a step in a result's `trace`: choice, kind, address. */
+export const STEP_WORDS = 3;

@@ -1,7 +1,9 @@
 /**
- * What decides who goes next. A strategy is asked in whatever worker has the baton, so what it remembers during an execution lives in
- * shared words; between executions it is called in one place and may keep what it likes.
+ * What decides who goes next. A strategy is made in every worker from the same options. It is asked in whatever worker has the baton, so
+ * what it remembers during an execution lives in shared words; between executions it is called in one worker only and may keep what it
+ * likes.
  */
+import type { Wants } from './shared-state.js';
 
 /** The situation at a decision. */
 export interface Situation {
@@ -16,9 +18,15 @@ export interface Situation {
   readonly currentEnabled: boolean;
   /** Preemptions so far. */
   readonly preemptions: number;
-  /** Next step of a thread: kind and address. */
-  kindOf(thread: number): number;
-  addrOf(thread: number): number;
+  /** Places that choices were away from the first, so far. */
+  readonly delays: number;
+  /** Next step of the context behind a choice: kind and address. */
+  kindOf(choice: number): number;
+  addrOf(choice: number): number;
+  /** What step @step has touched, as `Footprint` writes it (wants.footprints). Steps that have ended only. */
+  touched(step: number): Int32Array;
+  /** Two words that stand for the state of the machine and of every context (wants.states). */
+  state(): readonly [low: number, high: number];
 }
 
 /** One decision of an execution that has ended. */
@@ -29,37 +37,90 @@ export interface Decision {
   readonly current: number;
   readonly choice: number;
   readonly preemptions: number;
+  readonly delays: number;
+}
+
+/** One step of an execution that has ended. */
+export interface StepRecord {
+  readonly choice: number;
+  readonly kind: number;
+  readonly addr: number;
+  readonly threads: number;
+  readonly others: number;
+  /** CPUs with interrupts masked before it, as bits. */
+  readonly masked: number;
+  /** Value of the announced kernel word before it. */
+  readonly before: number;
 }
 
 /** The execution that has just ended. */
 export interface Execution {
+  /** From 1. */
+  readonly number: number;
   readonly decisions: number;
   readonly steps: number;
+  readonly preemptions: number;
+  readonly traceHash: number;
+  readonly failed: boolean;
+  /** The strategy gave it up on the way. */
+  readonly abandoned: boolean;
   decision(i: number): Decision;
-  /** Choice, kind and address of a step. */
-  step(i: number): readonly [choice: number, kind: number, addr: number];
+  step(i: number): StepRecord;
+  touched(i: number): Int32Array;
+  /** CPU of a thread or of an interrupt. */
+  cpuOf(choice: number): number;
 }
+
+/** Numbers that a strategy reports beside the executions, by name: classes, states, pruned, estimate. */
+export type StrategyStats = Readonly<Record<string, number>>;
 
 export interface Strategy {
   readonly name: string;
-  /** Before an execution: prepare the shared words, and write the choices that are prescribed. Return: how many. */
+  readonly wants?: Partial<Wants>;
+  /**
+   * Before an execution: prepare the shared words, and write the choices that are prescribed, decision by decision. Return: how many, or
+   * -1 when nothing is left to explore.
+   */
   begin(shared: Int32Array, execution: number, prefix: Int32Array): number;
-  /** Beyond what is prescribed: the choice to take, one of `situation.choices`. */
+  /** Beyond what is prescribed: the choice to take, one of `situation.choices`; -1 to give the execution up. */
   choose(shared: Int32Array, situation: Situation): number;
   /** After an execution. Return: false when the space is exhausted. */
-  end(execution: Execution): boolean;
+  end(execution: Execution, shared: Int32Array): boolean;
+  /** Is this execution one of this shard's? Asked before it is judged. */
+  counts?(execution: Execution): boolean;
+  stats?(): StrategyStats;
+  /** Where the exploration stands, as data: it goes into a checkpoint, and comes back as `StrategyOptions.state`. */
+  save?(): unknown;
 }
 
 /** What a strategy is made from; goes to the workers as data. */
 export interface StrategyOptions {
-  readonly name: 'random' | 'pct' | 'dfs' | 'replay';
+  readonly name: string;
+  /** URL of the module of a strategy that is not one of Murphy's: its default export makes it from these options. */
+  readonly module: string | null;
   readonly seed: number;
   /** Depth of PCT: one more than its priority changes. */
   readonly depth: number;
-  /** Steps that PCT expects, for placing its changes. */
+  /** Steps that PCT expects, for placing its changes; 0 to learn it. */
   readonly stepsExpected: number;
   /** Most preemptions of an execution; -1 for no bound. */
   readonly preemptionsMax: number;
+  /** Most delays of an execution; -1 for no bound. */
+  readonly delaysMax: number;
+  /** Do not explore a state twice. */
+  readonly states: boolean;
+  /** Try the choices in an order that chance gives (dfs, dpor): what is explored is the same. */
+  readonly shuffle: boolean;
+  /** This is part @shard, from 0, of @shards that together explore the space. */
+  readonly shard: number;
+  readonly shards: number;
   /** Choices to repeat. */
   readonly schedule: readonly number[];
+  /** Memory that all workers share, for a table of states. */
+  readonly table: SharedArrayBuffer | null;
+  /** What `save()` answered, to go on from there; null to begin. */
+  readonly state: unknown;
 }
+
+/** What the default export of a strategy module is. */
+export type StrategyFactory = (options: StrategyOptions) => Strategy;

@@ -3,32 +3,20 @@
  * the baton comes; a worker that is never chosen in an execution is never woken.
  */
 import { crc32 } from 'node:zlib';
-import { Attention, Control, Seat, Verdict } from '../cpu/hw.js';
+import { Attention, Control, Seat, THREAD_ENDED, Thread, Verdict } from '../cpu/hw.js';
 import { Ev } from '../cpu/tracer.js';
 import type { Job } from '../lab/job.js';
 import type { RaceSpec } from '../lab/race.js';
 import { RaceWorker } from '../lab/race-worker.js';
 import type { Failure } from '../lab/types.js';
 import { Point } from '../shared/point.js';
-import { BatonController } from './controller.js';
+import { Baton, type BatonHost } from './baton.js';
+import { type ControlledPart, controlledPart, type ExploreJob, preemptCounts } from './explore-job.js';
 import { type History, NO_HISTORY, Recorder } from './recorder.js';
-import { DECISION_WORDS, Ex, type ExLayout, layoutEx, STEP_WORDS, Turn } from './shared-state.js';
+import { Choice, DECISION_WORDS, DEVICE_CONTEXT, Ex, STEP_WORDS, Step, Turn } from './shared-state.js';
 import { signatureOf } from './signature.js';
-import { canonicalOrder, makeStrategy } from './strategies.js';
-import type { Decision, Execution, Strategy, StrategyOptions } from './strategy.js';
-
-/** What the main thread sends beyond the job. */
-export interface ExploreJob {
-  readonly buffer: SharedArrayBuffer;
-  readonly stepsMax: number;
-  readonly strategy: StrategyOptions;
-  /** Record what happens, for an explanation: the word that puts the events of all workers in order. */
-  readonly history: SharedArrayBuffer | null;
-  /** Only a failure of this signature ends the exploration. */
-  readonly wanted: string | null;
-  /** Of failures with the same signature keep the one with the shortest schedule, not the first. */
-  readonly shortest: boolean;
-}
+import { canonicalOrder } from './strategies/order.js';
+import type { Decision, Execution, Strategy, StrategyStats } from './strategy.js';
 
 /** A failing execution: what failed where, and how to get there. */
 export interface Found {
@@ -52,34 +40,46 @@ export interface Found {
 
 /** What slot 0 answers. */
 export interface ExploreReport {
+  /** Nothing is left to do: exhausted, failed, or as many executions as asked for. */
+  readonly over: boolean;
+  /** Executions that came to their end. */
   readonly executions: number;
+  /** Executions that the strategy gave up on the way. */
+  readonly abandoned: number;
   readonly exhausted: boolean;
   readonly seconds: number;
   /** Distinct failures, in the order in which they were found. */
   readonly failures: readonly Found[];
   /** The one that the result is about: the wanted one, else the first that the race claims, else the first. */
   readonly chosen: Found | null;
+  readonly failingExecutions: number;
   /** Of the last execution. */
   readonly prescribed: number;
   readonly traceHash: number;
   readonly steps: number;
+  readonly memoryHash: number;
+  /** Steps of all executions together. */
+  readonly points: number;
   readonly decisionsMost: number;
+  readonly stepsMost: number;
   readonly handovers: number;
   readonly moduleError: string | null;
   readonly diverged: boolean;
-  /** CRC-32 of memory after the last execution. */
-  readonly memoryHash: number;
-  readonly history: History;
+  readonly stats: StrategyStats;
+  /** Where the strategy stands, for a checkpoint. */
+  readonly state: unknown;
 }
 
 /** More distinct failures than this are not kept apart. */
 const FAILURES_MAX = 64;
+/** Executions between two looks at the clock. */
+const CLOCK_EVERY = 64;
 
 /** Decisions up to the last that did not take the first choice. */
 function prescribedDecisions(ended: Execution): number {
   for (let i = ended.decisions - 1; i >= 0; i--) {
-    const { threads, others, current, choice } = ended.decision(i);
-    if (choice !== canonicalOrder(threads, others, current)[0]) return i + 1;
+    const d = ended.decision(i);
+    if (d.choice !== canonicalOrder(d)[0]) return i + 1;
   }
   return 0;
 }
@@ -91,93 +91,173 @@ function isLess(a: readonly number[], b: readonly number[]): boolean {
 }
 
 export class WorkerExplorer extends RaceWorker {
-  readonly #ex: Int32Array;
-  readonly #layout: ExLayout;
+  readonly #part: ControlledPart;
   readonly #strategy: Strategy;
-  readonly #controller: BatonController;
+  readonly #baton: Baton;
   readonly #threads: readonly number[];
   readonly #recorder: Recorder | null;
-  readonly #explore: ExploreJob;
-  readonly #found = new Map<string, Found>();
+  readonly #wanted: string | null;
+  readonly #shortest: boolean;
   /** Failure of the execution that has just been judged. */
   #latest: Failure | null = null;
+  readonly #execution: Execution & { number: number; failed: boolean };
+  readonly #found = new Map<string, Found>();
+  readonly #wantsState: boolean;
+  #begun = 0;
+  #executions = 0;
+  #abandoned = 0;
+  #exhausted = false;
+  #over = false;
+  #seconds = 0;
+  #decisionsMost = 0;
+  #stepsMost = 0;
+  #points = 0;
+  #diverged = false;
 
-  constructor(job: Job, race: RaceSpec, explore: ExploreJob) {
+  constructor(job: Job, race: RaceSpec, explore: ExploreJob, strategy: Strategy) {
     super(job, race);
-    this.#explore = explore;
-    this.#layout = layoutEx(explore.stepsMax);
-    this.#ex = new Int32Array(explore.buffer);
-    this.#strategy = makeStrategy(explore.strategy);
-    this.#controller = new BatonController(this.k, this.#ex, this.#layout, this.#strategy);
+    const { k } = this;
+    const staticWords = k.staticBytes >>> 2;
+    const part = controlledPart(explore, k, staticWords);
+    this.#part = part;
+    this.#strategy = strategy;
     this.#threads = job.threads.map((t) => t.slot);
-    this.k.controller = this.#controller;
-    this.k.clock = () => this.#ex[Ex.steps] as number;
+    this.#wanted = explore.wanted;
+    this.#shortest = explore.shortest;
+    this.#wantsState = explore.wantsState;
+    this.#begun = explore.begun;
+    if (part.footprint !== null) k.traceFootprints(part.footprint);
+    const host: BatonHost = {
+      hw: k.hw,
+      words: k.words,
+      layout: k.layout,
+      config: k.config,
+      sym: k.sym,
+      context: k.slot,
+      cpu: k.cpu,
+      task: k.current,
+      staticWords,
+      footprint: part.footprint,
+      preemptCountOf: preemptCounts(k),
+      takeInterrupts: () => k.takeInterrupts(),
+      preempt: () => k.scheduler?.preemptSchedule(k),
+      printk: (text) => k.printk(text),
+    };
+    this.#baton = new Baton(host, part.ex, part.layout, strategy, explore.wants, part.stateHash);
     const { history } = explore;
-    this.#recorder = history === null ? null : new Recorder(this.k, history, () => this.#ex[Ex.steps] as number);
-    this.k.setTracer(this.#recorder);
-    this.k.onStuck = null;
-    this.k.onQuiet = null;
+    this.#recorder = history === null ? null : new Recorder(k, history, () => part.ex[Ex.steps] as number);
+    k.setTracer(this.#recorder);
+    k.controller = this.#baton;
+    k.clock = () => part.ex[Ex.steps] as number;
+    k.onStuck = null;
+    k.onQuiet = null;
+    this.#execution = this.#view();
   }
 
   /** A worker other than slot 0: executions as the baton brings them, until the exploration ends. */
   follow(): History {
+    const serve = (): boolean => this.serve();
     for (;;) {
-      const turn = this.#controller.waitTurn(() => this.serve());
-      if (turn === Turn.over) return this.#recorder?.take() ?? NO_HISTORY;
+      const turn = this.#baton.waitTurn(serve);
+      if (turn === Turn.over) return this.#taken();
       this.#take(turn);
     }
   }
 
-  /** Slot 0: one execution after the other. */
-  lead(): ExploreReport {
-    const { hw } = this.k;
+  #taken(): History {
+    return this.#recorder?.take() ?? NO_HISTORY;
+  }
+
+  /**
+   * Slot 0: one execution after the other, until the exploration is over or @seconds have passed; call it again to go on.
+   */
+  lead(seconds: number): ExploreReport {
     const { job } = this;
+    const { hw } = this.k;
     const started = performance.now();
-    let executions = 0;
-    let exhausted = false;
-    let decisionsMost = 0;
-    let diverged = false;
-    while (
-      !exhausted &&
-      executions < job.executions &&
-      this.moduleError === null &&
-      !(job.stopAtFailure && this.#chosen() !== null) &&
-      Atomics.load(hw, Control.quit) === 0 &&
-      ((executions & 63) !== 0 || (performance.now() - started) / 1000 < job.seconds)
-    ) {
-      executions++;
-      this.#latest = null;
-      this.#one(executions);
-      this.judge(executions);
-      const ended = this.#execution();
-      decisionsMost = Math.max(decisionsMost, ended.decisions);
-      diverged ||= this.#ex[Ex.diverged] !== 0;
-      if (this.#latest !== null) this.#remember(this.#latest, ended);
-      exhausted = !this.#strategy.end(ended);
+    const deadline = started + seconds * 1000;
+    while (!this.#over && this.#executions < job.executions && Atomics.load(hw, Control.quit) === 0) {
+      this.#next();
+      if (this.#begun % CLOCK_EVERY === 0 && performance.now() >= deadline) break;
     }
-    for (let slot = 1; slot < this.k.config.threadsMax; slot++) this.#controller.dismiss(slot);
+    if (this.#executions >= job.executions) this.#over = true;
+    this.#seconds += (performance.now() - started) / 1000;
+    return this.#report();
+  }
+
+  /** Slot 0: no further execution. The other workers' loops end. */
+  dismiss(): History {
+    for (let slot = 1; slot < this.k.config.threadsMax; slot++) this.#baton.dismiss(slot);
+    for (let i = 0; i < this.job.devices; i++) this.#baton.dismiss(DEVICE_CONTEXT + i);
+    return this.#taken();
+  }
+
+  #next(): void {
+    const { ex } = this.#part;
+    const run = this.#execution;
+    this.#begun++;
+    run.number = this.#begun;
+    run.failed = false;
+    if (!this.#one(this.#begun)) {
+      this.#exhausted = true;
+      this.#over = true;
+      return;
+    }
+    if (!run.abandoned && (this.#strategy.counts?.(run) ?? true)) {
+      this.#executions++;
+      this.#latest = null;
+      this.judge(this.#begun);
+      run.failed = this.#latest !== null;
+      if (this.#latest !== null) this.#remember(this.#latest, run);
+    } else this.#abandoned++;
+    this.#tally(run);
+    if (ex[Ex.footprintsLost] !== 0) {
+      this.moduleError = 'a step touches more than this strategy can note; take another strategy, or a smaller machine';
+    } else this.#exhausted = !this.#strategy.end(run, this.#strategyWords());
+    this.#over = this.#exhausted || this.moduleError !== null || (this.job.stopAtFailure && this.#chosen() !== null);
+  }
+
+  #tally(run: Execution): void {
+    if (run.decisions > this.#decisionsMost) this.#decisionsMost = run.decisions;
+    if (run.steps > this.#stepsMost) this.#stepsMost = run.steps;
+    this.#points += run.steps;
+    if (this.#part.ex[Ex.diverged] !== 0) this.#diverged = true;
+  }
+
+  #report(): ExploreReport {
+    const { ex } = this.#part;
     return {
-      executions,
-      exhausted,
-      seconds: (performance.now() - started) / 1000,
+      over: this.#over,
+      executions: this.#executions,
+      abandoned: this.#abandoned,
+      exhausted: this.#exhausted,
+      seconds: this.#seconds,
       failures: [...this.#found.values()],
       chosen: this.#chosen(),
-      prescribed: prescribedDecisions(this.#execution()),
-      traceHash: (this.#ex[Ex.traceHash] as number) >>> 0,
-      steps: this.#ex[Ex.steps] as number,
-      decisionsMost,
-      handovers: this.#ex[Ex.handovers] as number,
+      prescribed: prescribedDecisions(this.#execution),
+      failingExecutions: this.failures,
+      traceHash: (ex[Ex.traceHash] as number) >>> 0,
+      steps: ex[Ex.steps] as number,
+      memoryHash: crc32(this.k.memory.bytes),
+      points: this.#points,
+      decisionsMost: this.#decisionsMost,
+      stepsMost: this.#stepsMost,
+      handovers: this.#part.ex[Ex.handovers] as number,
       moduleError: this.moduleError,
-      diverged,
-      memoryHash: this.#memoryHash(),
-      history: this.#recorder?.take() ?? NO_HISTORY,
+      diverged: this.#diverged,
+      stats: this.#strategy.stats?.() ?? {},
+      state: this.#wantsState ? (this.#strategy.save?.() ?? null) : null,
     };
+  }
+
+  #strategyWords(): Int32Array {
+    return this.#part.ex.subarray(this.#part.layout.strategy, this.#part.layout.footprints);
   }
 
   protected override keep(failure: Failure): void {
     this.#latest = failure;
     // The log that is kept belongs to the failure that the result is about.
-    const { wanted } = this.#explore;
+    const wanted = this.#wanted;
     if (wanted !== null && signatureOf(failure, this.k.config) === wanted && !this.#found.has(wanted)) {
       this.failure = null;
     }
@@ -186,106 +266,155 @@ export class WorkerExplorer extends RaceWorker {
 
   /** Enter a failing execution among the distinct ones. */
   #remember(failure: Failure, ended: Execution): void {
-    const ex = this.#ex;
     const signature = signatureOf(failure, this.k.config);
     const before = this.#found.get(signature);
     if (before === undefined && this.#found.size >= FAILURES_MAX) return;
-    const preemptions = ex[Ex.preemptions] as number;
+    const { preemptions, steps } = ended;
     const prescribed = prescribedDecisions(ended);
     if (before !== undefined) {
-      const cost = [preemptions, prescribed, ended.steps];
+      const cost = [preemptions, prescribed, steps];
       const shorter = isLess(cost, [before.preemptions, before.prescribed, before.steps]);
-      if (!this.#explore.shortest || !shorter) {
+      if (!this.#shortest || !shorter) {
         this.#found.set(signature, { ...before, count: before.count + 1 });
         return;
       }
     }
     this.#found.set(signature, {
-      ...{ signature, failure, count: (before?.count ?? 0) + 1, prescribed, preemptions, steps: ended.steps },
+      ...{ signature, failure, count: (before?.count ?? 0) + 1, prescribed, preemptions, steps },
       schedule: Array.from({ length: ended.decisions }, (_, i) => ended.decision(i).choice),
-      trace: ex.slice(this.#layout.steps, this.#layout.steps + ended.steps * STEP_WORDS),
-      traceHash: (ex[Ex.traceHash] as number) >>> 0,
-      memoryHash: this.#memoryHash(),
+      trace: this.#trace(steps),
+      traceHash: ended.traceHash >>> 0,
+      memoryHash: crc32(this.k.memory.bytes),
     });
   }
 
+  #trace(steps: number): Int32Array {
+    const { ex, layout } = this.#part;
+    const trace = new Int32Array(steps * STEP_WORDS);
+    for (let i = 0; i < steps; i++) {
+      const at = layout.steps + i * Step.words;
+      trace.set(ex.subarray(at, at + STEP_WORDS), i * STEP_WORDS);
+    }
+    return trace;
+  }
+
   #chosen(): Found | null {
-    const { wanted } = this.#explore;
-    if (wanted !== null) return this.#found.get(wanted) ?? null;
+    if (this.#wanted !== null) return this.#found.get(this.#wanted) ?? null;
     const all = [...this.#found.values()];
     return all.find((f) => this.job.claimed.includes(f.failure.outcome)) ?? all[0] ?? null;
   }
 
-  #memoryHash(): number {
-    return crc32(this.k.memory.bytes);
-  }
-
-  #one(execution: number): void {
+  /** Return: false when the strategy has nothing left. */
+  #one(execution: number): boolean {
     const { k } = this;
     const { hw, layout, config } = k;
+    const { ex, stateHash } = this.#part;
     this.reset();
     Atomics.store(hw, Control.execution, execution);
-    this.alone(() => this.race.setup?.(k), 'setup');
-    if (Atomics.load(hw, Control.verdict) !== Verdict.none) return;
+    if (this.race.setup !== undefined) this.alone(() => this.race.setup?.(k), 'setup');
+    stateHash?.begin();
+    this.#baton.reset(this.#threads, this.job.devices);
+    if (Atomics.load(hw, Control.verdict) !== Verdict.none) return true;
     this.queueThreads();
-    const strategyWords = this.#ex.subarray(this.#layout.strategy);
-    this.#controller.reset(this.#threads);
-    const prefix = this.#ex.subarray(this.#layout.prefix, this.#layout.decisions);
-    this.#ex[Ex.prefixLength] = this.#strategy.begin(strategyWords, execution, prefix);
+    const prefix = ex.subarray(this.#part.layout.prefix, this.#part.layout.decisions);
+    const prescribed = this.#strategy.begin(this.#strategyWords(), execution, prefix);
+    if (prescribed < 0) return false;
+    ex[Ex.prefixLength] = prescribed;
     const attention = Attention.controlled | this.watched;
     for (let cpu = 0; cpu < config.cpus; cpu++) hw[layout.seats + cpu * Seat.words + Seat.attention] = attention;
-    if (this.#controller.start()) this.#take(this.#controller.first());
-    for (let turn = this.#wait(); turn !== Turn.over; turn = this.#wait()) this.#take(turn);
+    const mine = this.#baton.start();
+    if (mine !== null) {
+      if (mine) this.#take(this.#baton.first());
+      for (let turn = this.#baton.waitTurn(null); turn !== Turn.over; turn = this.#baton.waitTurn(null))
+        this.#take(turn);
+    }
     for (let cpu = 0; cpu < config.cpus; cpu++) {
       const seat = layout.seats + cpu * Seat.words;
       hw[seat + Seat.attention] = (hw[seat + Seat.attention] as number) & ~Attention.controlled;
     }
+    return true;
   }
 
-  #wait(): Turn {
-    return this.#controller.waitTurn(() => false);
-  }
-
-  /** This worker has the baton for the first time in this execution: run its thread, or idle for its CPU. */
+  /** This worker has the baton for the first time in this execution, or again as an idle CPU: run its thread, or idle for its CPU. */
   #take(turn: Turn): void {
     const { k } = this;
     k.beginExecution();
-    this.#controller.begin(turn);
-    this.guarded(() => {
-      if (this.body === null) {
-        k.scheduler?.idleUntilOver(k);
-        return;
-      }
-      if (this.job.slot >= k.config.cpus) k.scheduler?.waitForSeat(k);
-      else this.#controller.firstStep();
-      k.trace(Ev.step, Point.Sched, k.current);
-      k.irqsOff = false;
-      this.runBody(this.body);
-    }, `thread ${this.job.slot}`);
+    this.#baton.begin(turn);
+    this.guarded(() => this.#run(), this.#what);
     this.#recorder?.flush();
-    this.#controller.end();
+    const idle = k.hw[k.layout.seats + k.cpu * Seat.words + Seat.idle] !== 0;
+    this.#baton.end(idle && k.hw[k.layout.seats + k.cpu * Seat.words + Seat.current] === k.slot);
   }
 
-  #execution(): Execution {
-    const ex = this.#ex;
-    const { decisions, steps } = this.#layout;
+  readonly #what = `thread ${this.job.slot}`;
+
+  #run(): void {
+    const { k } = this;
+    const ended = k.hw[k.layout.threads + k.slot * Thread.words + Thread.state] === THREAD_ENDED;
+    if (this.body === null || ended) {
+      k.scheduler?.idleUntilOver(k);
+      return;
+    }
+    if (this.job.slot >= k.config.cpus) k.scheduler?.waitForSeat(k);
+    else this.#baton.firstStep();
+    k.trace(Ev.step, Point.Sched, k.current);
+    k.irqsOff = false;
+    this.runBody(this.body);
+  }
+
+  /** The execution as a strategy sees it: one object for all of them. */
+  #view(): Execution & { number: number; failed: boolean } {
+    const { ex, layout } = this.#part;
+    const { hw, layout: machine } = this.k;
+    const baton = this.#baton;
     return {
-      decisions: ex[Ex.decisions] as number,
-      steps: ex[Ex.steps] as number,
+      number: 0,
+      failed: false,
+      get decisions() {
+        return ex[Ex.decisions] as number;
+      },
+      get steps() {
+        return ex[Ex.steps] as number;
+      },
+      get preemptions() {
+        return ex[Ex.preemptions] as number;
+      },
+      get traceHash() {
+        return ex[Ex.traceHash] as number;
+      },
+      get abandoned() {
+        return ex[Ex.abandoned] !== 0;
+      },
       decision(i): Decision {
-        const at = decisions + i * DECISION_WORDS;
+        const at = layout.decisions + i * DECISION_WORDS;
+        const step = layout.steps + (ex[at] as number) * Step.words;
         return {
           step: ex[at] as number,
-          threads: ex[at + 1] as number,
-          others: ex[at + 2] as number,
-          current: ex[at + 3] as number,
-          choice: ex[at + 4] as number,
-          preemptions: ex[at + 5] as number,
+          threads: ex[step + Step.threads] as number,
+          others: ex[step + Step.others] as number,
+          current: ex[at + 1] as number,
+          choice: ex[at + 2] as number,
+          preemptions: ex[at + 3] as number,
+          delays: ex[at + 4] as number,
         };
       },
-      step: (i) => {
-        const at = steps + i * STEP_WORDS;
-        return [ex[at] as number, ex[at + 1] as number, ex[at + 2] as number];
+      step(i) {
+        const at = layout.steps + i * Step.words;
+        return {
+          choice: ex[at + Step.choice] as number,
+          kind: ex[at + Step.kind] as number,
+          addr: ex[at + Step.addr] as number,
+          threads: ex[at + Step.threads] as number,
+          others: ex[at + Step.others] as number,
+          masked: ex[at + Step.masked] as number,
+          before: ex[at + Step.before] as number,
+        };
+      },
+      touched: (i) => baton.touched(i),
+      cpuOf(choice) {
+        if (choice >= Choice.device) return -1;
+        if (choice >= Choice.irq) return (choice - Choice.irq) & 7;
+        return hw[machine.threads + choice * Thread.words + Thread.cpu] as number;
       },
     };
   }

@@ -11,7 +11,7 @@ import { CORES, KERNELS, PATCHES, patchesOf } from './catalogue.js';
 import { closest } from './closest.js';
 import type { Case, MachineSpec, RaceSpec, ThreadFn, ThreadSpec } from './race.js';
 import { declaredOf } from './race-check.js';
-import type { Outcome, RunOptions } from './types.js';
+import type { MachineChoice, Outcome } from './types.js';
 
 export const CPUS_MAX = 8;
 const THREADS_MAX = 32;
@@ -180,7 +180,7 @@ export function exactMachine(spec: MachineSpec): MachineSpec {
 }
 
 /** Options of a user as a layer. */
-export function layerOf(options: RunOptions): MachineSpec {
+export function layerOf(options: MachineChoice): MachineSpec {
   const patches = [...(options.patches ?? []), ...(options.noPatches ?? []).map((p) => `-${p}`)];
   return {
     ...(options.core === undefined ? {} : { core: options.core }),
@@ -244,7 +244,7 @@ export function placeThreads(race: RaceSpec, cpus: number): PlacedThread[] {
  * Options of a user as a layer over an experiment's own core: `--cpus 4` is as many as that core can have, so that one command runs
  * experiments on UP and SMP cores alike. A core that the user names has to be able to have them.
  */
-function fittedLayer(options: RunOptions, own: MachineSpec): MachineSpec {
+function fittedLayer(options: MachineChoice, own: MachineSpec): MachineSpec {
   const layer = layerOf(options);
   const core = CORES.find((c) => c.id === own.core);
   if (options.core !== undefined || core === undefined || layer.cpus === undefined) return layer;
@@ -252,7 +252,7 @@ function fittedLayer(options: RunOptions, own: MachineSpec): MachineSpec {
 }
 
 /** The case that `options.caseName` asks for; null when it asks for none. Throws UsageError when there is no such case. */
-export function namedCase(race: RaceSpec, options: RunOptions): Case | null {
+export function namedCase(race: RaceSpec, options: MachineChoice): Case | null {
   if (options.caseName === undefined) return null;
   const found = race.cases.find((c) => c.name === options.caseName);
   if (found !== undefined) return found;
@@ -277,7 +277,7 @@ const ARCH_NAMES = { arm: 'ARM', parisc: 'PA-RISC' } as const;
 export function configureRace(
   race: RaceSpec,
   chosen: Case | null,
-  options: RunOptions,
+  options: MachineChoice,
   smallest = false,
 ): { config: MachineConfig; threads: PlacedThread[] } {
   const named = chosen ?? namedCase(race, options);

@@ -101,6 +101,13 @@ async function importRace(path: string): Promise<LoadedRace> {
 const oneLine = (error: unknown): string =>
   (error instanceof Error ? `${error.name}: ${error.message}` : String(error)).split('\n')[0] as string;
 
+/** URL of a module by path, which workers can import. @what: what it is called when it is missing. */
+export async function moduleUrl(path: string, what: string): Promise<URL> {
+  const file = resolve(path);
+  if (!existsSync(file)) throw new UsageError(`no ${what} at ${file}; give the path of a .js or .ts file`);
+  return await runnable(file);
+}
+
 /** A URL that Node 20 can import in a worker: the file, its build, or a bundle of it. */
 async function runnable(file: string): Promise<URL> {
   const inside = relative(packageRoot(), file);

@@ -9,6 +9,7 @@ import { readLog } from '../cpu/printk.js';
 import { enqueue } from '../cpu/sched.js';
 import { createKernel, layoutStatics, restoreFrames, start_kernel } from '../mm/boot.js';
 import { ExecutionStopped, KernelBug, OracleFailure } from '../shared/errors.js';
+import { type Footprint, Space } from '../shared/footprint.js';
 import { Point } from '../shared/point.js';
 import { hex8, ptr } from '../shared/types.js';
 import { struct_task_struct } from '../shared/wait.js';
@@ -43,6 +44,8 @@ export abstract class RaceWorker {
   protected readonly body: ThreadFn | null;
   protected snapshot: Int32Array | null = null;
   protected failure: Failure | null = null;
+  /** The one judged last. */
+  protected lastFailure: Failure | null = null;
   protected failures = 0;
   protected moduleError: string | null = null;
 
@@ -55,7 +58,7 @@ export abstract class RaceWorker {
     const own = job.threads.find((t) => t.slot === job.slot);
     const entry = own === undefined ? undefined : list[own.index];
     this.body = entry === undefined ? null : typeof entry === 'function' ? entry : entry.run;
-    this.k.vars = defineVars(this.k.hw, this.k.layout.raceVars, race.vars ?? []);
+    this.k.vars = defineVars(this.k, this.k.layout.raceVars, race.vars ?? []);
     this.k.irqHandlers = new Map(Object.entries(race.irqs ?? {}).map(([line, fn]) => [Number(line), fn]));
     this.k.invariant = race.invariant === undefined ? null : () => this.#lookAtInvariant();
     for (const [nr, action] of Object.entries(race.softirqs ?? {})) open_softirq(this.k, Number(nr), action);
@@ -214,7 +217,8 @@ export abstract class RaceWorker {
     }
     this.failures++;
     Atomics.add(hw, Control.failures, 1);
-    this.keep({ ...found, execution });
+    this.lastFailure = { ...found, execution };
+    this.keep(this.lastFailure);
   }
 
   /**
@@ -320,14 +324,29 @@ export abstract class RaceWorker {
   }
 }
 
+/** Who uses the words: a CPU, or a device. */
+interface VarsOwner {
+  readonly hw: Int32Array;
+  readonly footprint: Footprint | null;
+}
+
 /** Named words that the functions of a race share, as properties. */
-export function defineVars(hw: Int32Array, base: number, names: readonly string[]): Record<string, number> {
+export function defineVars(owner: VarsOwner, base: number, names: readonly string[]): Record<string, number> {
   const vars: Record<string, number> = {};
   names.forEach((name, i) => {
     Object.defineProperty(vars, name, {
       enumerable: true,
-      get: () => Atomics.load(hw, base + i) >>> 0,
-      set: (value: number) => Atomics.store(hw, base + i, value),
+      get: () => {
+        const value = Atomics.load(owner.hw, base + i) >>> 0;
+        owner.footprint?.touch(Space.hw, base + i, false);
+        owner.footprint?.observe(value);
+        return value;
+      },
+      set: (value: number) => {
+        owner.footprint?.touch(Space.hw, base + i, true);
+        owner.footprint?.hwChanged(base + i, 1);
+        Atomics.store(owner.hw, base + i, value);
+      },
     });
   });
   return Object.seal(vars);

@@ -93,7 +93,13 @@ export interface RunResult {
   readonly error: string | null;
 }
 
-/** What a user asks of a run; everything else comes from the experiment. */
+/** What a user asks of a machine; everything else comes from the experiment. */
+export type MachineChoice = Pick<
+  RunOptions,
+  'cpus' | 'core' | 'kernel' | 'patches' | 'noPatches' | 'slab' | 'seed' | 'caseName' | 'machine'
+>;
+
+/** What a user asks of a run. */
 export interface RunOptions {
   readonly cpus?: number;
   readonly core?: string;

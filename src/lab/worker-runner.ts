@@ -203,7 +203,7 @@ export class WorkerRunner extends RaceWorker {
 /** A bus master, in step with the workers of the CPUs. */
 export function runDevice(job: Job, race: RaceSpec, device: Device, hw: Int32Array): void {
   const body = race.devices?.[job.slot];
-  device.vars = defineVars(hw, job.raceVars, race.vars ?? []);
+  device.vars = defineVars(device, job.raceVars, race.vars ?? []);
   const barrier = (): void => {
     const phase = Atomics.load(hw, Control.phase);
     if (Atomics.add(hw, Control.arrived, 1) + 1 === job.participants) {

@@ -30,6 +30,7 @@ export function spin_lock_init(k: KernelBase, lock: SpinLock): void {
 }
 
 export function spin_is_locked(k: KernelBase, lock: SpinLock): boolean {
+  k.point(Point.Load, lock);
   const word = k.atomicLoad(k.lockWord(lock));
   return k.ticketLocks ? word >>> 16 !== (word & 0xffff) : word !== k.freeLock;
 }

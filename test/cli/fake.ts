@@ -96,6 +96,8 @@ export class FakeLab implements Lab {
       ...{ exhausted: true, seconds: 0.1, failure: null, schedule: [], traceHash: '', steps: 5, decisionsMost: 3 },
       ...{ handovers: 2, diverged: false, preemptions: 0, memoryHash: '', trace: new Int32Array(0), failures: [] },
       ...{ machine: {} as never, prescribed: 0, stepsMax: 20_000 },
+      ...{ caseName: null, abandoned: 0, executionsPerSecond: 100, failingExecutions: 0, points: 50, stepsMost: 5 },
+      ...{ stats: {}, interrupted: false },
       history: { events: [], standing: [] },
       ...{ dmesg: [], error: null },
       ...this.explored(race, options),

@@ -1,0 +1,671 @@
+/**
+ * Baton scheduling: of all contexts of a controlled execution one runs, from one scheduling point to the next.
+ *
+ * At each point the running worker publishes what it is about to do, works out who could go next, asks the strategy, and hands the baton
+ * over only if that is somebody else. A wait is known to the scheduler as a condition on a word, so a context that waits is not a choice,
+ * and a deadlock is the situation without a choice. Interrupts and preemptions are choices of their own; they run on the stack of the
+ * thread that holds the CPU's seat, as on hardware. Devices are contexts like threads.
+ */
+import { availableParallelism } from 'node:os';
+import { Control, Seat, Thread, Verdict, WaitKind } from '../cpu/hw.js';
+import { type Controller, stopAll, type Waits } from '../cpu/kernel.js';
+import { TIMER_LINE } from '../cpu/lines.js';
+import { describeMachine, type MachineView } from '../lab/deadlock.js';
+import { settle } from '../lab/verdict.js';
+import { ExecutionStopped } from '../shared/errors.js';
+import { type Footprint, Space } from '../shared/footprint.js';
+import { Point } from '../shared/point.js';
+import {
+  Block,
+  Choice,
+  Ctx,
+  CtxState,
+  DECISION_WORDS,
+  DEVICE_CONTEXT,
+  Ex,
+  type ExLayout,
+  OTHERS_DEVICE,
+  OTHERS_PREEMPT,
+  Step,
+  Turn,
+  type Wants,
+} from './shared-state.js';
+import type { StateHash } from './state-hash.js';
+import type { Situation, Strategy } from './strategy.js';
+
+/** Rounds of a wait for the baton before it sleeps: many where every worker can have a core of its own. */
+const SPINS_ALONE = 3000;
+const SPINS_CROWDED = 200;
+const SLEEP_MS = 50;
+/** How long a worker without the baton sleeps before it looks for interrupts of a setup. */
+const SERVE_MS = 2;
+
+/** The machine as a context sees it, and what only its own worker can do. */
+export interface BatonHost extends MachineView {
+  /** Thread slot, or DEVICE_CONTEXT and the device's number. */
+  readonly context: number;
+  readonly cpu: number;
+  /** What its own steps that have no address are named by: the thread's task, the device's number. */
+  readonly task: number;
+  /** Words of kernel static data, from `pageOffset` on. */
+  readonly staticWords: number;
+  readonly footprint: Footprint | null;
+  /** preempt_count of a thread. */
+  preemptCountOf(slot: number): number;
+  takeInterrupts(): void;
+  preempt(): void;
+  printk(text: string): void;
+}
+
+const STOPPED = new ExecutionStopped('stopped');
+
+export class Baton implements Controller, Waits, Situation {
+  decision = 0;
+  step = 0;
+  readonly choices = new Int32Array(Choice.count);
+  count = 0;
+  currentEnabled = false;
+  preemptions = 0;
+  delays = 0;
+  readonly #host: BatonHost;
+  readonly #hw: Int32Array;
+  readonly #words: Int32Array;
+  readonly #ex: Int32Array;
+  readonly #layout: ExLayout;
+  readonly #strategy: Strategy;
+  readonly #wants: Wants;
+  readonly #stateHash: StateHash | null;
+  readonly #shared: Int32Array;
+  readonly #contexts: number;
+  readonly #own: number;
+  readonly #me: number;
+  readonly #spins: number;
+  readonly #seats: number;
+  readonly #staticBase: number;
+  /** What the first point after a wake-up is told without asking. */
+  #told: Turn = Turn.none;
+  /** A step of this context has begun, and what it touches has not been noted yet. */
+  #open = false;
+
+  constructor(
+    host: BatonHost,
+    ex: Int32Array,
+    layout: ExLayout,
+    strategy: Strategy,
+    wants: Wants,
+    stateHash: StateHash | null,
+  ) {
+    const { config } = host;
+    this.#host = host;
+    this.#hw = host.hw;
+    this.#words = host.words;
+    this.#ex = ex;
+    this.#layout = layout;
+    this.#strategy = strategy;
+    this.#wants = wants;
+    this.#stateHash = stateHash;
+    this.#shared = ex.subarray(layout.strategy, layout.footprints);
+    this.#contexts = config.threadsMax;
+    this.#me = host.context;
+    this.#own = layout.contexts + host.context * Ctx.words;
+    this.#seats = host.layout.seats;
+    this.#staticBase = config.pageOffset | 0;
+    const workers = config.threadsMax + config.devicesMax - 1;
+    this.#spins = workers <= availableParallelism() ? SPINS_ALONE : SPINS_CROWDED;
+  }
+
+  // ---- what the machine calls --------------------------------------------------------------------------------------
+
+  /** Itself while choices are recorded; not during setup and check. */
+  get waits(): Waits | null {
+    return this.#ex[Ex.running] === 0 ? null : this;
+  }
+
+  /** A visible step comes next. */
+  point(kind: Point, addr: number): boolean {
+    if (this.#ex[Ex.running] === 0) return false;
+    // A plain spinlock can be taken only while it is free; until then its contender is no choice.
+    if (kind === Point.Lock && !this.#host.config.ticketLocks) {
+      this.#park(kind, addr, Block.word, ((addr | 0) - this.#staticBase) >>> 2, 1);
+    } else this.#park(kind, addr, Block.none, 0, 0);
+    return true;
+  }
+
+  waitWhile(memory: Int32Array, index: number, value: number, on: number): void {
+    this.#park(Point.Wait, on, memory === this.#hw ? Block.hwWord : Block.word, index, value);
+  }
+
+  /** The CPU has nothing to run: return when it may have. */
+  idle(): void {
+    this.#park(Point.Wait, this.#host.task, Block.idle, 0, 0);
+  }
+
+  // ---- what the worker's loop calls --------------------------------------------------------------------------------
+
+  /** Before an execution, in one worker: every context stands before its first step. */
+  reset(threads: readonly number[], devices: number): void {
+    const ex = this.#ex;
+    const { contexts } = this.#layout;
+    ex.fill(0, 0, Ex.handovers);
+    ex[Ex.current] = -1;
+    for (let slot = 0; slot < this.#contexts; slot++) {
+      const at = contexts + slot * Ctx.words;
+      ex.fill(0, at, at + Ctx.words);
+      ex[at + Ctx.state] = CtxState.waiting;
+      ex[at + Ctx.kind] = Point.Sched;
+      ex[at + Ctx.addr] = slot;
+      // An extra thread waits for its CPU's seat; a CPU without a thread only takes interrupts.
+      if (slot >= this.#host.config.cpus) this.#setBlock(at, Block.hwWord, this.#runWord(slot), 0);
+      else if (!threads.includes(slot)) this.#setBlock(at, Block.idle, slot, 0);
+    }
+    for (let i = 0; i < devices; i++) {
+      const at = contexts + (DEVICE_CONTEXT + i) * Ctx.words;
+      ex.fill(0, at, at + Ctx.words);
+      ex[at + Ctx.state] = CtxState.waiting;
+      ex[at + Ctx.kind] = Point.Sched;
+      ex[at + Ctx.addr] = i;
+    }
+  }
+
+  /** Hand the baton to whoever the strategy wants first. Return: true when that is this worker, null when nobody is to have it. */
+  start(): boolean | null {
+    this.#ex[Ex.running] = 1;
+    this.#open = false;
+    const choice = this.#choose(false);
+    if (choice >= 0) return this.#give(choice);
+    this.#ex[Ex.running] = 0;
+    return null;
+  }
+
+  /** What start() has chosen for this worker. */
+  first(): Turn {
+    return this.#turnOf(this.#ex[Ex.last] as number);
+  }
+
+  /** A context stands before its first step, and has been told to make it. */
+  firstStep(): void {
+    this.#park(Point.Sched, this.#host.task, Block.none, 0, 0);
+  }
+
+  /** No further execution: a follower's loop ends. */
+  dismiss(context: number): void {
+    this.#tell(context, Turn.over);
+  }
+
+  /** Wait for the baton outside an execution's code. @serve: take interrupts meanwhile. Return: what to do. */
+  waitTurn(serve: (() => boolean) | null): Turn {
+    const at = this.#own + Ctx.turn;
+    const ex = this.#ex;
+    for (let round = 0; ; round++) {
+      const turn = Atomics.load(ex, at) as Turn;
+      if (turn !== Turn.none) {
+        Atomics.store(ex, at, Turn.none);
+        return turn;
+      }
+      if (round > this.#spins && (serve === null || !serve())) this.#sleep(SERVE_MS);
+    }
+  }
+
+  /** This worker has been chosen for the first time in this execution: its first point does not ask again. */
+  begin(turn: Turn): void {
+    Atomics.add(this.#ex, Ex.active, 1);
+    this.#told = turn;
+    this.#open = false;
+    const { footprint } = this.#host;
+    if (footprint !== null) footprint.clear();
+    this.#ex[this.#own + Ctx.state] = CtxState.parked;
+  }
+
+  /** This worker's part is over; @idle: its CPU still takes interrupts. The last one ends the execution; else the baton goes on. */
+  end(idle: boolean): void {
+    const ex = this.#ex;
+    const own = this.#own;
+    if (this.#open) this.#close();
+    ex.fill(0, own + Ctx.kind, own + Ctx.words);
+    if (idle) {
+      ex[own + Ctx.state] = CtxState.waiting;
+      this.#setBlock(own, Block.idle, this.#me, 0);
+    } else ex[own + Ctx.state] = CtxState.ended;
+    if (Atomics.load(this.#hw, Control.abort) === 0) {
+      const choice = this.#choose(false);
+      if (choice >= 0) {
+        Atomics.sub(ex, Ex.active, 1);
+        // It may be this worker's own CPU that takes an interrupt next.
+        if (this.#give(choice)) this.#tell(this.#me, this.#turnOf(choice));
+        return;
+      }
+    }
+    this.#wakeParked();
+    if (Atomics.sub(ex, Ex.active, 1) === 1) this.#over();
+  }
+
+  /** The execution has been called off: those that wait for the baton shall notice now. */
+  #wakeParked(): void {
+    const { contexts } = this.#layout;
+    for (let slot = 0; slot < this.#contexts; slot++) Atomics.notify(this.#ex, contexts + slot * Ctx.words + Ctx.turn);
+    for (let i = 0; i < this.#host.config.devicesMax; i++) {
+      Atomics.notify(this.#ex, contexts + (DEVICE_CONTEXT + i) * Ctx.words + Ctx.turn);
+    }
+  }
+
+  /** Tell slot 0 that the execution is over. */
+  #over(): void {
+    this.#ex[Ex.running] = 0;
+    this.#tell(0, Turn.over);
+  }
+
+  // ---- the point ---------------------------------------------------------------------------------------------------
+
+  #setBlock(at: number, block: number, index: number, value: number): void {
+    this.#ex[at + Ctx.block] = block;
+    this.#ex[at + Ctx.blockIndex] = index;
+    this.#ex[at + Ctx.blockValue] = value;
+  }
+
+  #park(kind: Point, addr: number, block: number, index: number, value: number): void {
+    const ex = this.#ex;
+    const own = this.#own;
+    for (;;) {
+      if (this.#open) this.#close();
+      ex[own + Ctx.kind] = kind;
+      ex[own + Ctx.addr] = addr;
+      ex[own + Ctx.block] = block;
+      ex[own + Ctx.blockIndex] = index;
+      ex[own + Ctx.blockValue] = value;
+      let turn = this.#told;
+      if (turn === Turn.none) {
+        const choice = this.#choose(true);
+        turn = this.#give(choice) ? this.#turnOf(choice) : this.#waitBaton();
+      }
+      this.#told = Turn.none;
+      this.#open = true;
+      if (turn === Turn.run) return;
+      if (turn === Turn.irq) this.#host.takeInterrupts();
+      else this.#host.preempt();
+    }
+  }
+
+  #turnOf(choice: number): Turn {
+    if (choice < Choice.irq || choice >= Choice.device) return Turn.run;
+    return choice >= Choice.preempt ? Turn.preempt : Turn.irq;
+  }
+
+  /** The context that carries a choice out. */
+  #contextOf(choice: number): number {
+    if (choice < Choice.irq) return choice;
+    if (choice >= Choice.device) return DEVICE_CONTEXT + choice - Choice.device;
+    return this.#seatHolder((choice - Choice.irq) & 7);
+  }
+
+  /** Pass the baton to the worker that carries the choice out. Return: true when that is this one. */
+  #give(choice: number): boolean {
+    const target = this.#contextOf(choice);
+    if (target === this.#me) return true;
+    this.#ex[Ex.handovers] = ((this.#ex[Ex.handovers] as number) + 1) | 0;
+    this.#tell(target, this.#turnOf(choice));
+    return false;
+  }
+
+  #tell(target: number, turn: Turn): void {
+    const at = this.#layout.contexts + target * Ctx.words;
+    Atomics.store(this.#ex, at + Ctx.turn, turn);
+    if (Atomics.load(this.#ex, at + Ctx.asleep) !== 0) Atomics.notify(this.#ex, at + Ctx.turn);
+  }
+
+  #waitBaton(): Turn {
+    const at = this.#own + Ctx.turn;
+    const ex = this.#ex;
+    for (let round = 0; ; round++) {
+      const turn = Atomics.load(ex, at) as Turn;
+      if (turn !== Turn.none) {
+        Atomics.store(ex, at, Turn.none);
+        return turn;
+      }
+      if ((round & 63) !== 63) continue;
+      if (Atomics.load(this.#hw, Control.abort) !== 0) throw STOPPED;
+      if (round > this.#spins) this.#sleep(SLEEP_MS);
+    }
+  }
+
+  #sleep(milliseconds: number): void {
+    const own = this.#own;
+    Atomics.store(this.#ex, own + Ctx.asleep, 1);
+    Atomics.wait(this.#ex, own + Ctx.turn, Turn.none, milliseconds);
+    Atomics.store(this.#ex, own + Ctx.asleep, 0);
+  }
+
+  #seatHolder(cpu: number): number {
+    return this.#hw[this.#seats + cpu * Seat.words + Seat.current] as number;
+  }
+
+  #runWord(slot: number): number {
+    return this.#host.layout.threads + slot * Thread.words + Thread.run;
+  }
+
+  // ---- who could go next, and who does -----------------------------------------------------------------------------
+
+  /** Choose and record. @inside: a context waits for the answer. Return: -1 when nobody can go and none has to. */
+  #choose(inside: boolean): number {
+    const ex = this.#ex;
+    const threads = this.#enabledThreads();
+    if (this.#hw[Control.live] === 0) {
+      // All have ended; idle CPUs notice one after the other, in no order that matters.
+      return threads === 0 ? -1 : 31 - Math.clz32(threads & -threads);
+    }
+    const others = this.#enabledOthers();
+    const current = ex[Ex.current] as number;
+    const count = this.#list(threads, others, current);
+    if (count === 0) return this.#nobody(inside);
+    const choice = count === 1 && !this.#wants.everyStep ? (this.choices[0] as number) : this.#decide(current);
+    if (choice < 0) return this.#abandon(inside);
+    this.#record(choice, threads, others);
+    return choice;
+  }
+
+  #decide(current: number): number {
+    const ex = this.#ex;
+    const decision = ex[Ex.decisions] as number;
+    this.decision = decision;
+    this.step = ex[Ex.steps] as number;
+    this.preemptions = ex[Ex.preemptions] as number;
+    this.delays = ex[Ex.delays] as number;
+    let choice = -1;
+    if (decision < (ex[Ex.prefixLength] as number)) {
+      choice = this.count === 1 ? (this.choices[0] as number) : (ex[this.#layout.prefix + decision] as number);
+      if (this.#placeOf(choice) < 0) {
+        ex[Ex.diverged] = 1;
+        choice = this.choices[0] as number;
+      }
+    } else {
+      choice = this.#strategy.choose(this.#shared, this);
+      if (choice < 0) return -1;
+    }
+    if (this.count === 1) return choice;
+    const at = this.#layout.decisions + decision * DECISION_WORDS;
+    ex[at] = this.step;
+    ex[at + 1] = current;
+    ex[at + 2] = choice;
+    ex[at + 3] = this.preemptions;
+    ex[at + 4] = this.delays;
+    ex[Ex.decisions] = decision + 1;
+    const place = this.#placeOf(choice);
+    if (place > 0) {
+      if (this.currentEnabled) ex[Ex.preemptions] = this.preemptions + 1;
+      ex[Ex.delays] = this.delays + place;
+    }
+    return choice;
+  }
+
+  #placeOf(choice: number): number {
+    for (let i = 0; i < this.count; i++) if (this.choices[i] === choice) return i;
+    return -1;
+  }
+
+  /** The strategy gives the execution up. */
+  #abandon(inside: boolean): number {
+    this.#ex[Ex.abandoned] = 1;
+    stopAll(this.#hw, this.#host.layout, this.#host.config);
+    if (inside) throw STOPPED;
+    return -1;
+  }
+
+  #record(choice: number, threads: number, others: number): void {
+    const ex = this.#ex;
+    ex[Ex.last] = choice;
+    const context = this.#contextOf(choice);
+    ex[Ex.current] = context >= DEVICE_CONTEXT ? Choice.device + context - DEVICE_CONTEXT : context;
+    const step = ex[Ex.steps] as number;
+    if (step >= this.#layout.stepsMax - 1) this.#tooLong();
+    const from = this.#layout.contexts + context * Ctx.words;
+    const kind = ex[from + Ctx.kind] as number;
+    const addr = ex[from + Ctx.addr] as number;
+    const at = this.#layout.steps + step * Step.words;
+    ex[at + Step.choice] = choice;
+    ex[at + Step.kind] = kind;
+    ex[at + Step.addr] = addr;
+    ex[at + Step.threads] = threads;
+    ex[at + Step.others] = others;
+    if (this.#wants.footprints || this.#wants.states) {
+      ex[at + Step.masked] = this.#maskedCpus();
+      const index = this.#staticIndex(addr);
+      ex[at + Step.before] = index < 0 ? 0 : (this.#words[index] as number);
+    }
+    this.#countBarren(choice, kind);
+    ex[Ex.steps] = step + 1;
+    let hash = ex[Ex.traceHash] as number;
+    hash = Math.imul(hash ^ choice, 0x01000193);
+    hash = Math.imul(hash ^ kind, 0x01000193);
+    ex[Ex.traceHash] = Math.imul(hash ^ addr, 0x01000193);
+  }
+
+  /**
+   * A thread that is preempted before it has made a step leaves everything as it was, but for the order of the run queue: more such
+   * preemptions in a row than threads wait there make schedules without end.
+   */
+  #countBarren(choice: number, kind: number): void {
+    const ex = this.#ex;
+    if (choice >= Choice.device) return;
+    if (choice >= Choice.preempt) {
+      const at = Ex.barren + choice - Choice.preempt;
+      ex[at] = (ex[at] as number) + 1;
+    } else if (choice < Choice.irq && kind !== Point.Wait && kind !== Point.Preempt) {
+      ex[Ex.barren + (this.#hw[this.#host.layout.threads + choice * Thread.words + Thread.cpu] as number)] = 0;
+    }
+  }
+
+  #staticIndex(addr: number): number {
+    const index = ((addr | 0) - this.#staticBase) >>> 2;
+    return index < this.#host.staticWords ? index : -1;
+  }
+
+  #maskedCpus(): number {
+    let mask = 0;
+    for (let cpu = 0; cpu < this.#host.config.cpus; cpu++) {
+      if (this.#hw[this.#seats + cpu * Seat.words + Seat.irqsOff] !== 0) mask |= 1 << cpu;
+    }
+    return mask;
+  }
+
+  #list(threads: number, others: number, current: number): number {
+    const out = this.choices;
+    let n = 0;
+    this.currentEnabled = false;
+    if (current >= 0) {
+      const device = current >= Choice.device;
+      const bit = device ? 1 << (OTHERS_DEVICE + current - Choice.device) : 1 << current;
+      this.currentEnabled = ((device ? others : threads) & bit) !== 0;
+      if (this.currentEnabled) {
+        out[n++] = current;
+        if (device) others &= ~bit;
+        else threads &= ~bit;
+      }
+    }
+    for (; threads !== 0; threads &= threads - 1) out[n++] = 31 - Math.clz32(threads & -threads);
+    for (; others !== 0; others &= others - 1) out[n++] = Choice.irq + (31 - Math.clz32(others & -others));
+    this.count = n;
+    return n;
+  }
+
+  #enabledThreads(): number {
+    let mask = 0;
+    for (let slot = 0; slot < this.#contexts; slot++) if (this.#canRun(slot)) mask |= 1 << slot;
+    return mask;
+  }
+
+  #canRun(context: number): boolean {
+    const ex = this.#ex;
+    const at = this.#layout.contexts + context * Ctx.words;
+    const state = ex[at + Ctx.state] as number;
+    if (state !== CtxState.parked && state !== CtxState.waiting) return false;
+    const block = ex[at + Ctx.block] as number;
+    if (block === Block.none) return true;
+    const index = ex[at + Ctx.blockIndex] as number;
+    if (block === Block.word) return this.#words[index] !== ex[at + Ctx.blockValue];
+    if (block === Block.hwWord) return this.#hw[index] !== ex[at + Ctx.blockValue];
+    return state === CtxState.parked && this.#idleCanLeave(context);
+  }
+
+  /** An idle CPU goes on when a thread is runnable there, or the execution is over. */
+  #idleCanLeave(slot: number): boolean {
+    const hw = this.#hw;
+    if (hw[Control.live] === 0) return true;
+    const cpu = hw[this.#host.layout.threads + slot * Thread.words + Thread.cpu] as number;
+    return hw[this.#seats + cpu * Seat.words + Seat.rqCount] !== 0;
+  }
+
+  /** Interrupts, preemptions and devices that can go next, as bits. */
+  #enabledOthers(): number {
+    const hw = this.#hw;
+    const { cpus, preempt, devicesMax } = this.#host.config;
+    let mask = 0;
+    for (let cpu = 0; cpu < cpus; cpu++) {
+      const seat = this.#seats + cpu * Seat.words;
+      const pending = (hw[seat + Seat.pending] as number) & ~(1 << TIMER_LINE);
+      const queued = preempt && hw[seat + Seat.rqCount] !== 0;
+      if (pending === 0 && !queued) continue;
+      if (hw[seat + Seat.irqsOff] !== 0 || this.#takesSeat(hw[seat + Seat.current] as number)) continue;
+      if (pending !== 0) mask |= 1 << cpu;
+      const barren = (this.#ex[Ex.barren + cpu] as number) >= (hw[seat + Seat.rqCount] as number);
+      if (queued && !barren && this.#preemptible(seat)) mask |= 1 << (OTHERS_PREEMPT + cpu);
+    }
+    for (let i = 0; i < devicesMax - 1; i++) if (this.#canRun(DEVICE_CONTEXT + i)) mask |= 1 << (OTHERS_DEVICE + i);
+    return mask;
+  }
+
+  /** Has the thread been given its CPU's seat and not taken it yet? It is in the middle of schedule(), where nothing nests. */
+  #takesSeat(slot: number): boolean {
+    const at = this.#layout.contexts + slot * Ctx.words;
+    return this.#ex[at + Ctx.block] === Block.hwWord && this.#ex[at + Ctx.blockIndex] === this.#runWord(slot);
+  }
+
+  #preemptible(seat: number): boolean {
+    const hw = this.#hw;
+    if (hw[seat + Seat.idle] !== 0 || hw[seat + Seat.irqDepth] !== 0) return false;
+    const slot = hw[seat + Seat.current] as number;
+    const state = this.#ex[this.#layout.contexts + slot * Ctx.words + Ctx.state] as number;
+    return state === CtxState.parked && this.#host.preemptCountOf(slot) === 0;
+  }
+
+  // ---- what a step has touched -------------------------------------------------------------------------------------
+
+  /** The step of this context that has just ended: note what it touched, and what has become of the state. */
+  #close(): void {
+    this.#open = false;
+    const { footprint } = this.#host;
+    if (footprint === null) return;
+    const ex = this.#ex;
+    const at = this.#layout.steps + ((ex[Ex.steps] as number) - 1) * Step.words;
+    this.#touchAnnounced(footprint, at);
+    if (this.#wants.footprints) this.#noteFootprint(footprint, at);
+    this.#stateHash?.stepEnded(footprint, at, this.#own, this.#host.cpu);
+    if (footprint.overflow) ex[Ex.footprintsLost] = 1;
+    footprint.clear();
+  }
+
+  #touchAnnounced(footprint: Footprint, at: number): void {
+    const ex = this.#ex;
+    const choice = ex[at + Step.choice] as number;
+    const kind = ex[at + Step.kind] as Point;
+    const addr = ex[at + Step.addr] as number;
+    const { cpu } = this.#host;
+    if (this.#turnOf(choice) !== Turn.run) {
+      footprint.touch(Space.seat, cpu, true);
+      footprint.touch(Space.stack, cpu, true);
+      return;
+    }
+    if (choice < Choice.irq) footprint.touch(Space.stack, cpu, false);
+    const index = this.#staticIndex(addr);
+    if (index >= 0) {
+      const write = kind !== Point.Load && kind !== Point.CachedLoad && kind !== Point.Wait;
+      footprint.touch(Space.word, index, write);
+      if (!write || kind !== Point.Store) footprint.observe(ex[at + Step.before] as number);
+      if (write) footprint.wordChanged(index);
+    }
+    if (kind === Point.Sched || kind === Point.Preempt || kind === Point.Wait) {
+      footprint.touch(Space.seat, cpu, true);
+      const block = ex[this.#own + Ctx.block] as number;
+      if (kind === Point.Wait && block === Block.hwWord) {
+        footprint.touch(Space.hw, ex[this.#own + Ctx.blockIndex] as number, false);
+      }
+    } else if (kind === Point.Raise && choice < Choice.irq) footprint.touch(Space.seat, addr, true);
+  }
+
+  #noteFootprint(footprint: Footprint, at: number): void {
+    const ex = this.#ex;
+    const from = ex[Ex.footprintEnd] as number;
+    const { footprints, footprintWords } = this.#layout;
+    let end = from + footprint.count;
+    if (end > footprintWords) {
+      ex[Ex.footprintsLost] = 1;
+      end = from;
+    } else for (let i = 0; i < footprint.count; i++) ex[footprints + from + i] = footprint.touched[i] as number;
+    ex[at + Step.footprintEnd] = end;
+    ex[Ex.footprintEnd] = end;
+  }
+
+  touched(step: number): Int32Array {
+    const { steps, footprints } = this.#layout;
+    const at = steps + step * Step.words + Step.footprintEnd;
+    const from = step === 0 ? 0 : (this.#ex[at - Step.words] as number);
+    return this.#ex.subarray(footprints + from, footprints + (this.#ex[at] as number));
+  }
+
+  state(): readonly [low: number, high: number] {
+    return this.#stateHash === null ? [0, 0] : this.#stateHash.state();
+  }
+
+  // ---- the end -----------------------------------------------------------------------------------------------------
+
+  /** No choice: the end, or a deadlock. */
+  #nobody(inside: boolean): number {
+    const host = this.#host;
+    if (this.#hw[Control.live] === 0 && !inside) return -1;
+    if (Atomics.load(this.#hw, Control.abort) !== 0) throw STOPPED;
+    this.#nameLockWaits();
+    const state = describeMachine(host);
+    const locks = state.some((line) => /spins on|inter-processor/.test(line));
+    host.printk(
+      locks ? 'INFO: deadlock: these wait for each other for ever' : 'INFO: no task can run any more: blocked for ever',
+    );
+    for (const line of state) host.printk(line);
+    const outcome = locks ? 'deadlock' : 'hang';
+    settle(host, locks ? Verdict.deadlock : Verdict.hang, {
+      outcome,
+      message: state.find((line) => /spins on|sleeps|inter-processor/.test(line)) ?? 'nobody can go on',
+      cpu: host.cpu,
+      state,
+    });
+    if (inside) throw STOPPED;
+    return -1;
+  }
+
+  /** A context that stands before a held lock waits for it: say so where reports look. */
+  #nameLockWaits(): void {
+    const { threads } = this.#host.layout;
+    for (let slot = 0; slot < this.#contexts; slot++) {
+      const at = this.#layout.contexts + slot * Ctx.words;
+      if (this.#ex[at + Ctx.state] !== CtxState.parked || this.#ex[at + Ctx.kind] !== Point.Lock) continue;
+      this.#hw[threads + slot * Thread.words + Thread.waitKind] = WaitKind.lock;
+      this.#hw[threads + slot * Thread.words + Thread.waitOn] = this.#ex[at + Ctx.addr] as number;
+    }
+  }
+
+  #tooLong(): void {
+    this.#ex[Ex.tooLong] = 1;
+    settle(this.#host, Verdict.hang, {
+      outcome: 'hang',
+      message: `livelock: no end after ${this.#layout.stepsMax} steps`,
+      cpu: this.#host.cpu,
+      state: describeMachine(this.#host),
+    });
+    throw STOPPED;
+  }
+
+  kindOf(choice: number): number {
+    return this.#ex[this.#layout.contexts + this.#contextOf(choice) * Ctx.words + Ctx.kind] as number;
+  }
+
+  addrOf(choice: number): number {
+    return this.#ex[this.#layout.contexts + this.#contextOf(choice) * Ctx.words + Ctx.addr] as number;
+  }
+}

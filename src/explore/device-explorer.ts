@@ -1,0 +1,81 @@
+/** Controlled mode, inside the worker of a device: a context like a thread, with no CPU. */
+import { Device } from '../cpu/device.js';
+import { Verdict } from '../cpu/hw.js';
+import { appendLog } from '../cpu/printk.js';
+import type { Job } from '../lab/job.js';
+import type { RaceSpec } from '../lab/race.js';
+import { defineVars, nameOfError } from '../lab/race-worker.js';
+import { settle } from '../lab/verdict.js';
+import { layoutStatics } from '../mm/boot.js';
+import { ExecutionStopped, OracleFailure } from '../shared/errors.js';
+import { Baton, type BatonHost } from './baton.js';
+import { controlledPart, type ExploreJob, preemptCounts } from './explore-job.js';
+import { type History, NO_HISTORY } from './recorder.js';
+import { DEVICE_CONTEXT, Ex, Turn } from './shared-state.js';
+import type { Strategy } from './strategy.js';
+
+export class DeviceExplorer {
+  readonly #device: Device;
+  readonly #body: (d: Device) => void;
+  readonly #baton: Baton;
+  readonly #index: number;
+
+  constructor(job: Job, race: RaceSpec, explore: ExploreJob, strategy: Strategy) {
+    const { config, buffers, slot } = job;
+    const device = new Device(config, buffers, slot);
+    const { sym, bytes } = layoutStatics(config);
+    const view = { hw: device.hw, words: new Int32Array(buffers.arena), layout: device.layout, config, sym };
+    const { ex, layout, footprint, stateHash } = controlledPart(explore, view, bytes >>> 2);
+    this.#device = device;
+    this.#index = slot;
+    this.#body = race.devices?.[slot] ?? (() => {});
+    device.vars = defineVars(device, job.raceVars, race.vars ?? []);
+    device.traceFootprints(footprint);
+    const host: BatonHost = {
+      ...view,
+      context: DEVICE_CONTEXT + slot,
+      cpu: 0,
+      task: slot,
+      staticWords: bytes >>> 2,
+      footprint,
+      preemptCountOf: preemptCounts(view),
+      takeInterrupts: () => {},
+      preempt: () => {},
+      printk: (text) => appendLog(view.hw, view.layout, 0, ex[Ex.steps] as number, text),
+    };
+    this.#baton = new Baton(host, ex, layout, strategy, explore.wants, stateHash);
+    device.controller = this.#baton;
+  }
+
+  follow(): History {
+    for (;;) {
+      if (this.#baton.waitTurn(null) === Turn.over) return NO_HISTORY;
+      this.#take();
+    }
+  }
+
+  #take(): void {
+    const device = this.#device;
+    this.#baton.begin(Turn.run);
+    try {
+      this.#baton.firstStep();
+      this.#body(device);
+    } catch (error) {
+      this.#settle(error);
+    }
+    device.ended();
+    this.#baton.end(false);
+  }
+
+  #settle(error: unknown): void {
+    if (error instanceof ExecutionStopped) return;
+    const device = this.#device;
+    if (error instanceof OracleFailure) {
+      const { kind, ...rest } = error.finding;
+      settle(device, Verdict.report, { outcome: kind, ...rest });
+    } else {
+      const message = `device ${this.#index} threw ${nameOfError(error)}`;
+      settle(device, Verdict.error, { outcome: 'report', message });
+    }
+  }
+}

@@ -1,0 +1,451 @@
+/**
+ * Dynamic partial-order reduction: of all schedules that differ only in the order of steps that do not touch the same thing, one.
+ *
+ * Source sets with sleep sets. Source: Abdulla, Aronis, Jonsson and Sagonas, "Source sets: a foundation for optimal dynamic partial order
+ * reduction", J. ACM 64(4), 2017, algorithm 1 and its section on locks; Flanagan and Godefroid, POPL 2005, for "may be co-enabled".
+ *
+ * Two steps depend on each other when both touch the same thing and one changes it; what a step touches is noted while it runs
+ * (`Footprint`), so nothing is left to a list of kinds. An interrupt depends on every step of its CPU: it is tried between all of them.
+ */
+import { Space, touchedId } from '../../shared/footprint.js';
+import { Point } from '../../shared/point.js';
+import { Choice, OTHERS_PREEMPT } from '../shared-state.js';
+import type { Execution, Situation, StepRecord, Strategy, StrategyOptions, StrategyStats } from '../strategy.js';
+import { hashOf, hashStep, isMine } from './dfs.js';
+import { canonicalOrder, shuffleKey } from './order.js';
+
+/** Decisions by which the space is divided into parts for shards: all choices are tried there. */
+const SHARD_DEPTH = 6;
+/** Shared words: number of sleepers, path hash, then a head for each sleeper, then their footprints. */
+const SLEEPERS = 0;
+const HEADS = 8;
+/** Words of a head: choice, alive, first word, number of words. */
+const HEAD_WORDS = 4;
+
+type Touched = Int32Array;
+
+/** A place where another choice may have to be tried. */
+interface Node {
+  readonly step: number;
+  readonly decision: number;
+  readonly enabled: readonly number[];
+  readonly backtrack: Set<number>;
+  /** Choices tried, with what their step touched. */
+  readonly done: Map<number, Touched>;
+  readonly sleep: Map<number, Touched>;
+}
+
+interface Event extends StepRecord {
+  readonly touched: Touched;
+  /** For each process, how many of its events happen before or are this one. */
+  readonly clock: Int32Array;
+  readonly process: number;
+  readonly node: Node | null;
+}
+
+/** Do two steps of different contexts touch the same thing, one of them changing it? */
+export function dependent(a: Touched, b: Touched): boolean {
+  const [few, many] = a.length <= b.length ? [a, b] : [b, a];
+  if (few.length === 0) return false;
+  if (few.length * many.length <= 64) {
+    for (const x of few) for (const y of many) if ((x ^ y) >>> 1 === 0 && ((x | y) & 1) === 1) return true;
+    return false;
+  }
+  const changes = new Map<number, number>();
+  for (const x of few) changes.set(x >>> 1, (changes.get(x >>> 1) ?? 0) | (x & 1));
+  for (const y of many) {
+    const x = changes.get(y >>> 1);
+    if (x !== undefined && ((x | y) & 1) === 1) return true;
+  }
+  return false;
+}
+
+interface SavedNode {
+  readonly step: number;
+  readonly decision: number;
+  readonly choice: number;
+  readonly enabled: readonly number[];
+  readonly backtrack: readonly number[];
+  readonly done: readonly (readonly [number, readonly number[]])[];
+  readonly sleep: readonly (readonly [number, readonly number[]])[];
+}
+
+interface Saved {
+  readonly prefix: number[];
+  readonly branch: number;
+  readonly next: number;
+  readonly nodes: readonly SavedNode[];
+}
+
+const PROCESSES = Choice.count;
+
+export class Dpor implements Strategy {
+  readonly name = 'dpor';
+  readonly wants = { footprints: true, everyStep: true };
+  readonly #o: StrategyOptions;
+  readonly #events: Event[] = [];
+  /** Events that touched a thing, oldest first: index, with bit 0 for a change. */
+  readonly #history = new Map<number, number[]>();
+  /** Last event of each process. */
+  readonly #last = new Int32Array(PROCESSES).fill(-1);
+  #prefix: number[] = [];
+  /** Step at which the next execution leaves the last one. */
+  #branch = 0;
+  #next = -1;
+  #branchNode: Node | null = null;
+  /** Nodes of the steps before `#branch` that a checkpoint has brought, by step. */
+  #restored = new Map<number, Node>();
+  #classes = 0;
+  #blocked = 0;
+  #races = 0;
+
+  constructor(options: StrategyOptions) {
+    this.#o = options;
+    const saved = options.state as Saved | null;
+    if (saved !== null) this.#restore(saved);
+  }
+
+  begin(shared: Int32Array, _execution: number, prefix: Int32Array): number {
+    prefix.set(this.#prefix);
+    shared[SLEEPERS] = 0;
+    shared[1] = hashOf(this.#prefix.slice(0, SHARD_DEPTH));
+    const node = this.#branchNode;
+    if (node !== null) this.#putToSleep(shared, node);
+    return this.#prefix.length;
+  }
+
+  /** Who sleeps when the branch is left: those that slept there, and those tried there before. */
+  #putToSleep(shared: Int32Array, node: Node): void {
+    let at = HEADS + Choice.count * HEAD_WORDS;
+    let count = 0;
+    for (const [choice, touched] of [...node.sleep, ...node.done]) {
+      if (choice === this.#next) continue;
+      const head = HEADS + count * HEAD_WORDS;
+      const fits = at + touched.length <= shared.length;
+      shared[head] = choice;
+      // One whose steps do not fit is woken: it costs executions, nothing else.
+      shared[head + 1] = fits ? 1 : 0;
+      shared[head + 2] = at;
+      shared[head + 3] = touched.length;
+      if (fits) {
+        shared.set(touched, at);
+        at += touched.length;
+      }
+      count++;
+    }
+    shared[SLEEPERS] = count;
+  }
+
+  choose(shared: Int32Array, s: Situation): number {
+    const { shards, shard, shuffle, seed } = this.#o;
+    if (s.count > 1 && shards > 1 && s.decision === SHARD_DEPTH && !isMine(shared[1] as number, shard, shards))
+      return -1;
+    if ((shared[SLEEPERS] as number) > 0 && s.step > 0) this.#wake(shared, s.touched(s.step - 1));
+    let best = -1;
+    let key = Number.POSITIVE_INFINITY;
+    for (let i = 0; i < s.count; i++) {
+      const choice = s.choices[i] as number;
+      if (this.#sleeps(shared, choice)) continue;
+      const own = shuffle ? shuffleKey(seed, s.step, choice) : i;
+      if (own >= key) continue;
+      key = own;
+      best = choice;
+    }
+    if (s.count > 1 && s.decision < SHARD_DEPTH && best >= 0) shared[1] = hashStep(shared[1] as number, best);
+    return best;
+  }
+
+  #wake(shared: Int32Array, touched: Touched): void {
+    for (let i = 0; i < (shared[SLEEPERS] as number); i++) {
+      const head = HEADS + i * HEAD_WORDS;
+      if (shared[head + 1] === 0) continue;
+      const from = shared[head + 2] as number;
+      if (dependent(touched, shared.subarray(from, from + (shared[head + 3] as number)))) shared[head + 1] = 0;
+    }
+  }
+
+  #sleeps(shared: Int32Array, choice: number): boolean {
+    for (let i = 0; i < (shared[SLEEPERS] as number); i++) {
+      const head = HEADS + i * HEAD_WORDS;
+      if (shared[head] === choice && shared[head + 1] !== 0) return true;
+    }
+    return false;
+  }
+
+  // ---- after an execution ------------------------------------------------------------------------------------------
+
+  end(execution: Execution): boolean {
+    if (execution.abandoned) this.#blocked++;
+    else this.#classes++;
+    this.#truncate(this.#branch);
+    let decision = 0;
+    let sleep = new Map<number, Touched>();
+    const steps = execution.steps;
+    for (let i = 0; i < this.#events.length; i++) if (isDecision(this.#events[i] as Event)) decision++;
+    for (let i = this.#events.length; i < steps; i++) {
+      const record = execution.step(i);
+      const touched = execution.touched(i).slice();
+      const node = this.#nodeAt(i, record, decision, sleep, execution);
+      if (node !== null) decision++;
+      this.#append(record, touched, node, execution);
+      if (node !== null) {
+        node.done.set(record.choice, touched);
+        // Whoever was tried here before sleeps on the way down from here.
+        const below = new Map(node.sleep);
+        for (const [choice, was] of node.done) if (choice !== record.choice) below.set(choice, was);
+        sleep = below;
+      }
+      for (const [choice, was] of sleep) if (choice === record.choice || dependent(was, touched)) sleep.delete(choice);
+    }
+    return this.#advance();
+  }
+
+  #nodeAt(
+    step: number,
+    record: StepRecord,
+    decision: number,
+    sleep: Map<number, Touched>,
+    execution: Execution,
+  ): Node | null {
+    if (step === this.#branch && this.#branchNode !== null) return this.#branchNode;
+    const restored = this.#restored.get(step);
+    if (restored !== undefined && step < this.#branch) return restored;
+    if (!isDecision(record)) return null;
+    const enabled = canonicalOrder({ threads: record.threads, others: record.others, current: -1 });
+    const all = this.#o.shards > 1 && decision < SHARD_DEPTH;
+    return {
+      step,
+      decision,
+      enabled,
+      backtrack: new Set(all ? enabled : [record.choice, ...optional(enabled, record.choice, execution)]),
+      done: new Map(),
+      sleep: new Map(sleep),
+    };
+  }
+
+  #append(record: StepRecord, touched: Touched, node: Node | null, execution: Execution): void {
+    const index = this.#events.length;
+    const process = record.choice;
+    const before = this.#last[process] as number;
+    const past = before < 0 ? new Int32Array(PROCESSES) : (this.#events[before] as Event).clock.slice();
+    const found: number[] = [];
+    const clock = past.slice();
+    for (const id of touched) {
+      const list = this.#history.get(id >>> 1);
+      if (list === undefined) continue;
+      for (let i = list.length - 1; i >= 0; i--) {
+        const entry = list[i] as number;
+        if (((entry | id) & 1) === 0) continue;
+        const e = entry >>> 1;
+        if (this.#happensBefore(e, past)) {
+          if ((entry & 1) === 1) break;
+        } else found.push(e);
+      }
+    }
+    found.sort((a, b) => b - a);
+    this.#racesOf(found, index, record, past, touched, execution);
+    for (const e of found) join(clock, (this.#events[e] as Event).clock);
+    clock[process] = index + 1;
+    this.#events.push({ ...record, touched, clock, process, node });
+    this.#last[process] = index;
+    for (const id of touched) {
+      const list = this.#history.get(id >>> 1);
+      if (list === undefined) this.#history.set(id >>> 1, [(index << 1) | (id & 1)]);
+      else if (list.at(-1)! >>> 1 === index) list[list.length - 1]! |= id & 1;
+      else list.push((index << 1) | (id & 1));
+    }
+  }
+
+  /** A clock holds, for each process, the index after its last event that it knows of. */
+  #happensBefore(e: number, clock: Int32Array): boolean {
+    return (clock[(this.#events[e] as Event).process] as number) > e;
+  }
+
+  /** The races of the event that comes next with those @found to depend on it, latest first. */
+  #racesOf(
+    found: readonly number[],
+    index: number,
+    record: StepRecord,
+    past: Int32Array,
+    touched: Touched,
+    execution: Execution,
+  ): void {
+    const known = past.slice();
+    let before = -1;
+    for (const e of found) {
+      if (e === before || this.#happensBefore(e, known)) continue;
+      before = e;
+      if (!this.#canComeFirst(e, record, execution)) continue;
+      this.#races++;
+      this.#reverse(e, index, record, past, touched);
+      join(known, (this.#events[e] as Event).clock);
+    }
+  }
+
+  /** Could the step be made before event @e? Not one that waits for what @e, or something after it, has brought about. */
+  #canComeFirst(e: number, f: StepRecord, execution: Execution): boolean {
+    const event = this.#events[e] as Event;
+    const process = f.choice;
+    const enabledThen = event.node === null ? event.choice === process : event.node.enabled.includes(process);
+    if (process >= Choice.irq && process < Choice.device)
+      return enabledThen || this.#canInterrupt(e, process, execution);
+    if (f.kind === Point.Lock && event.addr === f.addr) return event.before !== 1;
+    const movedSince = (this.#last[process] as number) > e;
+    return movedSince || enabledThen;
+  }
+
+  /** An interrupt that was not there yet can have come first if something between is what brought it, and it was not masked. */
+  #canInterrupt(e: number, process: number, execution: Execution): boolean {
+    const event = this.#events[e] as Event;
+    const cpu = execution.cpuOf(process);
+    if (((event.masked >>> cpu) & 1) === 1) return false;
+    if (process >= Choice.irq + OTHERS_PREEMPT && event.choice < Choice.irq && execution.cpuOf(event.choice) !== cpu) {
+      return false;
+    }
+    const seat = touchedId(Space.seat, cpu) >>> 1;
+    for (let i = e + 1; i < this.#events.length; i++) {
+      const between = this.#events[i] as Event;
+      if (this.#happensBefore(e, between.clock)) continue;
+      for (const id of between.touched) if (id >>> 1 === seat && (id & 1) === 1) return true;
+    }
+    return false;
+  }
+
+  /** Somebody has to be tried at @e who leads to the step coming first: an initial of what lies between and does not depend on @e. */
+  #reverse(e: number, index: number, f: StepRecord, past: Int32Array, touched: Touched): void {
+    const node = (this.#events[e] as Event).node;
+    if (node === null) return;
+    const between: Event[] = [];
+    const initials = new Set<number>();
+    const started = new Set<number>();
+    let blocked = false;
+    for (let i = e + 1; i < index; i++) {
+      const event = this.#events[i] as Event;
+      if (this.#happensBefore(e, event.clock)) continue;
+      if (!started.has(event.process)) {
+        started.add(event.process);
+        const first = !between.some((b) => (event.clock[b.process] as number) >= (b.clock[b.process] as number));
+        if (first) initials.add(event.process);
+      }
+      between.push(event);
+      if (event.process === f.choice || dependent(event.touched, touched)) blocked = true;
+    }
+    if (!blocked && !between.some((b) => (past[b.process] as number) >= (b.clock[b.process] as number))) {
+      initials.add(f.choice);
+    }
+    for (const choice of initials) if (node.backtrack.has(choice)) return;
+    const wanted = [f.choice, ...initials].find((c) => initials.has(c) && node.enabled.includes(c));
+    if (wanted !== undefined) node.backtrack.add(wanted);
+    // Nobody of them could go there after all: then everybody is tried.
+    else for (const choice of node.enabled) node.backtrack.add(choice);
+  }
+
+  /** To the deepest place where somebody is still to be tried. */
+  #advance(): boolean {
+    for (let i = this.#events.length - 1; i >= 0; i--) {
+      const { node } = this.#events[i] as Event;
+      if (node === null) continue;
+      const next = [...node.backtrack].find((c) => !node.done.has(c) && !node.sleep.has(c));
+      if (next === undefined) continue;
+      this.#branch = i;
+      this.#branchNode = node;
+      this.#next = next;
+      this.#prefix = [];
+      for (let j = 0; j < i; j++) {
+        const event = this.#events[j] as Event;
+        if (isDecision(event)) this.#prefix.push(event.choice);
+      }
+      this.#prefix.push(next);
+      return true;
+    }
+    return false;
+  }
+
+  #truncate(length: number): void {
+    while (this.#events.length > length) {
+      const index = this.#events.length - 1;
+      const event = this.#events.pop() as Event;
+      for (const id of event.touched) {
+        const list = this.#history.get(id >>> 1);
+        if (list !== undefined && list.at(-1)! >>> 1 === index) list.pop();
+        if (list?.length === 0) this.#history.delete(id >>> 1);
+      }
+    }
+    this.#last.fill(-1);
+    this.#events.forEach((event, i) => {
+      this.#last[event.process] = i;
+    });
+  }
+
+  counts(execution: Execution): boolean {
+    const { shards, shard } = this.#o;
+    if (shards === 1 || execution.decisions > SHARD_DEPTH) return true;
+    let hash = hashOf([]);
+    for (let i = 0; i < Math.min(execution.decisions, SHARD_DEPTH); i++)
+      hash = hashStep(hash, execution.decision(i).choice);
+    return isMine(hash, shard, shards);
+  }
+
+  stats(): StrategyStats {
+    return { classes: this.#classes, sleepBlocked: this.#blocked, races: this.#races };
+  }
+
+  save(): Saved {
+    const nodes: SavedNode[] = [];
+    const plain = (m: Map<number, Touched>): [number, number[]][] => [...m].map(([c, t]) => [c, [...t]]);
+    for (let i = 0; i <= this.#branch && i < this.#events.length; i++) {
+      const { node, choice } = this.#events[i] as Event;
+      if (node === null) continue;
+      const { step, decision, enabled } = node;
+      nodes.push({
+        step,
+        decision,
+        choice,
+        enabled,
+        backtrack: [...node.backtrack],
+        done: plain(node.done),
+        sleep: plain(node.sleep),
+      });
+    }
+    return { prefix: this.#prefix, branch: this.#branch, next: this.#next, nodes };
+  }
+
+  #restore(saved: Saved): void {
+    const touched = (list: SavedNode['done']): Map<number, Touched> =>
+      new Map(list.map(([choice, words]) => [choice, Int32Array.from(words)]));
+    for (const n of saved.nodes) {
+      this.#restored.set(n.step, {
+        step: n.step,
+        decision: n.decision,
+        enabled: n.enabled,
+        backtrack: new Set(n.backtrack),
+        done: touched(n.done),
+        sleep: touched(n.sleep),
+      });
+    }
+    this.#prefix = saved.prefix;
+    this.#branch = saved.branch;
+    this.#next = saved.next;
+    this.#branchNode = this.#restored.get(saved.branch) ?? null;
+  }
+}
+
+/**
+ * Interrupts and preemptions of the CPU that makes the step. They race with it, and an execution may come to its end without them, so no
+ * later event would say so.
+ */
+function optional(enabled: readonly number[], choice: number, execution: Execution): number[] {
+  const cpu = execution.cpuOf(choice);
+  return enabled.filter((c) => c >= Choice.irq && c < Choice.device && execution.cpuOf(c) === cpu);
+}
+
+/** More than one could go on. */
+const isDecision = (r: StepRecord): boolean => {
+  const { threads, others } = r;
+  if (threads !== 0 && others !== 0) return true;
+  return (threads & (threads - 1)) !== 0 || (others & (others - 1)) !== 0;
+};
+
+function join(into: Int32Array, from: Int32Array): void {
+  for (let i = 0; i < into.length; i++) if ((from[i] as number) > (into[i] as number)) into[i] = from[i] as number;
+}

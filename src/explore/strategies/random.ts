@@ -1,0 +1,180 @@
+/** Strategies by chance: random walk, PCT, POS. Each execution's chance follows from the seed and its number alone. */
+import { Point } from '../../shared/point.js';
+import { Prng } from '../../shared/prng.js';
+import { Choice } from '../shared-state.js';
+import type { Execution, Situation, Strategy, StrategyOptions, StrategyStats } from '../strategy.js';
+import { DistinctCount } from './distinct.js';
+
+/** xorshift32 on a shared word: chance that does not depend on which worker asks. */
+function nextRandom(shared: Int32Array, at: number): number {
+  let x = shared[at] as number;
+  x ^= x << 13;
+  x ^= x >>> 17;
+  x ^= x << 5;
+  shared[at] = x;
+  return x >>> 0;
+}
+
+/** Uniform integer below @n; the bias of the multiplication is below n / 2^32. */
+const below = (shared: Int32Array, at: number, n: number): number =>
+  Math.floor((nextRandom(shared, at) / 0x100000000) * n);
+
+/** Number of an execution among those of all shards. */
+const numberOf = (options: StrategyOptions, execution: number): number =>
+  (execution - 1) * options.shards + options.shard + 1;
+
+abstract class Sampling implements Strategy {
+  abstract readonly name: string;
+  protected readonly options: StrategyOptions;
+  readonly #distinct = new DistinctCount();
+
+  constructor(options: StrategyOptions) {
+    this.options = options;
+  }
+
+  protected prngOf(execution: number): Prng {
+    return Prng.of(this.options.seed, numberOf(this.options, execution));
+  }
+
+  abstract begin(shared: Int32Array, execution: number): number;
+  abstract choose(shared: Int32Array, s: Situation): number;
+
+  end(execution: Execution, _shared: Int32Array): boolean {
+    this.#distinct.add(execution.traceHash);
+    return true;
+  }
+
+  stats(): StrategyStats {
+    return { distinctTraces: this.#distinct.estimate() };
+  }
+}
+
+/** Uniform choice at each decision. */
+export class RandomWalk extends Sampling {
+  readonly name = 'random';
+
+  begin(shared: Int32Array, execution: number): number {
+    shared[0] = this.prngOf(execution).u32() | 1;
+    return 0;
+  }
+
+  choose(shared: Int32Array, s: Situation): number {
+    const { preemptionsMax } = this.options;
+    if (preemptionsMax >= 0 && s.currentEnabled && s.preemptions >= preemptionsMax) return s.choices[0] as number;
+    return s.choices[below(shared, 0, s.count)] as number;
+  }
+}
+
+const LOWEST = 64;
+const POINTS = 65;
+const NEXT_POINT = 192;
+
+/**
+ * PCT: random priorities, the highest goes; at d - 1 random steps the running one falls below all others. Finds a bug of depth d with
+ * probability at least 1 / (n k^(d-1)). Source: Burckhardt et al., "A randomized scheduler with probabilistic guarantees of finding
+ * bugs", ASPLOS 2010. Interrupts, preemptions and devices take part with priorities of their own.
+ */
+export class Pct extends Sampling {
+  readonly name = 'pct';
+  #steps: number;
+
+  constructor(options: StrategyOptions) {
+    super(options);
+    const saved = options.state as { steps: number } | null;
+    this.#steps = saved?.steps ?? (options.stepsExpected || 100);
+  }
+
+  begin(shared: Int32Array, execution: number): number {
+    const { depth } = this.options;
+    const prng = this.prngOf(execution);
+    for (let choice = 0; choice < Choice.count; choice++) shared[choice] = depth + (prng.u32() >>> 2);
+    const points = Array.from({ length: depth - 1 }, () => prng.below(this.#steps));
+    prepareChanges(shared, depth, points);
+    return 0;
+  }
+
+  choose(shared: Int32Array, s: Situation): number {
+    return chooseByPriority(shared, s);
+  }
+
+  /** The longest execution seen is the best guess at how long the next will be. */
+  override end(execution: Execution, shared: Int32Array): boolean {
+    if (this.options.stepsExpected === 0) this.#steps = Math.max(this.#steps, execution.steps);
+    return super.end(execution, shared);
+  }
+
+  save(): unknown {
+    return { steps: this.#steps };
+  }
+}
+
+/** Words: 0 to 63 the priority of each choice, then the lowest one given, then the steps of the changes, ended by -1. */
+export function prepareChanges(shared: Int32Array, depth: number, points: readonly number[]): void {
+  shared[LOWEST] = depth;
+  [...points]
+    .sort((a, b) => a - b)
+    .forEach((p, i) => {
+      shared[POINTS + i] = p;
+    });
+  shared[POINTS + points.length] = -1;
+  shared[NEXT_POINT] = 0;
+}
+
+/** The choice of highest priority, after the changes that are due. */
+export function chooseByPriority(shared: Int32Array, s: Situation): number {
+  let best = highest(shared, s);
+  for (;;) {
+    const point = shared[POINTS + (shared[NEXT_POINT] as number)] as number;
+    if (point === -1 || s.step < point) break;
+    shared[NEXT_POINT] = (shared[NEXT_POINT] as number) + 1;
+    lower(shared, best);
+    best = highest(shared, s);
+  }
+  if (best >= Choice.preempt && best < Choice.device) lower(shared, best);
+  return best;
+}
+
+/** Below all others. A preemption is on offer again as soon as it has happened: at the top it would be chosen for ever. */
+function lower(shared: Int32Array, choice: number): void {
+  shared[LOWEST] = (shared[LOWEST] as number) - 1;
+  shared[choice] = shared[LOWEST];
+}
+
+function highest(shared: Int32Array, s: Situation): number {
+  let best = s.choices[0] as number;
+  for (let i = 1; i < s.count; i++) {
+    const choice = s.choices[i] as number;
+    if ((shared[choice] as number) > (shared[best] as number)) best = choice;
+  }
+  return best;
+}
+
+/** Kinds of steps that change nothing that others can see at their address. */
+const reads = (kind: number): boolean => kind === Point.Load || kind === Point.CachedLoad || kind === Point.Wait;
+
+/**
+ * POS: each pending step has a random priority, the highest goes; a step that races with the one that went draws a new one. Source: Yuan,
+ * Yang and Gu, "Partial order aware concurrency sampling", CAV 2018.
+ */
+export class Pos extends Sampling {
+  readonly name = 'pos';
+
+  /** Words: 0 to 63 the priority of each choice's pending step, 64 the chance. */
+  begin(shared: Int32Array, execution: number): number {
+    shared[64] = this.prngOf(execution).u32() | 1;
+    for (let choice = 0; choice < Choice.count; choice++) shared[choice] = nextRandom(shared, 64) >>> 1;
+    return 0;
+  }
+
+  choose(shared: Int32Array, s: Situation): number {
+    const best = highest(shared, s);
+    const addr = s.addrOf(best);
+    const read = reads(s.kindOf(best));
+    for (let i = 0; i < s.count; i++) {
+      const other = s.choices[i] as number;
+      const races = s.addrOf(other) === addr && !(read && reads(s.kindOf(other)));
+      if (other === best || races) shared[other] = nextRandom(shared, 64) >>> 1;
+    }
+    return best;
+  }
+}

@@ -81,6 +81,16 @@ describe('the explanation of aliases in a cache by virtual address (E8)', () => 
   });
 });
 
+describe('the explanation of aliases on a big-endian machine (E17)', () => {
+  it('finds the store and the line that still has the byte', async () => {
+    const { report } = await explained('highmem/E17', { patches: ['mutant-kunmap-no-flush'] });
+    const text = report.join('\n');
+    expect(text).toMatch(/stored step \d+, CPU0 thread0, in kernelSide: at V0x1/);
+    expect(text).toMatch(/still in the cache of CPU0 under V0x1.*; the reader looked elsewhere/);
+    expect(text).toMatch(/read .*CPU1 thread1, in userSide: at V0x4/);
+  });
+});
+
 describe('the explanation of a deadlock', () => {
   it('names the interrupted context that holds the lock (E4)', async () => {
     const { report } = await explained('highmem/E4', { noPatches: ['kmap-high-get'] });

@@ -126,7 +126,12 @@ function culpritOf(kind: Culprit['kind'], e: TraceEvent, names: Names, text: str
 function lostByte(failure: Failure, pfn: number, result: ExploreResult, names: Names): Story {
   const { core } = result.machine;
   const { offset = 0, expected = 0, seen = 0 } = failure;
-  const loss = findLoss(result.history.events, { pa: pfn * 4096 + offset, expected, seen }, core.dcache);
+  const bigEndian = core.arch === 'parisc';
+  const byte = { pa: pfn * 4096 + offset, expected, seen, bigEndian };
+  let loss = findLoss(result.history.events, byte, core.dcache);
+  // A race may count the bytes of a word from the other end.
+  if (loss.read === null && bigEndian)
+    loss = findLoss(result.history.events, { ...byte, bigEndian: false }, core.dcache);
   const line = offset & -core.dcache.lineBytes;
   const lines = [
     `byte   ${names.page(pfn)}, offset 0x${offset.toString(16)}, cache line 0x${line.toString(16)} to 0x${(line + core.dcache.lineBytes - 1).toString(16)}: expected 0x${hex2(expected)}, saw 0x${hex2(seen)}`,

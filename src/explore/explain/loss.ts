@@ -48,6 +48,8 @@ export interface WrongByte {
   readonly pa: number;
   readonly expected: number;
   readonly seen: number;
+  /** Is the byte at the lowest address the most significant one of its word? */
+  readonly bigEndian: boolean;
 }
 
 const MEMORY = 'memory';
@@ -82,7 +84,8 @@ class Follower {
   }
 
   byteOf(word: number): number {
-    return (word >>> ((this.#byte.pa & 3) * 8)) & 0xff;
+    const lane = this.#byte.bigEndian ? 3 - (this.#byte.pa & 3) : this.#byte.pa & 3;
+    return (word >>> (lane * 8)) & 0xff;
   }
 
   /** What a read of this event saw. */

@@ -26,7 +26,9 @@ describe('a failure of parallel mode, looked for in controlled mode', () => {
     const result = await run(E1, options);
     expect(result.failure?.outcome).toBe('wrong-bytes');
     const found = await searchFailure(E1, result);
-    expect(found.replay?.preemptions).toBe(1);
+    // The owner itself sees the loss only if it goes on after CPU 0 has come in between: one preemption more.
+    const least = result.failure?.message.includes('read back by') ? 2 : 1;
+    expect(found.replay?.preemptions).toBe(least);
     if (found.replay === null) return;
     expect((await replay(found.replay)).reproduced).toBe(true);
     expect(found.lines[0]).toMatch(found.same ? /^the same failure/ : /^not the same failure/);

@@ -7,8 +7,8 @@ const LIBRARY_PATH = `${builtFile('src')}/`;
 const LIBRARY_URL = pathToFileURL(LIBRARY_PATH).href;
 /** Folders whose functions in snake_case are the kernel's. */
 const KERNEL_FILES = /^(mm|arch|drivers|shared)\/|^cpu\/(irq|smp)\./;
-/** Where the kernel dies, not where it went wrong. */
-const DEATH_FILES = /^arch\/\w+\/oops\.|^shared\/bug\./;
+/** Where the kernel dies, not where it went wrong; and what makes `k.shared.counter` a load. */
+const OTHER_FILES = /^arch\/\w+\/oops\.|^shared\/(bug|declared)\./;
 const KERNEL_NAME = /^_{0,3}[a-z0-9]+(_[a-z0-9]+)*$/;
 /** A race module that had to be bundled is in here. */
 const BUNDLES = 'node_modules/.cache/murphy/';
@@ -21,7 +21,7 @@ function belongs(name: string, file: string): boolean {
     : file.startsWith(LIBRARY_PATH)
       ? file.slice(LIBRARY_PATH.length)
       : null;
-  if (inside !== null) return KERNEL_FILES.test(inside) && !DEATH_FILES.test(inside) && KERNEL_NAME.test(name);
+  if (inside !== null) return KERNEL_FILES.test(inside) && !OTHER_FILES.test(inside) && KERNEL_NAME.test(name);
   if (file.includes('/node_modules/')) return file.includes(BUNDLES);
   return file !== '' && !file.startsWith('node:') && !/\/(dist\/)?workers\/|native|<anonymous>/.test(file);
 }

@@ -1,8 +1,18 @@
+import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 
+const built = (path: string): string => fileURLToPath(new URL(`dist/src/${path}`, import.meta.url));
+
 export default defineConfig({
+  // The examples import the package by its name, as users do.
+  resolve: {
+    alias: [
+      { find: /^murphy$/, replacement: built('index.js') },
+      { find: /^murphy\/vitest$/, replacement: built('vitest.js') },
+    ],
+  },
   test: {
-    include: ['test/**/*.test.ts'],
+    include: ['test/**/*.test.ts', 'examples/*.test.ts'],
     // Workers run built JavaScript: dist/ has to match the sources under test.
     globalSetup: ['scripts/vitest-setup.mjs'],
     // A test may start five workers that never sleep: files after each other, on hosts with two cores.

@@ -4,9 +4,10 @@
  */
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import { homedir } from 'node:os';
 import { basename, dirname, extname, join, relative, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { UsageError } from '../shared/errors.js';
+import { MurphyError, UsageError } from '../shared/errors.js';
 import { oneOf } from './configure.js';
 import { moduleOf, type RaceSpec } from './race.js';
 
@@ -122,7 +123,6 @@ async function runnable(file: string): Promise<URL> {
 async function bundle(file: string): Promise<string> {
   const { build } = await import('esbuild');
   const library = pathToFileURL(builtFile('src', 'index.js')).href;
-  const folder = join(packageRoot(), 'node_modules', '.cache', 'murphy');
   let code: Uint8Array;
   try {
     const { outputFiles } = await build({
@@ -140,7 +140,14 @@ async function bundle(file: string): Promise<string> {
         {
           name: 'library',
           setup(b) {
-            b.onResolve({ filter: /^#?murphy$|src\/index\.[jt]s$/ }, () => ({ path: library, external: true }));
+            // require() cannot load the library, which is made of ES modules; what it gets re-exports an import.
+            const required = { path: library, namespace: 'required' };
+            b.onResolve({ filter: /^#?murphy$|src\/index\.[jt]s$/ }, ({ kind, namespace }) =>
+              kind === 'require-call' && namespace === 'file' ? required : { path: library, external: true },
+            );
+            b.onLoad({ filter: /^/, namespace: 'required' }, () => ({
+              contents: `export * from ${JSON.stringify(library)};`,
+            }));
           },
         },
       ],
@@ -155,12 +162,25 @@ async function bundle(file: string): Promise<string> {
   }
   // Named by what is in it, imports included: an edit anywhere makes another module, and workers share one file.
   const hash = createHash('sha256').update(code).digest('hex').slice(0, 16);
-  const outfile = join(folder, `${basename(file, extname(file))}-${hash}.mjs`);
-  if (!existsSync(outfile)) {
-    mkdirSync(folder, { recursive: true });
-    const unfinished = `${outfile}.${process.pid}`;
-    writeFileSync(unfinished, code);
-    renameSync(unfinished, outfile);
+  return keep(`${basename(file, extname(file))}-${hash}.mjs`, code);
+}
+
+/** Keep a bundle beside the library, or where that may not be written, as in a global installation, in the user's own cache. */
+function keep(name: string, code: Uint8Array): string {
+  const own = join(packageRoot(), 'node_modules', '.cache', 'murphy');
+  for (const folder of [own, join(homedir(), '.cache', 'murphy')]) {
+    const outfile = join(folder, name);
+    if (existsSync(outfile)) return outfile;
+    try {
+      mkdirSync(folder, { recursive: true });
+      const unfinished = `${outfile}.${process.pid}`;
+      writeFileSync(unfinished, code);
+      renameSync(unfinished, outfile);
+      return outfile;
+    } catch (error) {
+      if (folder !== own)
+        throw new UsageError(`cannot write ${folder}: ${oneLine(error)}; make it writable, or set HOME`);
+    }
   }
-  return outfile;
+  throw new MurphyError('no folder for bundles');
 }

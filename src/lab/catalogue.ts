@@ -168,6 +168,7 @@ export const PATCHES: readonly Patch[] = [
     '000',
   ),
   { ...proposal('rmk2', 'consistent memory from a region of its own, without vmalloc()', '000'), since: '2.6.22' },
+  patch('hm', 'vmalloc() takes its pages from highmem implicitly', 'Michal Hocko', '2017-02', '004', '4.12'),
   mutant('rmk1-page-table-lock', 'rmk1 without page_table_lock taken irqsave', 'vmalloc-gfp §11 RMK1 (i)'),
   mutant('rmk1-table-retry', 'rmk1, but a page table is waited for whatever the mask', 'vmalloc-gfp §11 RMK1 (ii)'),
   mutant('rmk1-failure-path', 'rmk1, but a failed __vmalloc() ends in vfree()', 'vmalloc-gfp §11 RMK1 (iii)'),

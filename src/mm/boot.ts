@@ -22,8 +22,12 @@ import { memorySymbols } from './memory.js';
 import { zoneSymbols } from './mmzone.js';
 import { free_area_init } from './page_alloc.js';
 import { PARISC_BOOT } from './parisc/boot.js';
+import { rcuSymbols } from './rcu.js';
 import { deferredSymbols } from './vmalloc/deferred.js';
 import { vmlistSymbols } from './vmalloc/vm-struct.js';
+import { vmap_area_init, vmapAreaSymbols } from './vmalloc/vmap-area.js';
+import { vmapLazySymbols } from './vmalloc/vmap-lazy.js';
+import { vmap_purge_init, vmapPurgeSymbols } from './vmalloc/vmap-purge.js';
 import { free_work } from './vmalloc.js';
 import { Work, workqueueSymbols } from './workqueue.js';
 
@@ -68,6 +72,10 @@ function kernelSymbolSpecs(config: MachineConfig, structs: Structs): Record<stri
     ...vmlistSymbols,
     ...deferredSymbols(config.cpus),
     ...workqueueSymbols(config.cpus),
+    ...rcuSymbols(config.cpus),
+    ...vmapAreaSymbols,
+    ...vmapLazySymbols,
+    ...vmapPurgeSymbols,
     mem_map: { bytes: (config.lowmemPages + config.highmemPages) * struct_page.sizeof, align: 64 },
     ...slabSymbols(structs),
     ...bootOf(config).symbols(config),
@@ -126,6 +134,8 @@ export function start_kernel(k: Kernel): void {
   boot.paging_init(k);
   free_area_init(k, k.staticBytes >>> 12);
   boot.mem_init(k);
+  vmap_area_init(k);
+  vmap_purge_init(k);
   kmem_cache_init(k);
   initDeclared(k, config.declared ?? [], k.sym);
   for (let slot = 0; slot < config.threadsMax; slot++) {

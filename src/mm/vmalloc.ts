@@ -1,15 +1,18 @@
 /**
  * mm/vmalloc.c, whichever the running kernel has: the functions that others call, and the eras behind them.
  *
- * vmalloc/vmlist.ts is 2.5.53, vmalloc/vmlist-node.ts 2.6.22.
+ * vmalloc/vmlist.ts is 2.5.53, vmalloc/vmlist-node.ts 2.6.22, vmalloc/vmap-lazy.ts 2.6.28 to 2.6.34,
+ * vmalloc/vmap-purge.ts 4.10 and 4.12.
  * Source: mm/vmalloc.c, Linux 2.5.53 to 4.12; spec/vmalloc-gfp.md §6.
  */
 import type { Kernel } from '../cpu/kernel.js';
 import type { Vaddr } from '../shared/types.js';
-import { LINUX_2_6 } from '../shared/version.js';
+import { KERNEL_VERSION, LINUX_2_6 } from '../shared/version.js';
 import { gfp } from './gfp.js';
 import { free_deferred } from './vmalloc/deferred.js';
 import type { VmStruct } from './vmalloc/vm-struct.js';
+import * as vmapLazy from './vmalloc/vmap-lazy.js';
+import * as vmapPurge from './vmalloc/vmap-purge.js';
 import * as vmlist from './vmalloc/vmlist.js';
 import * as vmlistNode from './vmalloc/vmlist-node.js';
 
@@ -27,7 +30,12 @@ interface VmallocEra {
   vwrite(k: Kernel, buf: Vaddr, addr: Vaddr, count: number): number;
 }
 
-const eraOf = (k: Kernel): VmallocEra => (k.LINUX_VERSION_CODE < LINUX_2_6 ? vmlist : vmlistNode);
+function eraOf(k: Kernel): VmallocEra {
+  const version = k.LINUX_VERSION_CODE;
+  if (version >= KERNEL_VERSION(3, 10, 0)) return vmapPurge;
+  if (version >= KERNEL_VERSION(2, 6, 28)) return vmapLazy;
+  return version >= LINUX_2_6 ? vmlistNode : vmlist;
+}
 
 /** @size bytes of virtually contiguous memory for which @gfp_mask holds as far as the version lets it. Return: NULL without memory or room. */
 export function __vmalloc(k: Kernel, size: number, gfp_mask: number, prot = k.arch.PAGE_KERNEL(k)): Vaddr {
@@ -81,4 +89,17 @@ export function vwrite(k: Kernel, buf: Vaddr, addr: Vaddr, count: number): numbe
 /** The work item of vfree() in interrupts. */
 export function free_work(k: Kernel): void {
   free_deferred(k, (k, addr) => eraOf(k).__vunmap(k, addr, true));
+}
+
+/** Take back what vfree() has left for later. Nothing before 2.6.28. Context: process, may sleep. */
+export function purge_vmap_area_lazy(k: Kernel): void {
+  const era = eraOf(k);
+  if (era === vmapPurge) vmapPurge.purge_vmap_area_lazy(k);
+  else if (era === vmapLazy) vmapLazy.purge_vmap_area_lazy(k);
+}
+
+/** vmalloc() of zeros. Source: mm/vmalloc.c, Linux 3.4. */
+export function vzalloc(k: Kernel, size: number): Vaddr {
+  const { GFP_KERNEL, __GFP_HIGHMEM, __GFP_ZERO } = gfp(k);
+  return __vmalloc(k, size, GFP_KERNEL | __GFP_HIGHMEM | __GFP_ZERO);
 }

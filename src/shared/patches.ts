@@ -45,10 +45,11 @@ export class PatchSet {
   'mutant-dma-to-device' = false;
   'mutant-dma-bidirectional' = false;
   'mutant-entry-expected' = false;
-  // Seed 000; see spec/vmalloc-gfp.md §11.
+  // Seeds 000 and 004; see spec/vmalloc-gfp.md §11.
   'arm-consistent-no-bug' = false;
   rmk1 = false;
   rmk2 = false;
+  hm = false;
   'mutant-rmk1-page-table-lock' = false;
   'mutant-rmk1-table-retry' = false;
   'mutant-rmk1-failure-path' = false;

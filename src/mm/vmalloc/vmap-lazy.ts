@@ -1,0 +1,319 @@
+/**
+ * mm/vmalloc.c of 2.6.28 to 2.6.34: areas keep their addresses, page-table entries and TLB entries until many of them are purged at once.
+ *
+ * Two layers: vmap_area below (vmap-area.ts), vm_struct on vmlist above, for vread() and /proc. The pages go back to the page allocator at vfree(), while
+ * every CPU still reaches them by the old address until the purge.
+ * Source: mm/vmalloc.c, Linux 2.6.28, 2.6.32, 2.6.34; spec/vmalloc-gfp.md §6.4.
+ */
+import type { Kernel } from '../../cpu/kernel.js';
+import { atomic_add_return, atomic_read } from '../../shared/atomic.js';
+import { BUG_ON, WARN_ON } from '../../shared/bug.js';
+import { in_interrupt, might_sleep } from '../../shared/irqflags.js';
+import type { SymbolSpec } from '../../shared/kernel-base.js';
+import { list_next } from '../../shared/list.js';
+import {
+  read_lock,
+  read_unlock,
+  type SpinLock,
+  spin_lock,
+  spin_trylock,
+  spin_unlock,
+  write_lock,
+  write_unlock,
+} from '../../shared/spinlock.js';
+import { hex8, NULL, ptr, type Vaddr, vaddr } from '../../shared/types.js';
+import { KERNEL_VERSION } from '../../shared/version.js';
+import { gfp } from '../gfp.js';
+import { kfree, kmalloc } from '../kmalloc.js';
+import { rcu_process_callbacks, rcu_read_lock, rcu_read_unlock } from '../rcu.js';
+import { flush_cache_vmap, flush_cache_vunmap, vmap_page_range_noflush, vunmap_page_range } from './page-range.js';
+import { type AreaAllocator, allocArray, allocPages, freePagesAndArray, metadataMask } from './pages.js';
+import {
+  ioremapAlign,
+  num_physpages,
+  PAGE_ALIGN,
+  PAGE_SIZE,
+  struct_vm_struct,
+  VM_ALLOC,
+  VM_IOREMAP,
+  VM_MAP,
+  type VmStruct,
+} from './vm-struct.js';
+import {
+  __free_vmap_area,
+  alloc_vmap_area,
+  areaOfList,
+  find_vmap_area,
+  lazy_max_pages,
+  struct_vmap_area,
+  VM_LAZY_FREE,
+  VM_LAZY_FREEING,
+  VM_VM_AREA,
+  type VmapArea,
+  va_end,
+  va_flags,
+  va_pages,
+  va_start,
+} from './vmap-area.js';
+import * as vmlist from './vmlist.js';
+import * as byPages from './vread-pages.js';
+
+declare module '../../shared/kernel-base.js' {
+  interface Symbols {
+    purge_lock: SpinLock;
+    /** The local variable of __get_vm_area_node() that is declared static. */
+    __get_vm_area_node_va: Vaddr;
+  }
+}
+
+export const vmapLazySymbols: Readonly<Record<string, SymbolSpec>> = {
+  purge_lock: { bytes: 4, align: 32 },
+  __get_vm_area_node_va: { bytes: 4, align: 32 },
+};
+
+const LINUX_2_6_32 = KERNEL_VERSION(2, 6, 32);
+const ALLOCATOR: AreaAllocator = { nested: (k, size, mask) => __vmalloc(k, size, mask, k.arch.PAGE_KERNEL(k)), vfree };
+
+// ---- the purge ---------------------------------------------------------------------------------------------------------
+
+/**
+ * Take back the areas that wait: clear their entries, flush one range of the TLB that covers them all, give their addresses back.
+ *
+ * Context: process, interrupts on: purge_lock is held while other CPUs are called. Unless @sync or @force, nothing is done while somebody else purges.
+ * Return:  nothing; [start, end) is the least range that is flushed.
+ */
+export function __purge_vmap_area_lazy(k: Kernel, from: number, to: number, sync: boolean, force_flush: boolean): void {
+  if (!sync && !force_flush) {
+    if (!spin_trylock(k, k.sym.purge_lock)) return;
+  } else spin_lock(k, k.sym.purge_lock);
+  const { start, end, nr, areas } = collect(k, from, to);
+  if (nr !== 0) {
+    if (k.LINUX_VERSION_CODE < LINUX_2_6_32) {
+      BUG_ON(k, nr > atomic_read(k, k.sym.vmap_lazy_nr), 'mm/vmalloc.c __purge_vmap_area_lazy: vmap_lazy_nr', nr);
+    }
+    atomic_add_return(k, -nr, k.sym.vmap_lazy_nr);
+  }
+  if (nr !== 0 || force_flush) k.arch.flush_tlb_kernel_range(k, vaddr(start), vaddr(end));
+  if (nr !== 0) {
+    spin_lock(k, k.sym.vmap_area_lock);
+    for (let va = areas; va !== NULL; ) {
+      const next = ptr<'vmap_area'>(k.read(va, struct_vmap_area.purge_list));
+      __free_vmap_area(k, va);
+      va = next;
+    }
+    spin_unlock(k, k.sym.vmap_area_lock);
+  }
+  spin_unlock(k, k.sym.purge_lock);
+  rcu_process_callbacks(k);
+}
+
+interface Collected {
+  readonly start: number;
+  readonly end: number;
+  readonly nr: number;
+  /** Chained by purge_list. */
+  readonly areas: VmapArea;
+}
+
+/** Every area that was freed lazily, unmapped. purge_lock is held. */
+function collect(k: Kernel, from: number, to: number): Collected {
+  let start = from;
+  let end = to;
+  let nr = 0;
+  let areas: VmapArea = NULL;
+  rcu_read_lock(k);
+  for (let entry = list_next(k, k.sym.vmap_area_list); entry !== k.sym.vmap_area_list; entry = list_next(k, entry)) {
+    const va = areaOfList(entry);
+    if ((va_flags(k, va) & VM_LAZY_FREE) === 0) continue;
+    start = Math.min(start, va_start(k, va));
+    end = Math.max(end, va_end(k, va));
+    nr += va_pages(k, va);
+    vunmap_page_range(k, va_start(k, va), va_end(k, va));
+    k.store(vaddr(va + struct_vmap_area.purge_list.offset), areas);
+    areas = va;
+    k.write(va, struct_vmap_area.flags, (va_flags(k, va) | VM_LAZY_FREEING) & ~VM_LAZY_FREE);
+  }
+  rcu_read_unlock(k);
+  return { start, end, nr, areas };
+}
+
+const NOTHING = 0xffffffff;
+
+/** Context: as __purge_vmap_area_lazy(). */
+export function purge_vmap_area_lazy(k: Kernel): void {
+  __purge_vmap_area_lazy(k, NOTHING, 0, true, false);
+}
+
+/** The area's entries and translations stay until a purge. */
+function free_unmap_vmap_area(k: Kernel, va: VmapArea): void {
+  flush_cache_vunmap(k, va_start(k, va), va_end(k, va));
+  free_unmap_vmap_area_noflush(k, va);
+}
+
+export function free_unmap_vmap_area_noflush(k: Kernel, va: VmapArea): void {
+  const pages = va_pages(k, va);
+  k.write(va, struct_vmap_area.flags, va_flags(k, va) | VM_LAZY_FREE);
+  const lazy = atomic_add_return(k, pages, k.sym.vmap_lazy_nr);
+  if (lazy > lazy_max_pages(k)) __purge_vmap_area_lazy(k, NOTHING, 0, false, false);
+}
+
+// ---- areas -------------------------------------------------------------------------------------------------------------
+
+/** Context: process, sleeps. Return: NULL without memory or room. Errors: BUG in an interrupt. */
+export function get_vm_area(k: Kernel, size: number, flags: number, gfp_mask: number): VmStruct {
+  BUG_ON(k, in_interrupt(k), 'mm/vmalloc.c __get_vm_area_node: in interrupt');
+  const align = (flags & VM_IOREMAP) !== 0 ? ioremapAlign(k, size) : 1;
+  const bytes = PAGE_ALIGN(size);
+  if (bytes === 0) return NULL;
+  const area = kmalloc<'vm_struct'>(k, struct_vm_struct.sizeof, metadataMask(k, gfp_mask));
+  if (area === NULL) return NULL;
+  const total = bytes + PAGE_SIZE;
+  const { VMALLOC_START, VMALLOC_END } = k.arch;
+  const found = alloc_vmap_area(k, total, align, VMALLOC_START(k), VMALLOC_END(k), gfp_mask, purge_vmap_area_lazy);
+  // One variable for all CPUs: what another has stored meanwhile is what is read below.
+  const variable = k.sym.__get_vm_area_node_va;
+  k.store(variable, found);
+  if (k.load(variable) === 0) {
+    kfree(k, area);
+    return NULL;
+  }
+  k.write(area, struct_vm_struct.flags, flags);
+  k.write(area, struct_vm_struct.addr, va_start(k, k.loadPtr<'vmap_area'>(variable)));
+  k.write(area, struct_vm_struct.size, total);
+  k.write(area, struct_vm_struct.pages, NULL);
+  k.write(area, struct_vm_struct.nr_pages, 0);
+  k.write(area, struct_vm_struct.phys_addr, 0);
+  const va = k.loadPtr<'vmap_area'>(variable);
+  k.write(va, struct_vmap_area.vm, area);
+  k.write(va, struct_vmap_area.flags, va_flags(k, va) | VM_VM_AREA);
+  insertSorted(k, area);
+  return area;
+}
+
+function insertSorted(k: Kernel, area: VmStruct): void {
+  const addr = k.read(area, struct_vm_struct.addr);
+  write_lock(k, k.sym.vmlist_lock);
+  let link: Vaddr = k.sym.vmlist;
+  for (let tmp = k.loadPtr<'vm_struct'>(link); tmp !== NULL; tmp = k.loadPtr<'vm_struct'>(link)) {
+    if (k.read(tmp, struct_vm_struct.addr) >= addr) break;
+    link = vaddr(tmp + struct_vm_struct.next.offset);
+  }
+  k.write(area, struct_vm_struct.next, k.load(link));
+  k.store(link, area);
+  write_unlock(k, k.sym.vmlist_lock);
+}
+
+function unlinkFromList(k: Kernel, area: VmStruct): void {
+  write_lock(k, k.sym.vmlist_lock);
+  let link: Vaddr = k.sym.vmlist;
+  for (let tmp = k.loadPtr<'vm_struct'>(link); tmp !== area && tmp !== NULL; tmp = k.loadPtr<'vm_struct'>(link)) {
+    link = vaddr(tmp + struct_vm_struct.next.offset);
+  }
+  k.store(link, k.read(area, struct_vm_struct.next));
+  write_unlock(k, k.sym.vmlist_lock);
+}
+
+/** Context: process; no lock that a TLB flush could wait for. Return: the area, its size without the guard page; or NULL. */
+export function remove_vm_area(k: Kernel, addr: Vaddr): VmStruct {
+  const va = find_vmap_area(k, addr);
+  if (va === NULL || (va_flags(k, va) & VM_VM_AREA) === 0) return NULL;
+  const area = ptr<'vm_struct'>(k.read(va, struct_vmap_area.vm));
+  // Until 2.6.31 the address may have another owner before the list has lost this one.
+  const listFirst = k.LINUX_VERSION_CODE >= LINUX_2_6_32;
+  if (listFirst) unlinkFromList(k, area);
+  free_unmap_vmap_area(k, va);
+  k.write(area, struct_vm_struct.size, k.read(area, struct_vm_struct.size) - PAGE_SIZE);
+  if (!listFirst) unlinkFromList(k, area);
+  return area;
+}
+
+/** Context: process, sleeps. Return: whether all @pages have been entered. */
+export function map_vm_area(k: Kernel, area: VmStruct, prot: number, pages: Vaddr, _gfp_mask: number): boolean {
+  const start = k.read(area, struct_vm_struct.addr);
+  const end = start + k.read(area, struct_vm_struct.size) - PAGE_SIZE;
+  const error = vmap_page_range_noflush(k, start, end, prot, pages);
+  flush_cache_vmap(k, start, end);
+  return error === 0;
+}
+
+/** Context: process, sleeps: page tables use GFP_KERNEL. Return: NULL without memory or room. Errors: BUG in an interrupt. */
+export function __vmalloc(k: Kernel, size: number, gfp_mask: number, prot: number): Vaddr {
+  const bytes = PAGE_ALIGN(size);
+  const nr_pages = bytes >>> 12;
+  if (bytes === 0 || nr_pages > num_physpages(k)) return NULL;
+  const area = get_vm_area(k, bytes, VM_ALLOC, gfp_mask);
+  if (area === NULL) return NULL;
+  const addr = vaddr(k.read(area, struct_vm_struct.addr));
+  const pages = allocArray(k, area, nr_pages, gfp_mask, ALLOCATOR);
+  if (pages === NULL) {
+    remove_vm_area(k, addr);
+    kfree(k, area);
+    return NULL;
+  }
+  if (allocPages(k, area, nr_pages, gfp_mask) === nr_pages && map_vm_area(k, area, prot, pages, gfp_mask)) return addr;
+  vfree(k, addr);
+  return NULL;
+}
+
+export function __vunmap(k: Kernel, addr: Vaddr, deallocate_pages: boolean): void {
+  if (addr === NULL) return;
+  const bad = (addr & (PAGE_SIZE - 1)) !== 0;
+  const area = bad ? NULL : remove_vm_area(k, addr);
+  if (area === NULL) {
+    k.printk(`Trying to vfree() ${bad ? 'bad address' : 'nonexistent vm area'} (${hex8(addr)})`);
+    WARN_ON(k, true, 'mm/vmalloc.c __vunmap()');
+    return;
+  }
+  if (deallocate_pages) freePagesAndArray(k, area, ALLOCATOR);
+  kfree(k, area);
+}
+
+/** Context: process, interrupts on. Errors: BUG in an interrupt. */
+export function vfree(k: Kernel, addr: Vaddr): void {
+  BUG_ON(k, in_interrupt(k), 'mm/vmalloc.c vfree: in interrupt', addr);
+  __vunmap(k, addr, true);
+}
+
+export function vunmap(k: Kernel, addr: Vaddr): void {
+  BUG_ON(k, in_interrupt(k), 'mm/vmalloc.c vunmap: in interrupt', addr);
+  if (k.LINUX_VERSION_CODE >= KERNEL_VERSION(2, 6, 30)) might_sleep(k);
+  __vunmap(k, addr, false);
+}
+
+/** Context: process, sleeps. Return: NULL without memory or room. */
+export function vmap(k: Kernel, pages: Vaddr, count: number, prot: number): Vaddr {
+  if (k.LINUX_VERSION_CODE >= KERNEL_VERSION(2, 6, 30)) might_sleep(k);
+  if (count > num_physpages(k)) return NULL;
+  const mask = gfp(k).GFP_KERNEL;
+  const area = get_vm_area(k, count << 12, VM_MAP, mask);
+  if (area === NULL) return NULL;
+  const addr = vaddr(k.read(area, struct_vm_struct.addr));
+  if (map_vm_area(k, area, prot, pages, mask)) return addr;
+  vunmap(k, addr);
+  return NULL;
+}
+
+// ---- read and write ----------------------------------------------------------------------------------------------------
+
+const LIST: byPages.AreaList = {
+  first: (k) => k.loadPtr<'vm_struct'>(k.sym.vmlist),
+  next: (k, at) => k.loadPtr<'vm_struct'>(vaddr(at + struct_vm_struct.next.offset)),
+  vm: (_k, at) => at as VmStruct,
+};
+
+/** Context: any that may spin on vmlist_lock. By the vmalloc address until 2.6.31, page by page from then on. */
+export function vread(k: Kernel, buf: Vaddr, addr: Vaddr, count: number): number {
+  if (k.LINUX_VERSION_CODE < LINUX_2_6_32) return vmlist.vread(k, buf, addr, count);
+  read_lock(k, k.sym.vmlist_lock);
+  const done = byPages.vread(k, LIST, buf, addr, count);
+  read_unlock(k, k.sym.vmlist_lock);
+  return done;
+}
+
+export function vwrite(k: Kernel, buf: Vaddr, addr: Vaddr, count: number): number {
+  if (k.LINUX_VERSION_CODE < LINUX_2_6_32) return vmlist.vwrite(k, buf, addr, count);
+  read_lock(k, k.sym.vmlist_lock);
+  const done = byPages.vwrite(k, LIST, buf, addr, count);
+  read_unlock(k, k.sym.vmlist_lock);
+  return done;
+}

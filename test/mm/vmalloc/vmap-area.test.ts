@@ -1,0 +1,172 @@
+/** Rows of spec/vmalloc-gfp.md §12.4 that concern 2.6.28 and later. Constants are the kernel's. */
+import { describe, expect, it } from 'vitest';
+import type { Kernel } from '../../../src/cpu/kernel.js';
+import { gfp } from '../../../src/mm/gfp.js';
+import { vmalloc_to_page } from '../../../src/mm/memory.js';
+import { struct_vm_struct, VM_ALLOC, VM_IOREMAP } from '../../../src/mm/vmalloc/vm-struct.js';
+import { find_vmap_area } from '../../../src/mm/vmalloc/vmap-area.js';
+import {
+  __vmalloc,
+  get_vm_area,
+  purge_vmap_area_lazy,
+  remove_vm_area,
+  vfree,
+  vmalloc,
+  vread,
+  vwrite,
+} from '../../../src/mm/vmalloc.js';
+import { flush_scheduled_work } from '../../../src/mm/workqueue.js';
+import { HARDIRQ_OFFSET } from '../../../src/shared/irqflags.js';
+import { NULL, type Vaddr, vaddr } from '../../../src/shared/types.js';
+import { dmesgOf, type LocalMachine, localMachine } from '../../machine.js';
+
+const P = 4096;
+const machine = (kernel: string, options: Parameters<typeof localMachine>[1] = {}): LocalMachine =>
+  localMachine('cortex-a9', { kernel, patches: ['tlb-ops-broadcast'], lowmemPages: 512, ...options });
+const boot = (kernel: string): Kernel => machine(kernel).k;
+const faults = (k: Kernel, addr: Vaddr): boolean => {
+  try {
+    k.load32(addr);
+    return false;
+  } catch (error) {
+    expect(String(error)).toMatch(/paging request/);
+    return true;
+  }
+};
+
+describe.each(['2.6.28', '2.6.34'])('vmalloc() of %s', (kernel) => {
+  it('leaves a gap besides the guard page, and keeps the address of a freed area until a purge', () => {
+    const k = boot(kernel);
+    const start = k.arch.VMALLOC_START(k);
+    const areas = [1, 2, 3].map(() => vmalloc(k, P));
+    expect(areas).toEqual([start, start + 3 * P, start + 6 * P]);
+    vfree(k, areas[0]!);
+    expect(vmalloc(k, P)).toBe(start + 9 * P);
+    purge_vmap_area_lazy(k);
+    expect(vmalloc(k, P)).toBe(start);
+  });
+
+  it('keeps translations and entries of a freed area until the purge', () => {
+    const k = boot(kernel);
+    const addr = vmalloc(k, P);
+    k.store32(addr, 5);
+    vfree(k, addr);
+    expect(vmalloc_to_page(k, addr)).not.toBe(NULL);
+    expect(faults(k, addr)).toBe(false);
+    purge_vmap_area_lazy(k);
+    expect(faults(k, addr)).toBe(true);
+    expect(k.load(k.sym.vmap_lazy_nr)).toBe(0);
+  });
+});
+
+describe.each(['4.10', '4.12'])('vmalloc() of %s', (kernel) => {
+  it('leaves a guard page only, goes on behind the last area, and begins anew after a purge', () => {
+    const k = boot(kernel);
+    const start = k.arch.VMALLOC_START(k);
+    const areas = [1, 2, 3].map(() => vmalloc(k, P));
+    expect(areas).toEqual([start, start + 2 * P, start + 4 * P]);
+    vfree(k, areas[0]!);
+    expect(vmalloc(k, P)).toBe(start + 6 * P);
+    purge_vmap_area_lazy(k);
+    expect(vmalloc(k, P)).toBe(start);
+  });
+
+  it('lets a CPU with a translation read the freed page until the purge, and no other', () => {
+    const { cpus } = machine(kernel, { cpus: 2 });
+    const [k, other] = cpus as [Kernel, Kernel];
+    const addr = vmalloc(k, P);
+    k.store32(addr, 5);
+    expect(other.load32(addr)).toBe(5);
+    k.mmu.tlb.invalidatePage(addr);
+    vfree(k, addr);
+    expect(vmalloc_to_page(k, addr)).toBe(NULL);
+    expect(faults(k, addr)).toBe(true);
+    expect(faults(other, addr)).toBe(false);
+    purge_vmap_area_lazy(k);
+    expect(faults(other, addr)).toBe(true);
+  });
+
+  it('puts vfree() in an interrupt off, at the price of the first word', () => {
+    const k = boot(kernel);
+    const [a, b] = [vmalloc(k, P), vmalloc(k, P)];
+    for (const addr of [a, b]) k.store32(addr, 0x1234);
+    k.preemptCount += HARDIRQ_OFFSET;
+    vfree(k, a);
+    vfree(k, b);
+    k.preemptCount -= HARDIRQ_OFFSET;
+    expect([k.load32(a), k.load32(b)]).toEqual([0, a]);
+    flush_scheduled_work(k);
+    expect([vmalloc_to_page(k, a), vmalloc_to_page(k, b)]).toEqual([NULL, NULL]);
+  });
+
+  it('frees the area that contains an address, and warns only where there is none', () => {
+    const k = boot(kernel);
+    const addr = vmalloc(k, 2 * P);
+    vfree(k, vaddr(addr + 1));
+    expect(dmesgOf(k)[0]).toMatch(/^Trying to vfree\(\) bad address/);
+    vfree(k, vaddr(addr + P));
+    expect(vmalloc_to_page(k, addr)).toBe(NULL);
+    vfree(k, addr);
+    expect(dmesgOf(k).filter((text) => /nonexistent vm area/.test(text))).toHaveLength(1);
+  });
+
+  it('aligns areas for I/O to a power of two not below their size', () => {
+    const k = boot(kernel);
+    const { GFP_KERNEL } = gfp(k);
+    vmalloc(k, P);
+    const at = (size: number): number => k.read(get_vm_area(k, size, VM_IOREMAP, GFP_KERNEL), struct_vm_struct.addr);
+    expect(at(0x101000) % 0x200000).toBe(0);
+    expect(at(0x100000) % 0x100000).toBe(0);
+  });
+
+  it('gives everything back when a page is missing, and says how far it came', () => {
+    const k = localMachine('cortex-a9', { kernel, patches: [], lowmemPages: 256, highmemPages: 0 }).k;
+    const pages = 250;
+    expect(__vmalloc(k, pages * P, gfp(k).GFP_NOWAIT)).toBe(NULL);
+    const line = dmesgOf(k).find((text) => /vmalloc: allocation failure/.test(text));
+    expect(line).toMatch(new RegExp(`allocated \\d+ of ${pages * P} bytes`));
+    purge_vmap_area_lazy(k);
+    expect(find_vmap_area(k, k.arch.VMALLOC_START(k))).toBe(NULL);
+    const small = vmalloc(k, 64 * P);
+    expect(small).toBe(k.arch.VMALLOC_START(k));
+  });
+});
+
+describe.each([
+  ['2.6.28', 0],
+  ['4.12', 0],
+])('lazily freed areas of %s', (kernel) => {
+  it('are purged by the one that exceeds 8192 pages for a CPU', () => {
+    const k = machine(kernel, { lowmemPages: 256 }).k;
+    const { GFP_KERNEL } = gfp(k);
+    const big = (): Vaddr => vaddr(k.read(get_vm_area(k, 8190 * P, VM_ALLOC, GFP_KERNEL), struct_vm_struct.addr));
+    const addrs = [big(), vmalloc(k, P)];
+    remove_vm_area(k, addrs[0]!);
+    expect(k.load(k.sym.vmap_lazy_nr)).toBe(8191);
+    remove_vm_area(k, addrs[1]!);
+    expect(k.load(k.sym.vmap_lazy_nr)).toBe(0);
+  });
+});
+
+describe.each(['2.6.32', '4.12'])('vread() and vwrite() of %s', (kernel) => {
+  it('go page by page: holes and missing pages are zero, the count is what was asked for, or 0', () => {
+    const k = boot(kernel);
+    const [a, b, buf] = [vmalloc(k, P), vmalloc(k, P), vmalloc(k, 4 * P)];
+    const gap = b - a;
+    k.store32(vaddr(a + P - 4), 0x11223344);
+    k.store32(b, 0x55667788);
+    for (let at = 0; at < 4 * P; at += 4) k.store32(vaddr(buf + at), 0xffffffff);
+    expect(vread(k, buf, vaddr(a + P - 4), 4 + gap - P + 8)).toBe(4 + gap - P + 8);
+    expect(k.load32(buf)).toBe(0x11223344);
+    expect(k.load32(vaddr(buf + 4))).toBe(0);
+    expect(k.load32(vaddr(buf + 4 + gap - P))).toBe(0x55667788);
+    expect(vread(k, buf, vaddr(buf + 0x100000), 16)).toBe(0);
+    const bare = vaddr(k.read(get_vm_area(k, P, VM_ALLOC, gfp(k).GFP_KERNEL), struct_vm_struct.addr));
+    k.store32(buf, 0xffffffff);
+    expect(vread(k, buf, bare, 4)).toBe(4);
+    expect(k.load32(buf)).toBe(0);
+    k.store32(buf, 0xabcdef01);
+    expect(vwrite(k, buf, a, 4)).toBe(4);
+    expect(k.load32(a)).toBe(0xabcdef01);
+  });
+});

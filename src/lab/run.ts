@@ -386,9 +386,9 @@ class Run {
     const text = new TextDecoder().decode(new Uint8Array(this.#hwBuffer, (at + 1) * 4, length).slice());
     const names = text
       .split('\n')
-      .filter((l) => !/worker-runner|src\/lab|comlink|node:/.test(l))
+      .filter((l) => !/worker-runner|src\/lab|src\/cpu\/kernel\.|comlink|node:/.test(l))
       .map((l) => /at (?:Object\.)?([\w.#]+) /.exec(l)?.[1] ?? '')
-      .filter((n) => n !== '' && !/^(Kernel|MessagePort|Error)\b|#attend|#dump/.test(n));
+      .filter((n) => n !== '' && !/^(MessagePort|Error)\b/.test(n));
     return names.length === 0 ? '' : `backtrace: ${names.join(' < ')}`;
   }
 

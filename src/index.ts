@@ -14,6 +14,30 @@ export { flush_tlb_page, purge_tlb_end, purge_tlb_start } from './arch/parisc/tl
 export { type Device, deviceRead, deviceWrite, ringDoorbell } from './cpu/device.js';
 export { local_bh_disable, local_bh_enable, open_softirq, raise_softirq, Softirq } from './cpu/irq.js';
 export type { Kernel } from './cpu/kernel.js';
+export {
+  AT91_MCI_ENDRX,
+  type At91mciHost,
+  at91_mci_controller,
+  at91_mci_interrupt,
+  at91_mci_probe,
+  at91_mci_remove,
+  at91_mci_request,
+  type Card,
+} from './drivers/at91_mci.js';
+export {
+  MMC_DATA_READ,
+  MMC_DATA_WRITE,
+  MMC_READ_SINGLE_BLOCK,
+  MMC_WRITE_BLOCK,
+  mmc_alloc_card,
+  mmc_app_send_scr,
+  mmc_read_switch,
+  mmc_sd_switch,
+  mmc_transfer,
+  mmcCardLayout,
+  SCR_BYTES,
+  SWITCH_BYTES,
+} from './drivers/mmc.js';
 export { type Explanation, explain } from './explore/explain/explain.js';
 export { type ExploreOptions, type ExploreResult, explore } from './explore/explore.js';
 export { type MinimiseOptions, minimise } from './explore/minimise.js';
@@ -37,6 +61,11 @@ export { listSuites, stress } from './lab/stress.js';
 export type { CpuStats, Failure, Outcome, Progress, RunOptions, RunResult } from './lab/types.js';
 export { type Consistent, consistent_alloc, consistent_free } from './mm/arm/consistent.js';
 export {
+  dma_alloc_coherent as arm_dma_alloc_coherent,
+  dma_free_coherent as arm_dma_free_coherent,
+  struct_device,
+} from './mm/arm/dma-coherent.js';
+export {
   DMA_BIDIRECTIONAL,
   DMA_FROM_DEVICE,
   DMA_NONE,
@@ -44,6 +73,13 @@ export {
   type DmaDirection,
   type Scatterlist,
 } from './mm/arm/dma-mapping.js';
+export {
+  clear_user_pte,
+  flush_dcache_page,
+  flush_dcache_range,
+  set_user_pte,
+  USER_BASE,
+} from './mm/arm/flush.js';
 export { kmap_atomic_to_page } from './mm/arm/highmem.js';
 export {
   dma_map_page,
@@ -55,6 +91,16 @@ export {
   dma_unmap_sg,
   dma_unmap_single,
 } from './mm/dma-mapping.js';
+export {
+  type AddressSpace,
+  add_to_page_cache,
+  address_space_init_once,
+  mapping_mapped,
+  page_mapping,
+  VM_MAYSHARE,
+  VM_SHARED,
+  vma_link,
+} from './mm/filemap.js';
 export { type Gfp, gfp, gfpflags_allow_blocking, showGfp } from './mm/gfp.js';
 export {
   kmap_flush_unused,
@@ -106,7 +152,25 @@ export {
   pa11_dma_alloc_consistent,
   pa11_dma_free_consistent,
 } from './mm/parisc/pci-dma.js';
-export { struct_vm_struct, VM_ALLOC, VM_MAP, type VmStruct } from './mm/vmalloc/vm-struct.js';
+export type { Vma } from './mm/prio_tree.js';
+export { PageSlab, virt_to_head_page } from './mm/slab-common.js';
+export {
+  type CacheCounters,
+  countCache,
+  eachCache,
+  kmallocCache,
+  kmem_cache_alloc,
+  kmem_cache_create,
+  kmem_cache_free,
+  objectsPerSlab,
+  partialSlabs,
+} from './mm/slub.js';
+export {
+  struct_vm_struct,
+  VM_ALLOC,
+  VM_MAP,
+  type VmStruct,
+} from './mm/vmalloc/vm-struct.js';
 export {
   __vmalloc,
   get_vm_area,

@@ -36,6 +36,7 @@ import { local_bh_enable } from './irq.js';
 import { PhysicalMemory } from './memory.js';
 import { Mmu } from './mmu.js';
 import { OuterCache } from './outer.js';
+import type { Place } from './place.js';
 import { appendLog } from './printk.js';
 import type { Scheduler } from './sched.js';
 import { SpinWatch } from './spin.js';
@@ -128,6 +129,8 @@ export class Kernel<S extends object = object, E extends string = never> impleme
   readonly current: Ptr<'task_struct'>;
   readonly staticBase: number;
   readonly staticBytes: number;
+  /** What the CPU executes, where a fault is to be readable: see Place. */
+  executing: Place | null = null;
   /** Words that the functions of a race share outside the emulated memory. */
   vars: Record<string, number> = {};
   /** Variables of the race: a property that is read is a load, one that is set a store, each with its scheduling point. */
@@ -905,6 +908,7 @@ export class Kernel<S extends object = object, E extends string = never> impleme
   /** A worker begins an execution: it holds no lock. */
   beginExecution(): void {
     this.#spin = null;
+    this.executing = null;
     this.#heldCount = 0;
   }
 

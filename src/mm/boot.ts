@@ -47,10 +47,14 @@ declare module '../shared/kernel-base.js' {
     thread_infos: Ptr<'thread_info'>;
     /** Words that a race can use as it likes: locks, counters. The first is a spinlock that is free at boot, or whatever else starts as 0 on ARM. */
     race_data: Vaddr;
+    /** THREAD_STACK_BYTES for each thread: what functions keep on the kernel stack and others may see. */
+    thread_stacks: Vaddr;
   }
 }
 
 export const RACE_DATA_BYTES = 4096;
+/** Differs: the kernel's stacks have 8 KB and hold thread_info. */
+export const THREAD_STACK_BYTES = 512;
 
 const BOOTS: readonly ArchBoot[] = [ARM_BOOT, PARISC_BOOT];
 const bootOf = (config: MachineConfig): ArchBoot => BOOTS.find((b) => b.id === config.core.arch) as ArchBoot;
@@ -76,6 +80,7 @@ function kernelSymbolSpecs(config: MachineConfig, structs: Structs): Record<stri
     ...vmapAreaSymbols,
     ...vmapLazySymbols,
     ...vmapPurgeSymbols,
+    thread_stacks: { bytes: config.threadsMax * THREAD_STACK_BYTES, align: 64 },
     mem_map: { bytes: (config.lowmemPages + config.highmemPages) * struct_page.sizeof, align: 64 },
     ...slabSymbols(structs),
     ...bootOf(config).symbols(config),

@@ -6,6 +6,7 @@ import type { Kernel } from '../cpu/kernel.js';
 import type { SymbolSpec } from '../shared/kernel-base.js';
 import { layoutStructs, type StructConfig, type Structs } from '../shared/structs/configured.js';
 import { type Ptr, ptr, type Vaddr } from '../shared/types.js';
+import { address_space_init_once } from './filemap.js';
 import { gfp } from './gfp.js';
 import { lockSymbols } from './lock-types.js';
 import * as slub from './slub.js';
@@ -29,12 +30,14 @@ export const structsOf = (config: MachineConfig): Structs => layoutStructs(struc
 export const slabSymbols = (structs: Structs): Record<string, SymbolSpec> => ({
   ...lockSymbols,
   ...slub.slubSymbols(structs),
+  swapper_space: { bytes: structs.address_space.sizeof },
 });
 
 /** Boot, CPU 0 alone. */
 export function kmem_cache_init(k: Kernel): void {
   k.store(k.sym.debug_locks, 1);
   slub.kmem_cache_init(k);
+  address_space_init_once(k, k.sym.swapper_space);
 }
 
 /**

@@ -636,3 +636,10 @@ export function slubBanner(k: Kernel): string {
   const line = core.dcache.lineBytes;
   return `SLUB: Genslabs=${KMALLOC_CACHES - 1}, HWalign=${line}, Order=${slubMinOrder}-${slubMaxOrder}, MinObjects=${slubMinObjects}, CPUs=${cpus}, Nodes=1`;
 }
+
+/** How many slabs of kmalloc(@size) are on the list of partial ones: the word that a page cache page would have the root of its tree in. */
+export const partialSlabs = (k: Kernel, size: number): number =>
+  k.read(get_node(k, kmallocCache(k, size)), k.structs.kmem_cache_node.nr_partial);
+
+export const objectsPerSlab = (k: Kernel, size: number): number =>
+  k.read(kmallocCache(k, size), k.structs.kmem_cache.objects);

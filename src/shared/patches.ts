@@ -17,6 +17,10 @@ export class PatchSet {
   'page-mapping-slab' = false;
   'page-mapping-vm-bug-on' = false;
   'slub-populated-cpu-slab' = false;
+  'at91-mci-flush-range' = false;
+  'at91-mci-page-slab-check' = false;
+  'arm-coherent-pages' = false;
+  'arm-no-coherent-branch' = false;
   'pa-tlb-lock-irqsave' = false;
   'mutant-no-pa-tlb-lock' = false;
   'mutant-flush-without-purge' = false;

@@ -1,14 +1,21 @@
 /**
- * What the kernel prints when the MMU refuses an access. Source: arch/arm/mm/fault.c, arch/arm/kernel/traps.c, Linux 2.6.30.
- * Left out: registers, code line and stack dump, which the model does not have.
+ * What the kernel prints when the MMU refuses an access.
+ *
+ * Source: arch/arm/mm/fault.c, arch/arm/kernel/{traps,process}.c, Linux 2.6.22; spec/slab-dma.md §5.3. There is no machine code and no
+ * kernel stack here: registers are printed where the model knows them (`Kernel.executing`) and as question marks where it does not, the
+ * backtrace names the kernel functions that are being executed. Left out: the stack dump and the code line.
  */
 import type { Kernel } from '../../cpu/kernel.js';
+import type { Place } from '../../cpu/place.js';
 import { KernelBug } from '../../shared/errors.js';
+import { in_interrupt } from '../../shared/irqflags.js';
 import { hex8 } from '../../shared/types.js';
 
 const PAGE = 4096;
 /** Fault status bit of a write, ARMv6 and later. */
 const FSR_WRITE = 1 << 11;
+const UNKNOWN = '????????';
+const BACKTRACE_FRAMES = 24;
 
 export function do_kernel_fault(k: Kernel, addr: number, status: number, write: boolean): never {
   const fsr = write && (k.config.core.proc === 'v6' || k.config.core.proc === 'v7') ? status | FSR_WRITE : status;
@@ -19,5 +26,58 @@ export function do_kernel_fault(k: Kernel, addr: number, status: number, write: 
   k.printk(`[${hex8(addr)}] *pgd=${hex8(pgd)}`);
   const preempt = k.preemptible ? ' PREEMPT' : '';
   k.printk(`Internal error: Oops: ${fsr.toString(16)} [#1]${preempt}${k.config.cpus > 1 ? ' SMP' : ''}`);
+  const place = k.executing !== null && k.executing.addr === addr >>> 0 ? k.executing : null;
+  show_regs(k, place);
+  dump_backtrace(k);
+  if (in_interrupt(k)) k.printk('Kernel panic - not syncing: Fatal exception in interrupt');
   throw new KernelBug('oops', `Unable to handle kernel ${what} at virtual address ${hex8(addr)}`, addr);
+}
+
+const hex = (n: number): string => `0x${n.toString(16)}`;
+
+/** Lines 5 to 16 of the text, in the layout of the release. */
+function show_regs(k: Kernel, place: Place | null): void {
+  const reg = (name: string): string => {
+    const value = place?.registers[name];
+    return value === undefined ? UNKNOWN : hex8(value);
+  };
+  k.printk('Modules linked in:');
+  k.printk(`CPU: ${k.cpu}    Not tainted  (${k.config.kernel} #1)`);
+  k.printk(`PC is at ${place === null ? '?' : `${place.symbol}+${hex(place.offset)}/${hex(place.size)}`}`);
+  k.printk(`LR is at ${place?.lr ?? '?'}`);
+  k.printk(`pc : [<${reg('pc')}>]    lr : [<${reg('lr')}>]    psr: ${reg('psr')}`);
+  k.printk(`sp : ${reg('sp')}  ip : ${reg('ip')}  fp : ${reg('fp')}`);
+  k.printk(`r10: ${reg('r10')}  r9 : ${reg('r9')}  r8 : ${reg('r8')}`);
+  k.printk(`r7 : ${reg('r7')}  r6 : ${reg('r6')}  r5 : ${reg('r5')}  r4 : ${reg('r4')}`);
+  k.printk(`r3 : ${reg('r3')}  r2 : ${reg('r2')}  r1 : ${reg('r1')}  r0 : ${reg('r0')}`);
+  k.printk(`Flags: ????  IRQs ${k.irqsOff ? 'off' : 'on'}  FIQs on  Mode SVC_32  Segment kernel`);
+  k.printk(`Control: ${UNKNOWN}  Table: ${hex8(k.mmu.ttbr)}  DAC: ${UNKNOWN}`);
+  k.printk(`Process thread${k.slot} (pid: ${k.slot}, stack limit = 0x${UNKNOWN})`);
+}
+
+/** The kernel functions that are being executed, innermost first. Return addresses do not exist. */
+function dump_backtrace(k: Kernel): void {
+  const names = kernelFunctions();
+  if (names.length < 2) return;
+  k.printk('Backtrace: ');
+  names.slice(0, -1).forEach((name, i) => {
+    k.printk(`[<${UNKNOWN}>] (${name}) from [<${UNKNOWN}>] (${names[i + 1]})`);
+  });
+}
+
+/** Kernel names are in snake case, ours are not; frames of the laboratory end the list. */
+function kernelFunctions(): string[] {
+  const limit = Error.stackTraceLimit;
+  Error.stackTraceLimit = 60;
+  const lines = (new Error('here').stack ?? '').split('\n').slice(1);
+  Error.stackTraceLimit = limit;
+  const names: string[] = [];
+  for (const line of lines) {
+    if (/[/\\](lab|explore)[/\\]/.test(line)) break;
+    const name = /^\s*at (?:Object\.|Module\.)?([\w$]+)(?: \[as [\w$]+\])? \(/.exec(line)?.[1];
+    if (name === undefined || !/^_*[a-z0-9]+(_[A-Za-z0-9]+)+$/.test(name)) continue;
+    if (name === 'show_regs' || name === 'dump_backtrace' || name === 'do_kernel_fault') continue;
+    names.push(name);
+  }
+  return names.slice(0, BACKTRACE_FRAMES);
 }

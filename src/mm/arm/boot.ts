@@ -13,6 +13,7 @@ import type { ArchBoot } from '../arch-boot.js';
 import { highmemSymbols, kmap_init } from '../highmem.js';
 import { consistent_init, consistentSymbols } from './consistent-region.js';
 import { cpu_switch_mm } from './dma-mapping.js';
+import { USER_BASE } from './flush.js';
 import { armHighmemSymbols } from './highmem.js';
 
 const SWAPPER_OFFSET = 0x4000;
@@ -28,6 +29,7 @@ export const ARM_BOOT: ArchBoot = {
     ...armHighmemSymbols(config.cpus),
     ...consistentSymbols,
     l2x0_lock: { bytes: 4, align: 32 },
+    user_pte_page: { bytes: 4096, align: 4096 },
     pkmap_pte_page: { bytes: 4096, align: 4096 },
     fixmap_pte_page: { bytes: 4096, align: 4096 },
   }),
@@ -65,4 +67,5 @@ function paging_init(k: Kernel): void {
   };
   table(k.sym.PKMAP_BASE & ~0x1fffff, k.sym.pkmap_pte_page);
   table(FIXADDR_START, k.sym.fixmap_pte_page);
+  table(USER_BASE, k.sym.user_pte_page);
 }

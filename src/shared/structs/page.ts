@@ -37,6 +37,7 @@ export const PG_active = 6;
 export const PG_slab = 7;
 export const PG_reserved = 10;
 export const PG_compound = 14;
+export const PG_swapcache = 15;
 /** Tail of a compound page together with PG_compound. */
 export const PG_reclaim = 17;
 export const PG_buddy = 19;

@@ -1,0 +1,90 @@
+/**
+ * Claim: flush_dcache_page() of a page that SLUB has cut into objects oopses on ARM926, if slabs of the cache are partial: page_mapping() takes
+ * the address of the kmem_cache for that of an address_space, and the number of partial slabs for the root of a tree of mappings.
+ *
+ * An SD card is brought up. Its 8-byte SCR goes into struct mmc_card, an object of kmalloc-512 without partial slabs; its 64 bytes of status
+ * into an object of kmalloc-64, of which one slab is partial. After each transfer the driver of the card reader flushes the page.
+ *
+ * Kernels: 2.6.22 before the patch `page-mapping-slab` oopses at 0000000d in get_index(), in the interrupt of the second transfer; the first
+ * goes well. With the patch, with SLAB, with a flush of the range, with a test of the page by the caller: nothing. With VM_BUG_ON() and DEBUG_VM
+ * a BUG in the first transfer already, without DEBUG_VM the oops. Pignat's change of kunmap_atomic() makes no difference, nor do pages
+ * instead of kmalloc() in dma_alloc_coherent().
+ * Source: seed 001; include/linux/mm.h, mm/slub.c, arch/arm/mm/flush.c, drivers/mmc/host/at91_mci.c, Linux 2.6.22; spec/slab-dma.md §1.8, §6.
+ */
+import {
+  assertEqual,
+  type Kernel,
+  mmc_alloc_card,
+  mmc_app_send_scr,
+  mmc_read_switch,
+  mmcCardLayout,
+  race,
+  SCR_BYTES,
+  SWITCH_BYTES,
+  type Vaddr,
+  vaddr,
+} from '../src/index.js';
+import { AT91SAM9263, BEFORE, MCI_LINE, makePartial, mci, mciIrq, onCard, withReader } from './lib/at91.js';
+
+/** The buffer of the report is the object with this number in its slab: offset bc0. */
+const BUFFER_OBJECT = 47;
+const SCR = 51;
+const SWITCH = 6;
+
+function expectOnCard(k: Kernel, opcode: number, at: Vaddr, bytes: number): void {
+  for (let offset = 0; offset < bytes; offset += 4) {
+    assertEqual(k.load32(vaddr(at + offset)), onCard(opcode, offset), `command ${opcode}, offset ${offset}`);
+  }
+}
+
+function bringUpCard(k: Kernel): void {
+  withReader(k, (request) => {
+    const card = mmc_alloc_card(k);
+    mmc_app_send_scr(k, request, card);
+    const status = mmc_read_switch(k, request);
+    expectOnCard(k, SCR, vaddr(card + mmcCardLayout(k).raw_scr), SCR_BYTES);
+    expectOnCard(k, SWITCH, status, SWITCH_BYTES);
+  });
+}
+
+export default race({
+  id: '2007-06-slub-page-mapping-oops',
+  title: 'flush_dcache_page() takes a slab cache for a file and walks the mappings that it does not have',
+  source: 'seed 001',
+  spec: ['slab-dma/S1', 'slab-dma/S3', 'slab-dma/S18'],
+  machine: AT91SAM9263,
+  cases: [
+    { name: '2.6.22-rc5', machine: { patches: BEFORE }, outcome: 'oops' },
+    { name: '2.6.22', outcome: 'clean' },
+    {
+      name: 'VM_BUG_ON, DEBUG_VM',
+      machine: { patches: [...BEFORE, 'page-mapping-vm-bug-on'], debugVm: true },
+      outcome: 'bug',
+    },
+    { name: 'VM_BUG_ON', machine: { patches: [...BEFORE, 'page-mapping-vm-bug-on'] }, outcome: 'oops' },
+    { name: 'pages for coherent memory', machine: { patches: [...BEFORE, 'arm-coherent-pages'] }, outcome: 'oops' },
+    {
+      name: 'kunmap_atomic(buffer - offset)',
+      machine: { patches: [...BEFORE, 'at91-mci-kunmap-offset'] },
+      outcome: 'oops',
+    },
+    { name: 'flush_dcache_range()', machine: { patches: [...BEFORE, 'at91-mci-flush-range'] }, outcome: 'clean' },
+    {
+      name: 'PageSlab() in the driver',
+      machine: { patches: [...BEFORE, 'at91-mci-page-slab-check'] },
+      outcome: 'clean',
+    },
+    { name: 'AT91RM9200, 2.6.22-rc5', machine: { core: 'arm920t', patches: BEFORE }, outcome: 'oops' },
+    { name: 'AT91RM9200, 2.6.22', machine: { core: 'arm920t' }, outcome: 'clean' },
+    { name: 'new ABI, 2.6.22-rc5', machine: { oabi: false, patches: BEFORE }, outcome: 'oops' },
+  ],
+  vars: ['host'],
+
+  setup(k) {
+    makePartial(k, 64, 1, BUFFER_OBJECT);
+  },
+
+  irqs: { [MCI_LINE]: mciIrq },
+  devices: [mci],
+  threads: [bringUpCard],
+});

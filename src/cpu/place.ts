@@ -1,0 +1,15 @@
+/**
+ * Where in a kernel function the CPU is, and what its registers hold there: said by the few functions whose faults somebody has to be able
+ * to read. A model has no machine code; what is not said is unknown, and an oops prints it as such.
+ */
+export interface Place {
+  readonly symbol: string;
+  /** Of the instruction in the function, and the function's length, bytes: known where a report of the real machine shows them. */
+  readonly offset: number;
+  readonly size: number;
+  /** Where the function returns to, as an oops prints it. */
+  readonly lr: string;
+  /** The address of the access that may fault: the place counts for that one only. */
+  readonly addr: number;
+  readonly registers: Readonly<Record<string, number>>;
+}

@@ -1,0 +1,172 @@
+/** flush_dcache_page() on slab pages: what the word that two subsystems share leads to. spec/slab-dma.md §1.7, §1.8, §3, §6. */
+import { describe, expect, it } from 'vitest';
+import type { MachineConfig } from '../../src/cpu/config.js';
+import { Control } from '../../src/cpu/hw.js';
+import type { Kernel } from '../../src/cpu/kernel.js';
+import { readLog } from '../../src/cpu/printk.js';
+import { flush_dcache_page, flush_dcache_range } from '../../src/mm/arm/flush.js';
+import { lowmem_page_address, page_plus, page_to_phys } from '../../src/mm/page.js';
+import { GFP_KERNEL } from '../../src/mm/page_alloc.js';
+import { virt_to_head_page } from '../../src/mm/slab-common.js';
+import { get_node } from '../../src/mm/slub/cache.js';
+import { __kmalloc, kfree, kmallocCache } from '../../src/mm/slub.js';
+import { KernelBug } from '../../src/shared/errors.js';
+import { struct_page } from '../../src/shared/structs/page.js';
+import { type Vaddr, vaddr } from '../../src/shared/types.js';
+import { ram } from '../cpu/bytes.js';
+import { localMachine } from '../machine.js';
+
+const machine = (options: Partial<MachineConfig> = {}, core = 'arm926'): Kernel =>
+  localMachine(core, { kernel: '2.6.22', patches: [], oabi: true, preempt: false, lowmemPages: 1024, ...options }).k;
+
+const log = (k: Kernel): string[] => readLog(k.hw, k.layout.log, Control.logHead).map((r) => r.text);
+const dirtyBit = (k: Kernel, x: Vaddr): number => (k.read(virt_to_head_page(k, x), struct_page.flags) >>> 9) & 1;
+
+/** @n slabs of the class on the partial list, as spec §2.4 does it. Return: an object of the CPU's slab. */
+function withPartial(k: Kernel, size: number, n: number): Vaddr {
+  const perSlab = k.read(kmallocCache(k, size), k.structs.kmem_cache.objects);
+  const objects = Array.from({ length: (n + 1) * perSlab }, () => __kmalloc(k, size, GFP_KERNEL));
+  for (let i = 0; i < n; i++) kfree(k, objects[i * perSlab] as Vaddr);
+  expect(k.read(get_node(k, kmallocCache(k, size)), k.structs.kmem_cache_node.nr_partial)).toBe(n);
+  return objects.at(-1) as Vaddr;
+}
+
+function oopsOf(act: () => void): KernelBug | null {
+  try {
+    act();
+    return null;
+  } catch (error) {
+    if (error instanceof KernelBug) return error;
+    throw error;
+  }
+}
+
+const flush = (k: Kernel, x: Vaddr) => oopsOf(() => flush_dcache_page(k, virt_to_head_page(k, x)));
+
+describe('flush_dcache_page() of a slab page on ARM926, before page_mapping() knew slabs', () => {
+  it.each([
+    [1, '0000000d', '1'],
+    [2, '0000000e', '1'],
+    [3, '0000000f', '1'],
+    [4, '00000010', '5'],
+    [5, '00000011', '1'],
+    [8, '00000014', '5'],
+    [17, '0000001d', '1'],
+  ])('with %i partial slabs faults at 0x%s with status %s', (n, address, status) => {
+    const k = machine();
+    const error = flush(k, withPartial(k, 64, n));
+    expect(error?.addr.toString(16).padStart(8, '0')).toBe(address);
+    const text = log(k);
+    expect(text[0]).toBe(`Unable to handle kernel NULL pointer dereference at virtual address ${address}`);
+    expect(text[3]).toBe(`Internal error: Oops: ${status} [#1]`);
+    const ip = (n - 36) >>> 0;
+    expect(text).toContain(`sp : ????????  ip : ${ip.toString(16)}  fp : ????????`);
+    expect(text).toContain('PC is at get_index+0x1c/0x50');
+    expect(text.some((l) => l.startsWith('Flags: ') && l.includes('IRQs off'))).toBe(true);
+  });
+
+  it('names the functions on the way to it', () => {
+    const k = machine();
+    flush(k, withPartial(k, 192, 1));
+    const names = log(k)
+      .map((l) => /^\[<\?+>\] \((\w+)\)/.exec(l)?.[1])
+      .filter((name) => name !== undefined);
+    expect(names.slice(0, 5).filter((name) => name !== 'prio_tree_first')).toEqual([
+      'get_index',
+      'prio_tree_next',
+      'vma_prio_tree_next',
+      '__flush_dcache_aliases',
+    ]);
+  });
+
+  it('without partial slabs only marks the page, and leaves its lines in the cache', () => {
+    const k = machine();
+    const x = __kmalloc(k, 64, GFP_KERNEL);
+    k.load32(x);
+    k.store32(x, 0x5a5a5a5a);
+    expect(flush(k, x)).toBeNull();
+    expect(dirtyBit(k, x)).toBe(1);
+    expect(ram(k, k.__pa(x), 4)).not.toBe('5a*4');
+  });
+
+  it('faults through the head page of a large slab, not through a tail', () => {
+    const k = machine();
+    const x = withPartial(k, 2048, 1);
+    const head = virt_to_head_page(k, x);
+    expect(oopsOf(() => flush_dcache_page(k, page_plus(head, 1)))).toBeNull();
+    expect(flush(k, x)).not.toBeNull();
+  });
+
+  it('reads the owner of list_lock as the tree when locks are debugged, whatever the number of partial slabs', () => {
+    for (const n of [0, 1, 5]) {
+      const k = machine({ debugSpinlock: true });
+      const error = flush(k, withPartial(k, 64, n));
+      expect(error?.addr).toBe(0x0b);
+      expect(log(k)[0]).toMatch(/^BUG: rwlock bad magic on CPU#0, thread0\/0, c0/);
+      const node = get_node(k, kmallocCache(k, 64));
+      expect(k.load(vaddr(node)) >>> 0).toBe(0);
+      expect(k.load(vaddr(node + 4)) >>> 0).toBe(k.current);
+    }
+  });
+
+  it('does not fault on caches that are physically tagged', () => {
+    for (const core of ['arm11mpcore', 'cortex-a9']) {
+      const k = machine({}, core);
+      expect(flush(k, withPartial(k, 64, 1))).toBeNull();
+      const smp = machine({ cpus: 2 }, core);
+      const x = withPartial(smp, 64, 1);
+      expect(flush(smp, x)).toBeNull();
+      expect(dirtyBit(smp, x)).toBe(0);
+    }
+  });
+
+  it('on several CPUs with a virtually tagged cache locks the order of the cache for writing first', () => {
+    const k = machine({ cpus: 2 }, 'vivt-shared');
+    expect(flush(k, withPartial(k, 64, 1))?.addr).toBe(0x0d);
+    expect(k.read(kmallocCache(k, 64), k.structs.kmem_cache.order)).toBe(0x80000000);
+  });
+});
+
+describe('flush_dcache_page() of a slab page with the test for slabs', () => {
+  it('writes the page back, as it does for other pages that no file owns', () => {
+    for (const n of [0, 1, 4]) {
+      const k = machine({ patches: ['page-mapping-slab'] });
+      const x = withPartial(k, 64, n);
+      k.load32(x);
+      k.store32(x, 0x5a5a5a5a);
+      expect(flush(k, x)).toBeNull();
+      expect([dirtyBit(k, x), ram(k, k.__pa(x), 4)]).toEqual([0, '5a*4']);
+    }
+  });
+
+  it('covers the page that an object begins in and no other; flush_dcache_range() covers the object', () => {
+    const k = machine({ patches: ['page-mapping-slab'], slubDebug: 'ZPU' });
+    const objects = Array.from({ length: 4 }, () => __kmalloc(k, 1024, GFP_KERNEL));
+    const x = objects[3] as Vaddr;
+    expect(x - lowmem_page_address(k, virt_to_head_page(k, x))).toBe(3204);
+    for (let i = 0; i < 1024; i++) {
+      k.load8(vaddr(x + i));
+      k.store8(vaddr(x + i), 0x77);
+    }
+    flush(k, x);
+    const pa = page_to_phys(k, virt_to_head_page(k, x)) + 3204;
+    expect(ram(k, pa, 892)).toBe('77*892');
+    expect(ram(k, pa + 892, 132)).not.toContain('77');
+    flush_dcache_range(k, x, 1024);
+    expect(ram(k, pa, 1024)).toBe('77*1024');
+  });
+});
+
+describe('VM_BUG_ON() in page_mapping()', () => {
+  it('is a BUG with DEBUG_VM, before anything is flushed, for the head page of a slab only', () => {
+    const k = machine({ patches: ['page-mapping-vm-bug-on'], debugVm: true });
+    const x = withPartial(k, 2048, 1);
+    expect(flush(k, x)?.kind).toBe('bug');
+    expect(oopsOf(() => flush_dcache_page(k, page_plus(virt_to_head_page(k, x), 1)))).toBeNull();
+  });
+
+  it('changes nothing without', () => {
+    const k = machine({ patches: ['page-mapping-vm-bug-on'] });
+    expect(flush(k, withPartial(k, 64, 1))?.addr).toBe(0x0d);
+  });
+});

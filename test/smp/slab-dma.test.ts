@@ -1,0 +1,50 @@
+/** The oops of seed 001 on the machine: driver, card, interrupt, SLUB. spec/slab-dma.md §5, §6. */
+import { describe, expect, it } from 'vitest';
+import { type RunResult, run } from '../../src/index.js';
+
+const OOPS = '2007-06-slub-page-mapping-oops';
+const texts = (r: RunResult): string[] => r.dmesg.map((line) => line.replace(/^\[[^\]]*\] CPU\d: /, ''));
+
+describe('the oops of seed 001', () => {
+  it('comes after the lines of the driver, with the address, status and ip of the report', async () => {
+    const result = await run(OOPS, { caseName: '2.6.22-rc5', executions: 1 });
+    expect([result.outcome, result.expected]).toEqual(['oops', true]);
+    const lines = texts(result);
+    const second = lines.lastIndexOf('pre dma read');
+    expect(
+      lines.slice(second).map((l) => l.replace(/(2|c)0[0-9A-Fa-f]{3}(BC0|bc0)/, '*$2').replace(/sg = .*/, 'sg')),
+    ).toEqual(
+      expect.arrayContaining([
+        'Using transfer index 0',
+        'sg',
+        'dma address = *BC0, length = 64',
+        'Nothing left to transfer (index = 1)',
+        'pre dma read done',
+        'setting ier to 00000040',
+        'MCI irq: status = 0000C0ED, C07F0040, 00000040',
+        'Receive has ended',
+        'post dma read',
+        'finishing index 0',
+        'Unmapping page *BC0',
+        'buffer = *bc0, length = 64',
+        'Unable to handle kernel NULL pointer dereference at virtual address 0000000d',
+        '[0000000d] *pgd=00000000',
+        'Internal error: Oops: 1 [#1]',
+        'PC is at get_index+0x1c/0x50',
+        'LR is at prio_tree_next+0x60/0x194',
+        'Kernel panic - not syncing: Fatal exception in interrupt',
+      ]),
+    );
+    expect(lines.find((l) => l.startsWith('sp : '))).toContain('ip : ffffffdd');
+    expect(lines.find((l) => l.startsWith('Flags: '))).toContain('IRQs off');
+    expect(lines.filter((l) => l === 'post dma read done')).toHaveLength(1);
+  });
+
+  it('is an oops, a BUG or nothing in each configuration as the mails have it', async () => {
+    const { cases } = (await import('../../experiments/2007-06-slub-page-mapping-oops.js')).default;
+    for (const c of cases) {
+      const result = await run(OOPS, { caseName: c.name, executions: 2 });
+      expect([c.name, result.outcome, result.error]).toEqual([c.name, c.outcome, null]);
+    }
+  });
+});

@@ -13,7 +13,8 @@ export { PAGE_SHARED } from './arch/parisc/pgtable.js';
 export { flush_tlb_page, purge_tlb_end, purge_tlb_start } from './arch/parisc/tlb.js';
 export { type Device, deviceRead, deviceWrite, ringDoorbell } from './cpu/device.js';
 export { local_bh_disable, local_bh_enable, open_softirq, raise_softirq, Softirq } from './cpu/irq.js';
-export type { Kernel } from './cpu/kernel.js';
+export type { Kernel, Shrinker } from './cpu/kernel.js';
+export { cond_resched, congestion_wait, sched_yield, schedule_timeout } from './cpu/timer.js';
 export {
   AT91_MCI_ENDRX,
   type At91mciHost,
@@ -101,7 +102,8 @@ export {
   VM_SHARED,
   vma_link,
 } from './mm/filemap.js';
-export { type Gfp, gfp, gfpflags_allow_blocking, showGfp } from './mm/gfp.js';
+export { current_gfp_context, type Gfp, gfp, gfpflags_allow_blocking, showGfp } from './mm/gfp.js';
+export { GfpSite, gfpEvents, traceGfp } from './mm/gfp-events.js';
 export {
   kmap_flush_unused,
   kmap_high,
@@ -115,6 +117,7 @@ export {
 export { checkPkmapInvariants } from './mm/highmem-invariants.js';
 export { kfree, kmalloc, ksize, kzalloc } from './mm/kmalloc.js';
 export { kmap, kmap_atomic, kunmap, kunmap_atomic } from './mm/kmap.js';
+export { kswapd, kswapd_stop } from './mm/kswapd.js';
 export { vmalloc_to_page } from './mm/memory.js';
 export { nr_free_pages_of, page_zone, struct_free_area, struct_zone, type Zone, zone_nr } from './mm/mmzone.js';
 export {
@@ -136,6 +139,7 @@ export {
   alloc_page,
   alloc_pages,
   drain_local_pages,
+  drainZone,
   free_page,
   free_pages,
   GFP_HIGHUSER,
@@ -184,15 +188,20 @@ export {
   vunmap,
   vwrite,
 } from './mm/vmalloc.js';
+export { lru_cache_add, register_shrinker, unregister_shrinker } from './mm/vmscan.js';
+export { buddyinfo, type MeminfoRest, meminfo, zoneinfo } from './mm/vmstat.js';
 export { flush_scheduled_work } from './mm/workqueue.js';
 export * from './shared/atomic.js';
 export * from './shared/bug.js';
 export type { DeclaredOf, SharedArray, SharedOf, SharedSpec } from './shared/declared.js';
 export * from './shared/errors.js';
 export * from './shared/irqflags.js';
+export { advance_jiffies, HZ, jiffies } from './shared/jiffies.js';
+export { type Mutex, mutex_init, mutex_is_locked, mutex_lock, mutex_trylock, mutex_unlock } from './shared/mutex.js';
 export { Prng } from './shared/prng.js';
 export { cpu_relax, waitUntil } from './shared/spin.js';
 export * from './shared/spinlock.js';
 export { PG_slab, struct_page } from './shared/structs/page.js';
+export * from './shared/task.js';
 export * from './shared/types.js';
 export * from './shared/wait.js';

@@ -3,7 +3,13 @@
  * Source: kernel/softirq.c, include/linux/hardirq.h, Linux 2.6.30. Differs: no ksoftirqd; what is still pending after ten rounds waits for the
  * next interrupt exit.
  */
-import { HARDIRQ_OFFSET, in_interrupt, preempt_enable, SOFTIRQ_OFFSET } from '../shared/irqflags.js';
+import {
+  HARDIRQ_OFFSET,
+  in_interrupt,
+  preempt_enable,
+  SOFTIRQ_DISABLE_OFFSET,
+  SOFTIRQ_OFFSET,
+} from '../shared/irqflags.js';
 import { Seat } from './hw.js';
 import type { Kernel } from './kernel.js';
 import { DEVICE_LINES, IPI_CALL_FUNC, IPI_RESCHEDULE, TIMER_LINE } from './lines.js';
@@ -84,12 +90,12 @@ function __do_softirq(k: Kernel): void {
 }
 
 export function local_bh_disable(k: Kernel): void {
-  k.preemptCount += SOFTIRQ_OFFSET;
+  k.preemptCount += SOFTIRQ_DISABLE_OFFSET(k);
 }
 
 /** Context: interrupts enabled. Pending soft interrupts run here. */
 export function local_bh_enable(k: Kernel): void {
-  k.preemptCount -= SOFTIRQ_OFFSET - 1;
+  k.preemptCount -= SOFTIRQ_DISABLE_OFFSET(k) - 1;
   if (!in_interrupt(k) && k.hw[seatOf(k) + Seat.softirqPending] !== 0) {
     k.irqsOff = true;
     __do_softirq(k);

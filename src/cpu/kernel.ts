@@ -55,6 +55,18 @@ export interface Vectors {
   switchMm(k: Kernel, prev: number, next: number): void;
 }
 
+/**
+ * A cache that gives memory back under pressure: what register_shrinker() registers, by what it may do. Every CPU has the same list; which of them
+ * are registered is in shared memory.
+ */
+export interface Shrinker {
+  readonly name: string;
+  /** Flag that the effective mask of the reclaim must have for this to be called. */
+  readonly gate: 'none' | 'IO' | 'FS';
+  /** Return: pages freed. */
+  readonly shrink: (k: Kernel, nr_to_scan: number, gfp_mask: number) => number;
+}
+
 /** Where the static objects are, as `layoutSymbols` answers. */
 export interface StaticLayout {
   readonly sym: Readonly<Symbols>;
@@ -156,6 +168,8 @@ export class Kernel<S extends object = object, E extends string = never> impleme
   onQuiet: ((k: Kernel) => void) | null = null;
   /** Interrupt handlers of the race, by line. */
   irqHandlers: ReadonlyMap<number, (k: Kernel) => void> = new Map();
+  /** What reclaim can ask for memory, by number. */
+  shrinkers: readonly Shrinker[] = [];
   /** What smp_call_function() can call, by number. */
   readonly callFunctions: ((k: Kernel, arg0: number, arg1: number) => void)[] = [];
   /** What schedule_work() can have run, by number: see mm/workqueue.ts. */
@@ -694,6 +708,10 @@ export class Kernel<S extends object = object, E extends string = never> impleme
   schedule(): void {
     if (this.scheduler === null) throw new MurphyError('schedule() before the scheduler is installed');
     this.scheduler.schedule(this);
+  }
+
+  sleepsOn(addr: number): void {
+    this.hw[this.#thread + Thread.waitOn] = addr;
   }
 
   tryToWakeUp(task: Ptr<'task_struct'>): boolean {

@@ -10,6 +10,7 @@
  */
 import { ExecutionStopped } from '../shared/errors.js';
 import { Space } from '../shared/footprint.js';
+import { schedule_debug } from '../shared/irqflags.js';
 import { Point } from '../shared/point.js';
 import type { Ptr, Vaddr } from '../shared/types.js';
 import { struct_task_struct, TASK_RUNNING } from '../shared/wait.js';
@@ -30,11 +31,7 @@ export class Scheduler {
   /** Give up the CPU: sleep if the thread's state says so, else let others run. Context: process; see might_sleep(). */
   schedule(k: Kernel): void {
     k.point(Point.Sched, k.current);
-    if (k.preemptCount !== 0) {
-      k.printk(
-        `BUG: scheduling while atomic: thread${k.slot}/${k.slot}/0x${k.preemptCount.toString(16).padStart(8, '0')}`,
-      );
-    }
+    schedule_debug(k);
     this.#schedule(k, false);
   }
 

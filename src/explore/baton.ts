@@ -10,7 +10,7 @@ import { availableParallelism } from 'node:os';
 import { Control, Seat, Thread, Verdict, WaitKind } from '../cpu/hw.js';
 import { type Controller, stopAll, type Waits } from '../cpu/kernel.js';
 import { TIMER_LINE } from '../cpu/lines.js';
-import { describeMachine, type MachineView } from '../lab/deadlock.js';
+import { anyCycle, describeMachine, type MachineView } from '../lab/deadlock.js';
 import { settle } from '../lab/verdict.js';
 import { ExecutionStopped } from '../shared/errors.js';
 import { type Footprint, Space } from '../shared/footprint.js';
@@ -623,7 +623,7 @@ export class Baton implements Controller, Waits, Situation {
     if (Atomics.load(this.#hw, Control.abort) !== 0) throw STOPPED;
     this.#nameLockWaits();
     const state = describeMachine(host);
-    const locks = state.some((line) => /spins on|inter-processor/.test(line));
+    const locks = state.some((line) => /spins on|inter-processor/.test(line)) || anyCycle(host) !== null;
     host.printk(
       locks ? 'INFO: deadlock: these wait for each other for ever' : 'INFO: no task can run any more: blocked for ever',
     );

@@ -48,7 +48,9 @@ function waitsFor(m: MachineView, slot: number): number[] {
     return word === at(m, base + Thread.waitSeen) ? holdersOf(m, lock) : [];
   }
   if (kind === WaitKind.ipi) return unansweredBy(m, at(m, base + Thread.cpu));
-  return [];
+  // A sleeper that waits for a lock; what else sleepers wait for nobody knows.
+  const slept = at(m, base + Thread.waitOn) >>> 0;
+  return kind === WaitKind.sleep && slept !== 0 ? holdersOf(m, slept) : [];
 }
 
 /** The threads of CPUs that have a call of @cpu pending and their interrupts masked. */
@@ -75,6 +77,15 @@ export function findCycle(m: MachineView, start: number): number[] | null {
   return visit(start) ? path : null;
 }
 
+/** A cycle of waits anywhere, when nobody moves any more. */
+export function anyCycle(m: MachineView): number[] | null {
+  for (let slot = 0; slot < m.config.threadsMax; slot++) {
+    const cycle = findCycle(m, slot);
+    if (cycle !== null) return cycle;
+  }
+  return null;
+}
+
 /** Name of a static object: 'kmap_lock', 'page_address_htable+0x48'. */
 export function symbolOf(m: { readonly sym: Readonly<Symbols> }, addr: number): string {
   let best = '';
@@ -94,9 +105,10 @@ function waitText(m: MachineView, slot: number): string {
   const base = threadOf(m, slot);
   const kind = at(m, base + Thread.waitKind);
   const on = at(m, base + Thread.waitOn) >>> 0;
-  if (kind === WaitKind.lock) {
+  if (kind === WaitKind.lock || (kind === WaitKind.sleep && on !== 0)) {
     const holders = holdersOf(m, on).map((s) => `thread${s} on CPU${at(m, threadOf(m, s) + Thread.cpu)}`);
-    return `spins on ${symbolOf(m, on)}${holders.length === 0 ? '' : `, held by ${holders.join(', ')}`}`;
+    const how = kind === WaitKind.lock ? 'spins on' : 'sleeps on';
+    return `${how} ${symbolOf(m, on)}${holders.length === 0 ? '' : `, held by ${holders.join(', ')}`}`;
   }
   if (kind === WaitKind.ipi) return 'waits for other CPUs to answer an inter-processor call';
   if (kind === WaitKind.sleep) return 'sleeps and has not been woken';

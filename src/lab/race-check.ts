@@ -32,6 +32,7 @@ const RACE_KEYS = keysOf<RaceSpec>({
   threads: true,
   irqs: true,
   softirqs: true,
+  shrinkers: true,
   devices: true,
   check: true,
   invariant: true,

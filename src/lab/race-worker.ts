@@ -14,7 +14,7 @@ import { Point } from '../shared/point.js';
 import { hex8, ptr } from '../shared/types.js';
 import { struct_task_struct } from '../shared/wait.js';
 import { threadsOf } from './configure.js';
-import { describeMachine, findCycle } from './deadlock.js';
+import { anyCycle, describeMachine, findCycle } from './deadlock.js';
 import type { Job } from './job.js';
 import { builtFile } from './modules.js';
 import type { RaceSpec, ThreadFn } from './race.js';
@@ -62,15 +62,21 @@ export abstract class RaceWorker {
     this.k.irqHandlers = new Map(Object.entries(race.irqs ?? {}).map(([line, fn]) => [Number(line), fn]));
     this.k.invariant = race.invariant === undefined ? null : () => this.#lookAtInvariant();
     for (const [nr, action] of Object.entries(race.softirqs ?? {})) open_softirq(this.k, Number(nr), action);
+    this.k.shrinkers = race.shrinkers ?? [];
     this.k.clock = () => Math.max(0, Math.round((performance.timeOrigin + performance.now() - job.bootTime) * 1000));
     this.k.onStuck = (k) => this.lookForCycle(k);
     this.k.onQuiet = (k) => {
       k.printk('INFO: no task can run any more: blocked for ever');
       const state = describeMachine(k);
       for (const line of state) k.printk(line);
-      settle(k, Verdict.hang, {
-        outcome: 'hang',
-        message: 'every CPU is idle and nobody can wake the threads that sleep',
+      const cycle = anyCycle(k);
+      const message =
+        cycle === null
+          ? 'every CPU is idle and nobody can wake the threads that sleep'
+          : (state.find((line) => /sleeps on .*held by/.test(line)) ?? 'threads sleep for each other');
+      settle(k, cycle === null ? Verdict.hang : Verdict.deadlock, {
+        outcome: cycle === null ? 'hang' : 'deadlock',
+        message,
         state,
       });
     };
@@ -239,7 +245,9 @@ export abstract class RaceWorker {
   protected warned(): ShortFailure | null {
     const { hw, layout } = this.k;
     if (hw[Control.logHead] === 0) return null;
-    const record = readLog(hw, layout.log, Control.logHead).find((r) => /^(WARNING|BUG):/.test(r.text));
+    const record = readLog(hw, layout.log, Control.logHead).find((r) =>
+      /^(WARNING:|BUG:|Debug: sleeping|bad: scheduling)/.test(r.text),
+    );
     return record === undefined ? null : { outcome: 'warn', message: record.text, cpu: record.cpu };
   }
 

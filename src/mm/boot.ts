@@ -8,7 +8,9 @@ import { archOf } from '../arch/arch.js';
 import type { MachineConfig } from '../cpu/config.js';
 import type { Buffers, Kernel, StaticLayout } from '../cpu/kernel.js';
 import { Scheduler } from '../cpu/sched.js';
+import { bugSymbols } from '../shared/bug.js';
 import { bindDeclared, declaredBytes, declaredSymbol, initDeclared } from '../shared/declared.js';
+import { INITIAL_JIFFIES, jiffiesSymbols } from '../shared/jiffies.js';
 import type { SymbolSpec, Symbols } from '../shared/kernel-base.js';
 import { defineStruct } from '../shared/layout.js';
 import type { Structs } from '../shared/structs/configured.js';
@@ -17,11 +19,15 @@ import { type Ptr, ptr, type Vaddr, vaddr } from '../shared/types.js';
 import { struct_task_struct } from '../shared/wait.js';
 import type { ArchBoot } from './arch-boot.js';
 import { ARM_BOOT } from './arm/boot.js';
+import { gfpEventSymbols } from './gfp-events.js';
 import { kmem_cache_init, slabSymbols, structsOf } from './kmalloc.js';
+import { kswapd_init, kswapdSymbols } from './kswapd.js';
 import { memorySymbols } from './memory.js';
 import { zoneSymbols } from './mmzone.js';
+import { oomSymbols } from './oom_kill.js';
 import { free_area_init } from './page_alloc.js';
 import { PARISC_BOOT } from './parisc/boot.js';
+import { ratelimitSymbols } from './ratelimit.js';
 import { rcuSymbols } from './rcu.js';
 import { deferredSymbols } from './vmalloc/deferred.js';
 import { vmlistSymbols } from './vmalloc/vm-struct.js';
@@ -29,6 +35,7 @@ import { vmap_area_init, vmapAreaSymbols } from './vmalloc/vmap-area.js';
 import { vmapLazySymbols } from './vmalloc/vmap-lazy.js';
 import { vmap_purge_init, vmapPurgeSymbols } from './vmalloc/vmap-purge.js';
 import { free_work } from './vmalloc.js';
+import { vmscanSymbols } from './vmscan.js';
 import { Work, workqueueSymbols } from './workqueue.js';
 
 /** `struct thread_info`. Source: arch/arm/include/asm/thread_info.h, Linux 2.6.30; the head only. */
@@ -69,6 +76,14 @@ function symbolSpecs(config: MachineConfig, structs: Structs): Record<string, Sy
 function kernelSymbolSpecs(config: MachineConfig, structs: Structs): Record<string, SymbolSpec> {
   return {
     ...zoneSymbols(config),
+    ...jiffiesSymbols,
+    ...bugSymbols,
+    ...vmscanSymbols,
+    ...kswapdSymbols,
+    ...oomSymbols,
+    ...ratelimitSymbols,
+    ...gfpEventSymbols,
+    oom_lock: { bytes: 4, align: 4 },
     tasks: { bytes: config.threadsMax * struct_task_struct.sizeof, align: 64 },
     thread_infos: { bytes: config.threadsMax * struct_thread_info.sizeof, align: 32 },
     race_data: { bytes: RACE_DATA_BYTES, align: 64 },
@@ -136,6 +151,8 @@ export function start_kernel(k: Kernel): void {
   for (let i = 0; i < words.length; i++) words[i] = junk(i);
   words.fill(0, 0, k.staticBytes >>> 2);
   const boot = bootOf(config);
+  k.store(k.sym.jiffies, INITIAL_JIFFIES);
+  k.store(k.sym.shrinker_list, -1);
   boot.paging_init(k);
   free_area_init(k, k.staticBytes >>> 12);
   boot.mem_init(k);
@@ -143,6 +160,7 @@ export function start_kernel(k: Kernel): void {
   vmap_purge_init(k);
   kmem_cache_init(k);
   initDeclared(k, config.declared ?? [], k.sym);
+  kswapd_init(k);
   for (let slot = 0; slot < config.threadsMax; slot++) {
     const task = ptr<'task_struct'>(k.sym.tasks + slot * struct_task_struct.sizeof);
     k.write(task, struct_task_struct.pid, slot);

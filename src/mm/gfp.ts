@@ -5,6 +5,8 @@
  * the row of the last of these before them. A flag that a version does not have is 0 there. 4.12's __GFP_NOLOCKDEP is there whatever the
  * configuration.
  */
+import type { KernelBase } from '../shared/kernel-base.js';
+import { PF_MEMALLOC_NOFS, PF_MEMALLOC_NOIO, task_flags } from '../shared/task.js';
 import { LINUX_2_6, LINUX_4_4 } from '../shared/version.js';
 
 const BITS_2_5_53 = {
@@ -193,4 +195,17 @@ export function showGfp(k: HasVersion, gfp_mask: number): string {
   }
   if (left !== 0) names.push(`0x${(left >>> 0).toString(16)}`);
   return names.length === 0 ? 'none' : names.join('|');
+}
+
+/**
+ * The mask with what the scopes of the current task take away. NOIO wins over NOFS.
+ *
+ * Context: any; in an interrupt the scopes are those of the interrupted task.
+ * Source:  current_gfp_context(), include/linux/sched/mm.h, Linux 4.12; memalloc_noio_flags(), include/linux/sched.h, Linux 4.10.
+ */
+export function current_gfp_context(k: KernelBase, gfp_mask: number): number {
+  const { __GFP_IO, __GFP_FS } = gfp(k);
+  const flags = task_flags(k);
+  if ((flags & PF_MEMALLOC_NOIO) !== 0) return gfp_mask & ~(__GFP_IO | __GFP_FS);
+  return (flags & PF_MEMALLOC_NOFS(k)) !== 0 ? gfp_mask & ~__GFP_FS : gfp_mask;
 }

@@ -26,7 +26,7 @@ export const struct_per_cpu_pages = defineStruct('per_cpu_pages', 24, {
   list: [16, 8],
 });
 
-export const struct_zone = defineStruct('zone', 256, {
+export const struct_zone = defineStruct('zone', 288, {
   /** Guards the free areas and free_pages; taken with interrupts masked. */
   lock: 0,
   free_pages: 4,
@@ -49,6 +49,9 @@ export const struct_zone = defineStruct('zone', 256, {
   all_unreclaimable: 64,
   prev_priority: 68,
   free_area: [72, MAX_ORDER * struct_free_area.sizeof],
+  /** Guards the list of pages that reclaim can take: clean page cache. */
+  lru_lock: 248,
+  inactive_list: [252, 8],
 });
 
 export type Zone = Ptr<'zone'>;
@@ -131,6 +134,9 @@ export const zone_pcp = (k: Kernel, zone: Zone, cpu: number, cold: number): PerC
     k.sym.pagesets + ((zone_idx(k, zone) * k.config.cpus + cpu) * 2 + cold) * struct_per_cpu_pages.sizeof,
   );
 export const pcp_list = (pcp: PerCpuPages): List => list_of(pcp, struct_per_cpu_pages.list.offset);
+
+export const lru_lock = (zone: Zone): SpinLock => ptr<'spinlock'>(zone + struct_zone.lru_lock.offset);
+export const inactive_list = (zone: Zone): List => list_of(zone, struct_zone.inactive_list.offset);
 
 export const lowmem_reserve = (k: Kernel, zone: Zone, classzone: number): number =>
   k.load(vaddr(zone + struct_zone.lowmem_reserve.offset + classzone * 4));

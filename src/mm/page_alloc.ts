@@ -24,7 +24,8 @@ import { clear_page, page_count_addr } from './page_alloc/prep.js';
 
 export { compound_head, compound_order, PageCompound, PageTail } from './page_alloc/compound.js';
 export { free_area_init } from './page_alloc/init.js';
-export { drain_local_pages, pagesOnCpuLists } from './page_alloc/pcp.js';
+export { warn_alloc } from './page_alloc/linux-4.12.js';
+export { drain_local_pages, drainZone, pagesOnCpuLists } from './page_alloc/pcp.js';
 export { clear_highpage, clear_page } from './page_alloc/prep.js';
 
 /** Masks of 2.6.22 to 2.6.35 as constants; code for any version asks gfp(). Source: include/linux/gfp.h, Linux 2.6.30. */

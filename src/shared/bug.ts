@@ -1,7 +1,16 @@
 /** Assertions of kernel code, as include/asm-generic/bug.h. Numbers are arguments: a template on the passing path costs 60 ns. */
 import { KernelBug } from './errors.js';
-import type { KernelBase } from './kernel-base.js';
-import { hex8 } from './types.js';
+import type { KernelBase, SymbolSpec } from './kernel-base.js';
+import { hex8, type Vaddr, vaddr } from './types.js';
+
+declare module './kernel-base.js' {
+  interface Symbols {
+    /** A bit for each WARN_ON_ONCE() that has warned, by the hash of its text. */
+    warned_once: Vaddr;
+  }
+}
+
+export const bugSymbols: Record<string, SymbolSpec> = { warned_once: { bytes: 64, align: 4 } };
 
 /** The kernel dies if @condition holds. The locks it holds stay held. */
 export function BUG_ON(k: KernelBase, condition: boolean, what: string, addr = 0): void {
@@ -20,4 +29,29 @@ export function WARN_ON(k: KernelBase, condition: boolean, what: string): boolea
     k.printk(`WARNING: at ${what}`);
   }
   return condition;
+}
+
+const hash = (text: string): number => {
+  let h = 0;
+  for (let i = 0; i < text.length; i++) h = (Math.imul(h, 31) + text.charCodeAt(i)) | 0;
+  return h & 511;
+};
+
+/** A WARN_ON() whose second time says nothing. Differs: sites are told apart by the hash of @what. Returns the condition. */
+export function WARN_ON_ONCE(k: KernelBase, condition: boolean, what: string): boolean {
+  if (!condition) return false;
+  const bit = hash(what);
+  const word = vaddr(k.sym.warned_once + (bit >>> 5) * 4);
+  const old = k.load(word);
+  if ((old & (1 << (bit & 31))) === 0) {
+    k.store(word, old | (1 << (bit & 31)));
+    WARN_ON(k, true, what);
+  }
+  return true;
+}
+
+/** The kernel stops for good. */
+export function panic(k: KernelBase, what: string): never {
+  k.printk(`Kernel panic - not syncing: ${what}`);
+  throw new KernelBug('bug', what, 0);
 }

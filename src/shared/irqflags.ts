@@ -1,5 +1,12 @@
-/** Local interrupt masking and preemption counting. Source: include/linux/{irqflags,preempt,hardirq}.h, Linux 2.6.30. */
+/**
+ * Local interrupt masking and preemption counting, and what follows from them, by version.
+ *
+ * Source: include/linux/{irqflags,preempt,hardirq}.h, Linux 2.6.30; spec/checkers.md §1-2. Differs: preempt_count counts spinlocks in every
+ * configuration; where the kernel would not, because it has no CONFIG_PREEMPT, in_atomic() leaves that part of it out.
+ */
+import { HZ, jiffies } from './jiffies.js';
 import type { KernelBase } from './kernel-base.js';
+import { KERNEL_VERSION, LINUX_2_6, LINUX_4_4 } from './version.js';
 
 /** Saved interrupt state: 1 = interrupts were masked. */
 export type IrqFlags = number;
@@ -61,16 +68,74 @@ export function in_softirq(k: KernelBase): boolean {
   return (k.preemptCount & SOFTIRQ_MASK) !== 0;
 }
 
-/** Preemption is not allowed. With CONFIG_PREEMPT only: without it the kernel cannot tell. */
-export function in_atomic(k: KernelBase): boolean {
-  return k.preemptCount !== 0;
+/** Is a soft interrupt being served, rather than only kept away? Source: include/linux/preempt.h, Linux 4.10: a bit of its own. */
+export function in_serving_softirq(k: KernelBase): boolean {
+  return (k.preemptCount & SOFTIRQ_OFFSET) !== 0;
 }
 
-/** "BUG: sleeping function called from invalid context". Source: __might_sleep, kernel/sched.c, Linux 2.6.30. */
-export function might_sleep(k: KernelBase): void {
-  if (!k.irqsOff && k.preemptCount === 0) return;
-  k.printk('BUG: sleeping function called from invalid context');
-  k.printk(
-    `in_atomic(): ${in_atomic(k) ? 1 : 0}, irqs_disabled(): ${k.irqsOff ? 1 : 0}, preempt_count: ${k.preemptCount.toString(16)}`,
-  );
+/** What local_bh_disable() adds: from 2.6.37 on twice the offset, so that the bit of a served soft interrupt stays free. */
+export function SOFTIRQ_DISABLE_OFFSET(k: KernelBase): number {
+  return k.LINUX_VERSION_CODE >= KERNEL_VERSION(2, 6, 37) ? 2 * SOFTIRQ_OFFSET : SOFTIRQ_OFFSET;
+}
+
+/** The word as the version keeps it: without CONFIG_PREEMPT a spinlock leaves no trace before 4.x, where debugging counts always. */
+function preempt_word(k: KernelBase): number {
+  const blind = !k.preemptible && k.LINUX_VERSION_CODE < LINUX_4_4;
+  return blind ? k.preemptCount & ~PREEMPT_MASK : k.preemptCount;
+}
+
+/** Preemption is not allowed, as far as the kernel can tell. */
+export function in_atomic(k: KernelBase): boolean {
+  return preempt_word(k) !== 0;
+}
+
+/** What irqs_disabled() answers as a number: the raw bit of ARM's status register. */
+const rawIrqsDisabled = (k: KernelBase): number => (k.irqsOff ? 0x80 : 0);
+
+/** Name of the running task. */
+export const comm = (k: KernelBase): string => `thread${k.slot}`;
+
+/**
+ * "sleeping function called": for functions that may sleep, at their entry.
+ *
+ * Context: any. A report at most once in HZ; the call goes on.
+ * Source:  __might_sleep(), kernel/sched.c, Linux 2.5.53 (which does not look at the interrupt mask), 2.6.22, 2.6.30; kernel/sched/core.c, 4.12.
+ *          CONFIG_DEBUG_SPINLOCK_SLEEP, CONFIG_DEBUG_ATOMIC_SLEEP.
+ *
+ * @param where FILE:LINE of the caller
+ */
+export function might_sleep(k: KernelBase, where = 'include/linux/kernel.h:0'): void {
+  const old = k.LINUX_VERSION_CODE < LINUX_2_6;
+  const atomic = in_atomic(k);
+  if (!atomic && (old || !k.irqsOff)) return;
+  const now = jiffies(k);
+  const last = k.load(k.sym.might_sleep_prev_jiffy) >>> 0;
+  if (last !== 0 && now - last < HZ) return;
+  k.store(k.sym.might_sleep_prev_jiffy, now);
+  if (old) {
+    k.printk(`Debug: sleeping function called from illegal context at ${where}`);
+    return;
+  }
+  k.printk(`BUG: sleeping function called from invalid context at ${where}`);
+  const [a, i] = [atomic ? 1 : 0, rawIrqsDisabled(k)];
+  if (k.LINUX_VERSION_CODE < KERNEL_VERSION(2, 6, 28)) k.printk(`in_atomic():${a}, irqs_disabled():${i}`);
+  else k.printk(`in_atomic(): ${a}, irqs_disabled(): ${i}, pid: ${k.slot}, name: ${comm(k)}`);
+}
+
+export function might_sleep_if(k: KernelBase, condition: boolean, where: string): void {
+  if (condition) might_sleep(k, where);
+}
+
+/**
+ * "scheduling while atomic": at the entry of schedule().
+ *
+ * Source: schedule(), kernel/sched.c, Linux 2.5.53 and 2.6.22; __schedule_bug(), Linux 2.6.30.
+ */
+export function schedule_debug(k: KernelBase): void {
+  if (!in_atomic(k)) return;
+  const word = `0x${(preempt_word(k) >>> 0).toString(16).padStart(8, '0')}`;
+  if (k.LINUX_VERSION_CODE < LINUX_2_6) k.printk('bad: scheduling while atomic!');
+  else if (k.LINUX_VERSION_CODE < KERNEL_VERSION(2, 6, 28)) {
+    k.printk(`BUG: scheduling while atomic: ${comm(k)}/${word}/${k.slot}`);
+  } else k.printk(`BUG: scheduling while atomic: ${comm(k)}/${k.slot}/${word}`);
 }

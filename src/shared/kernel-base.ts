@@ -27,6 +27,8 @@ export interface KernelBase {
   readonly LINUX_VERSION_CODE: number;
   /** Number of the executing CPU: smp_processor_id(). */
   readonly cpu: number;
+  /** Thread slot of the running thread: its pid. */
+  readonly slot: number;
   readonly ticketLocks: boolean;
   /** Neither ticket locks nor those of PA-RISC: lock() and unlock() do all there is to do. */
   readonly plainLocks: boolean;
@@ -101,6 +103,8 @@ export interface KernelBase {
   localBhEnable(): void;
   /** Sleep or let others run: see cpu/sched.ts. */
   schedule(): void;
+  /** Bookkeeping for reports: the lock that this thread is about to sleep for, by address; 0: none. */
+  sleepsOn(addr: number): void;
   tryToWakeUp(task: Ptr<'task_struct'>): boolean;
 
   printk(text: string): void;

@@ -7,7 +7,13 @@
  * On PA-RISC the plain form is 1 when free, and reader-writer locks are those of rwlock-ldcw.ts.
  * Left out: memory barriers; controlled mode is sequentially consistent and Atomics are.
  */
-import { type IrqFlags, local_irq_restore, local_irq_save, preempt_enable, SOFTIRQ_OFFSET } from './irqflags.js';
+import {
+  type IrqFlags,
+  local_irq_restore,
+  local_irq_save,
+  preempt_enable,
+  SOFTIRQ_DISABLE_OFFSET,
+} from './irqflags.js';
 import type { KernelBase } from './kernel-base.js';
 import { defineStruct } from './layout.js';
 import { Point } from './point.js';
@@ -152,7 +158,7 @@ export function spin_unlock_irqrestore(k: KernelBase, lock: SpinLock, flags: Irq
 
 /** Context: process or softirq. Keeps soft interrupts from running on this CPU. */
 export function spin_lock_bh(k: KernelBase, lock: SpinLock): void {
-  k.preemptCount += SOFTIRQ_OFFSET;
+  k.preemptCount += SOFTIRQ_DISABLE_OFFSET(k);
   spin_lock(k, lock);
 }
 

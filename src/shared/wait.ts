@@ -34,8 +34,12 @@ export const struct_task_struct = defineStruct('task_struct', 64, {
   pid: 12,
   /** Address space; 0 for a kernel thread. */
   mm: 16,
+  /** thread_info.flags */
+  thread_flags: 20,
   /** Wait entry of the one queue that a thread of ours sleeps on. */
   wait: [24, 20],
+  /** Pages that the task has, for the OOM killer. */
+  total_vm: 44,
 });
 
 /** `wait_queue_head_t`. Source: include/linux/wait.h, Linux 2.6.30, no lock debugging. */

@@ -85,7 +85,7 @@ describe.each(ERAS)('the buddy system of %s', (kernel) => {
   it('merges what was split back into the blocks of boot', () => {
     const k = small(kernel);
     const before = freeBlocks(k, ZONE_NORMAL);
-    const { GFP_KERNEL } = gfp(k);
+    const { GFP_ATOMIC } = gfp(k);
     const prng = new Prng(7);
     const held: { page: Page; order: number }[] = [];
     for (let i = 0; i < 400; i++) {
@@ -95,7 +95,7 @@ describe.each(ERAS)('the buddy system of %s', (kernel) => {
         continue;
       }
       const order = prng.below(5);
-      const page = alloc_pages(k, GFP_KERNEL, order);
+      const page = alloc_pages(k, GFP_ATOMIC, order);
       if (page !== NULL) held.push({ page, order });
     }
     const frames = held.flatMap(({ page, order }) => {

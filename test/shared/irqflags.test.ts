@@ -83,8 +83,8 @@ describe('the context', () => {
     preempt_disable(k);
     might_sleep(k);
     expect(log(k)).toEqual([
-      'BUG: sleeping function called from invalid context',
-      'in_atomic(): 1, irqs_disabled(): 0, preempt_count: 1',
+      'BUG: sleeping function called from invalid context at include/linux/kernel.h:0',
+      'in_atomic(): 1, irqs_disabled(): 0, pid: 0, name: thread0',
     ]);
   });
 });

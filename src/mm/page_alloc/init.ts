@@ -9,6 +9,8 @@ import {
   bitmapOf,
   free_area,
   free_list,
+  inactive_list,
+  lru_lock,
   MAX_ORDER,
   struct_free_area,
   struct_zone,
@@ -25,6 +27,9 @@ function initZone(k: Kernel, nr: number, firstFree: number): void {
   const { first, pages } = zoneRange(k.config, nr);
   const reserved = Math.min(Math.max(firstFree - first, 0), pages);
   spin_lock_init(k, zone_lock(zone));
+  spin_lock_init(k, lru_lock(zone));
+  INIT_LIST_HEAD(k, inactive_list(zone));
+  k.write(zone, struct_zone.prev_priority, DEF_PRIORITY);
   k.write(zone, struct_zone.zone_start_pfn, (k.config.core.physBase >>> 12) + first);
   k.write(zone, struct_zone.spanned_pages, pages);
   k.write(zone, struct_zone.present_pages, pages);
@@ -36,6 +41,8 @@ function initZone(k: Kernel, nr: number, firstFree: number): void {
   }
   for (let cpu = 0; cpu < k.config.cpus; cpu++) setup_pageset(k, zone, cpu);
 }
+
+const DEF_PRIORITY = 12;
 
 /** The frames of [@from, @to) become free in blocks as large as their alignment in the zone allows, lowest first. */
 function freeRange(k: Kernel, nr: number, from: number, to: number): void {

@@ -6,6 +6,7 @@
  * Left out: lists by migrate type.
  */
 import type { Kernel } from '../../cpu/kernel.js';
+import { atomic_set } from '../../shared/atomic.js';
 import { local_irq_restore, local_irq_save } from '../../shared/irqflags.js';
 import {
   container_of,
@@ -18,10 +19,11 @@ import {
 } from '../../shared/list.js';
 import { spin_lock, spin_lock_irqsave, spin_unlock, spin_unlock_irqrestore } from '../../shared/spinlock.js';
 import { struct_page } from '../../shared/structs/page.js';
-import { NULL } from '../../shared/types.js';
+import { NULL, vaddr } from '../../shared/types.js';
 import { LINUX_2_6, LINUX_4_4 } from '../../shared/version.js';
 import { gfp } from '../gfp.js';
 import {
+  MAX_ORDER,
   type PerCpuPages,
   page_zone,
   pcp_list,
@@ -32,7 +34,7 @@ import {
   zone_lock,
   zone_pcp,
 } from '../mmzone.js';
-import type { Page } from '../page.js';
+import { type Page, page_plus } from '../page.js';
 import * as buddy from './buddy.js';
 import * as bitmap from './buddy-bitmap.js';
 
@@ -214,4 +216,26 @@ export function setup_pageset(k: Kernel, zone: Zone, cpu: number): void {
   set(0, old ? 2 * size : 0, 6 * size, Math.max(1, size));
   if (one) set(1, 0, 0, 1);
   else set(1, 0, 2 * size, old ? size : Math.max(1, size >>> 1));
+}
+
+/**
+ * For experiments that begin with little memory: allocate from @zone alone, past marks and lists, until just @leave pages are free there. The
+ * pages are nobody's.
+ *
+ * Return: how many were taken.
+ */
+export function drainZone(k: Kernel, zone: Zone, leave: number): number {
+  let taken = 0;
+  for (let order = MAX_ORDER - 1; order >= 0; ) {
+    const flags = spin_lock_irqsave(k, zone_lock(zone));
+    const fits = k.read(zone, struct_zone.free_pages) - leave >= 1 << order;
+    const page = fits ? takeBlock(k, zone, order) : NULL;
+    spin_unlock_irqrestore(k, zone_lock(zone), flags);
+    if (page === NULL) order--;
+    else {
+      taken += 1 << order;
+      for (let i = 0; i < 1 << order; i++) atomic_set(k, vaddr(page_plus(page, i) + struct_page._count.offset), 1);
+    }
+  }
+  return taken;
 }

@@ -129,7 +129,8 @@ export function zone_watermark_ok(
 }
 
 /**
- * The same question to 4.12: order 0 is content with the sum, a larger order needs one block that is large enough.
+ * The same question to 4.12: order 0 is content with the sum, a larger order needs one block that is large enough. @pages: instead of what
+ * is free now.
  *
  * Context: any; reads without zone->lock.
  * Source:  __zone_watermark_ok(), mm/page_alloc.c, Linux 4.12.
@@ -141,8 +142,9 @@ export function __zone_watermark_ok(
   mark: number,
   classzone: number,
   alloc_flags: number,
+  pages = k.read(zone, struct_zone.free_pages),
 ): boolean {
-  let free = k.read(zone, struct_zone.free_pages) - (1 << order) + 1;
+  let free = pages - (1 << order) + 1;
   if ((alloc_flags & ALLOC_HARDER) === 0) free -= k.read(zone, struct_zone.nr_reserved_highatomic);
   if (free <= discounted(mark, alloc_flags) + lowmem_reserve(k, zone, classzone)) return false;
   if (order === 0) return true;

@@ -33,6 +33,8 @@ export const struct_page = defineStruct(
  */
 export const PG_locked = 0;
 export const PG_error = 1;
+/** On the list of pages that reclaim looks at. */
+export const PG_lru = 5;
 export const PG_active = 6;
 export const PG_slab = 7;
 export const PG_reserved = 10;

@@ -1,0 +1,36 @@
+/**
+ * Waiting for a time to pass. Source: kernel/timer.c (`schedule_timeout`), kernel/sched.c (`yield`, `cond_resched`), Linux 2.6.22.
+ *
+ * Differs: there are no timers. Whoever waits for a time lets the other threads of its CPU run once and goes on when its turn comes again;
+ * the time has then passed (shared/jiffies.ts).
+ */
+import { Space } from '../shared/footprint.js';
+import { advance_jiffies } from '../shared/jiffies.js';
+import { __set_current_state, TASK_RUNNING } from '../shared/wait.js';
+import { Seat } from './hw.js';
+import type { Kernel } from './kernel.js';
+
+/** Let the others on this CPU run. Context: process, may sleep. Source: yield(), kernel/sched.c: a reserved word here. */
+export function sched_yield(k: Kernel): void {
+  __set_current_state(k, TASK_RUNNING);
+  k.schedule();
+}
+
+/** Context: process, may sleep. The task's state has been set; it runs again afterwards. */
+export function schedule_timeout(k: Kernel, ticks: number): void {
+  sched_yield(k);
+  advance_jiffies(k, ticks);
+}
+
+/** Give up the CPU if somebody has asked for it. Context: process, may sleep. Return: whether it did. */
+export function cond_resched(k: Kernel): boolean {
+  k.footprint?.touch(Space.seat, k.cpu, false);
+  const needed = k.hw[k.layout.seats + k.cpu * Seat.words + Seat.needResched] !== 0;
+  if (needed) sched_yield(k);
+  return needed;
+}
+
+/** Wait for writes to end, but not for longer than @ticks. Source: congestion_wait(), mm/backing-dev.c, Linux 2.6.22; blk_congestion_wait(), 2.5.53. */
+export function congestion_wait(k: Kernel, ticks: number): void {
+  schedule_timeout(k, ticks);
+}

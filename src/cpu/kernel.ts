@@ -88,10 +88,14 @@ export interface Waits {
   /** Return when the word is no longer @value. */
   waitWhile(memory: Int32Array, index: number, value: number, on: number): void;
   /** Return when one of these words of static memory is no longer what it was seen to be. */
-  waitForChange?(indices: readonly number[], seen: readonly number[], on: number): void;
+  waitForChange(indices: readonly number[], seen: readonly number[], on: number): void;
   /** The CPU has nothing to run: return when it may have. */
   idle(): void;
 }
+
+/** Kinds of steps that change what an invariant may read. */
+const changesMemory = (kind: Point): boolean =>
+  kind !== Point.Load && kind !== Point.CachedLoad && kind !== Point.Wait && kind < Point.Tlb;
 
 /** Lines of the cache model that a worker remembers by address hash: see DCache. */
 const HINT_MASK = 255;
@@ -372,6 +376,8 @@ export class Kernel<S extends object = object, E extends string = never> impleme
   #controlled(kind: Point, addr: number): boolean {
     this.checkInvariant();
     const dealtWith = this.controller?.point(kind, addr) === true;
+    // Whoever looks between any two steps sees in which order words change, whichever they are.
+    if (this.invariant !== null && changesMemory(kind)) this.footprint?.touch(Space.invariant, 0, true);
     this.#spin?.note(kind, this.words, this.#staticIndex(addr));
     return dealtWith;
   }
@@ -383,11 +389,14 @@ export class Kernel<S extends object = object, E extends string = never> impleme
 
   /** Let @look read static memory as it is: no scheduling points, no interrupts, and nothing may be changed. */
   inspect(look: () => void): void {
+    const { footprint } = this;
+    this.footprint = null;
     Atomics.or(this.hw, this.#seat, Attention.inspect);
     try {
       look();
     } finally {
       Atomics.and(this.hw, this.#seat, ~Attention.inspect);
+      this.footprint = footprint;
     }
   }
 
@@ -764,19 +773,40 @@ export class Kernel<S extends object = object, E extends string = never> impleme
 
   /** @on: an address for reports. */
   #waitForAny(indices: readonly number[], seen: readonly number[], on: number): void {
+    const [first = 0, value = 0] = [indices[0], seen[0]];
+    if (indices.length === 1) {
+      this.waitWhile(this.words, first, value, WaitKind.lock, on);
+      return;
+    }
     const changed = (): boolean => indices.some((index, i) => Atomics.load(this.words, index) !== seen[i]);
-    const waits = this.controller?.waits;
-    if (waits?.waitForChange !== undefined) {
-      this.checkInvariant();
-      waits.waitForChange(indices, seen, on);
-    } else if (indices.length === 1) {
-      this.waitWhile(this.words, indices[0] as number, seen[0] as number, WaitKind.lock, on);
-    } else if (waits != null) this.point(Point.Wait, on);
-    else {
+    this.#waiting(WaitKind.lock, on, value, () => {
+      const waits = this.controller?.waits;
+      if (waits != null) {
+        this.checkInvariant();
+        waits.waitForChange(indices, seen, on);
+        return;
+      }
       for (let round = 0; !changed(); round++) {
         this.point(Point.Wait, on);
-        if (round >= SPINS) Atomics.wait(this.words, indices[0] as number, seen[0] as number, RELAX_SLEEP_MS);
+        if (round >= SPINS) Atomics.wait(this.words, first, value, RELAX_SLEEP_MS);
       }
+    });
+  }
+
+  /** Run @wait with what this thread waits for written where reports look. */
+  #waiting(kind: WaitKind, on: number, seen: number, wait: () => void): void {
+    const { hw } = this;
+    const at = this.#thread;
+    const outer = [hw[at + Thread.waitKind], hw[at + Thread.waitOn], hw[at + Thread.waitSeen]] as number[];
+    hw[at + Thread.waitOn] = on;
+    hw[at + Thread.waitSeen] = seen;
+    Atomics.store(hw, at + Thread.waitKind, kind);
+    try {
+      wait();
+    } finally {
+      hw[at + Thread.waitOn] = outer[1] as number;
+      hw[at + Thread.waitSeen] = outer[2] as number;
+      Atomics.store(hw, at + Thread.waitKind, outer[0] as number);
     }
   }
 

@@ -3,8 +3,7 @@
  * from a thread's first cpu_relax() of an execution on.
  */
 import { Point } from '../shared/point.js';
-
-const WATCH_MAX = 8;
+import { WAIT_WORDS_MAX } from '../shared/spin.js';
 
 export class SpinWatch {
   readonly indices: number[] = [];
@@ -35,7 +34,7 @@ export class SpinWatch {
       case Point.Load:
       case Point.Atomic:
         // An atomic operation that changes the word makes it differ from what is noted here, and the thread does not sleep.
-        if (index < 0 || this.indices.length === WATCH_MAX) this.#active = true;
+        if (index < 0 || this.indices.length === WAIT_WORDS_MAX) this.#active = true;
         else this.#read(index, words[index] as number);
         return;
       // A lock that was taken and released is as it was.

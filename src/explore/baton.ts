@@ -135,6 +135,14 @@ export class Baton implements Controller, Waits, Situation {
     this.#park(Point.Wait, on, memory === this.#hw ? Block.hwWord : Block.word, index, value);
   }
 
+  waitForChange(indices: readonly number[], seen: readonly number[], on: number): void {
+    const pairs = indices.flatMap((index, i) => [index, seen[i] as number]);
+    this.#park(Point.Wait, on, Block.words, indices.length, 0, pairs);
+    const { footprint } = this.#host;
+    if (footprint !== null)
+      for (let i = 0; i < pairs.length; i += 2) footprint.touch(Space.word, pairs[i] as number, false);
+  }
+
   /** The CPU has nothing to run: return when it may have. */
   idle(): void {
     this.#park(Point.Wait, this.#host.task, Block.idle, 0, 0);
@@ -262,7 +270,15 @@ export class Baton implements Controller, Waits, Situation {
     this.#ex[at + Ctx.blockValue] = value;
   }
 
-  #park(kind: Point, addr: number, block: number, index: number, value: number): void {
+  /** @pairs: of Block.words. An interrupt that is taken meanwhile may wait as well, so all is published in each round. */
+  #park(
+    kind: Point,
+    addr: number,
+    block: number,
+    index: number,
+    value: number,
+    pairs: readonly number[] | null = null,
+  ): void {
     const ex = this.#ex;
     const own = this.#own;
     for (;;) {
@@ -272,6 +288,7 @@ export class Baton implements Controller, Waits, Situation {
       ex[own + Ctx.block] = block;
       ex[own + Ctx.blockIndex] = index;
       ex[own + Ctx.blockValue] = value;
+      if (pairs !== null) ex.set(pairs, own + Ctx.pairs);
       let turn = this.#told;
       if (turn === Turn.none) {
         const choice = this.#choose(true);
@@ -502,7 +519,16 @@ export class Baton implements Controller, Waits, Situation {
     const index = ex[at + Ctx.blockIndex] as number;
     if (block === Block.word) return this.#words[index] !== ex[at + Ctx.blockValue];
     if (block === Block.hwWord) return this.#hw[index] !== ex[at + Ctx.blockValue];
+    if (block === Block.words) return this.#anyChanged(at + Ctx.pairs, index);
     return state === CtxState.parked && this.#idleCanLeave(context);
+  }
+
+  #anyChanged(pairs: number, count: number): boolean {
+    const ex = this.#ex;
+    for (let at = pairs; at < pairs + count * 2; at += 2) {
+      if (this.#words[ex[at] as number] !== ex[at + 1]) return true;
+    }
+    return false;
   }
 
   /** An idle CPU goes on when a thread is runnable there, or the execution is over. */

@@ -67,7 +67,9 @@ export const Ctx = {
   /** Hash of all that it has observed: two words. */
   seenLow: 8,
   seenHigh: 9,
-  words: 16,
+  /** Words that it waits for one of, each with what it was seen to hold: pairs. Their number is in `blockIndex`. */
+  pairs: 16,
+  words: 32,
 } as const;
 
 export const CtxState = { absent: 0, waiting: 1, parked: 2, ended: 3 } as const;
@@ -77,7 +79,7 @@ export const Turn = { none: 0, run: 1, irq: 2, preempt: 3, over: 4 } as const;
 export type Turn = (typeof Turn)[keyof typeof Turn];
 
 /** Condition under which a parked context can go on. */
-export const Block = { none: 0, word: 1, hwWord: 2, idle: 3 } as const;
+export const Block = { none: 0, word: 1, hwWord: 2, idle: 3, words: 4 } as const;
 
 /** A choice: thread 0 to 31 makes its next step; CPU takes its pending interrupts; CPU preempts its thread; a device makes its next step. */
 export const Choice = { irq: 32, preempt: 40, device: 48, count: 64 } as const;

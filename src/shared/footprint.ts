@@ -23,6 +23,8 @@ export const Space = {
   seat: 7,
   /** The stack of a CPU: what runs there reads it, an interrupt or a change of threads writes it. */
   stack: 8,
+  /** What the race's invariant sees: there is one. */
+  invariant: 9,
 } as const;
 export type Space = (typeof Space)[keyof typeof Space];
 

@@ -3,8 +3,12 @@
  * controlled mode takes a thread that waits so for one that cannot go on until a word that it has read changes, so that a loop has no end of
  * schedules.
  */
+import { UsageError } from './errors.js';
 import type { KernelBase } from './kernel-base.js';
 import type { Vaddr } from './types.js';
+
+/** Words that one wait can look at. */
+export const WAIT_WORDS_MAX = 8;
 
 /**
  * One round of a loop that waits: `while (k.shared.busy !== 0) cpu_relax(k);`. What the loop has loaded since the round before is what it waits for.
@@ -24,6 +28,9 @@ export function waitUntil(
   holds: (...values: number[]) => boolean,
 ): number | number[] {
   const addrs = typeof where === 'number' ? [where] : where;
+  if (addrs.length === 0 || addrs.length > WAIT_WORDS_MAX) {
+    throw new UsageError(`waitUntil() looks at 1 to ${WAIT_WORDS_MAX} words, not ${addrs.length}`);
+  }
   for (;;) {
     const values = addrs.map((addr) => k.load(addr));
     if (holds(...values)) return typeof where === 'number' ? (values[0] as number) : values;

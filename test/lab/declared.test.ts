@@ -77,6 +77,34 @@ describe('a loop that waits', () => {
     expect([result.outcome, result.exhausted]).toEqual(['clean', true]);
   });
 
+  const SEARCHES = [{ strategy: 'dpor' }, { states: true }, { preemptions: 2 }];
+
+  it.each(['peterson', 'peterson-loop', 'dekker'])('ends in every search, which all find %s right', async (id) => {
+    for (const options of SEARCHES) {
+      const result = await explore(races(`mutual-exclusion.ts#${id}`), options);
+      expect([options, result.outcome, result.exhausted, result.error]).toEqual([options, 'clean', true, null]);
+    }
+  });
+
+  it('lets no search miss that Peterson sets his flag after the turn', async () => {
+    for (const options of SEARCHES) {
+      const found = await explore(races('mutual-exclusion.ts#peterson-swapped'), options);
+      expect([options, found.failure?.message]).toEqual([
+        options,
+        'invariant: two threads are in the critical section',
+      ]);
+    }
+  });
+
+  it.each([
+    ['none', 0],
+    ['too-many', 9],
+  ])('looks at one word at least and eight at most: %s', async (id, words) => {
+    const result = await explore(races(`declared.ts#waits-for-${id}`));
+    const message = `waitUntil() looks at 1 to 8 words, not ${words}`;
+    expect(result.error).toContain(`thread 0 threw UsageError: ${message} (declared.ts:`);
+  });
+
   it('is a deadlock that names the words when two threads wait for each other', async () => {
     const result = await search('mutual-exclusion.ts#both-want', 1);
     expect(result.outcome).toBe('deadlock');
@@ -84,8 +112,10 @@ describe('a loop that waits', () => {
   });
 
   it('goes on in parallel mode', async () => {
-    const result = await run(races('mutual-exclusion.ts#ticket'), { executions: 100 });
-    expect(result).toMatchObject({ outcome: 'clean', executions: 100 });
+    for (const id of ['ticket', 'peterson']) {
+      const result = await run(races(`mutual-exclusion.ts#${id}`), { executions: 100 });
+      expect(result).toMatchObject({ outcome: 'clean', executions: 100 });
+    }
   });
 });
 
@@ -99,6 +129,13 @@ describe('an invariant', () => {
     for (const [id, threads] of Object.entries({ 'broken-from-the-start': 2, 'broken-by-a-thread': 1 })) {
       const result = await run(races(`declared.ts#${id}`), { executions: 1 });
       expect(result.failure?.message).toBe(`invariant: counter: expected 7, saw ${7 + threads}`);
+    }
+  });
+
+  it('sees in which order words change that no two threads share', async () => {
+    for (const options of [{ strategy: 'dpor' }, { states: true }]) {
+      const result = await explore(races('declared.ts#in-order'), options);
+      expect(result.failure?.message).toBe('invariant: the second came first');
     }
   });
 

@@ -10,6 +10,7 @@ import {
   race,
   spin_lock,
   vaddr,
+  waitUntil,
 } from '#murphy';
 
 const shared = { counter: 7, list: [1, 2] };
@@ -37,6 +38,10 @@ export const misspeltLock = uses('misspelt-lock', (k) => spin_lock(k, k.locks.n 
 export const misspeltAddress = uses('misspelt-address', (k) => void k.at('counted'));
 export const addressOutOfRange = uses('address-out-of-range', (k) => void k.at('list', 7));
 export const asserts = uses('asserts', (k) => assert(k.shared.counter === 8));
+export const waitsForNone = uses('waits-for-none', (k) => void waitUntil(k, [], () => true));
+export const waitsForTooMany = uses('waits-for-too-many', (k) => {
+  waitUntil(k, new Array(9).fill(k.at('counter')), () => true);
+});
 
 export const beginsAnew = race({
   id: 'begins-anew',
@@ -60,6 +65,19 @@ const stillSeven = (k: K): void => assertEqual(k.shared.counter, 7, 'counter');
 
 export const plain = race({ id: 'plain', ...two });
 export const watched = race({ id: 'watched', ...two, invariant: (k) => assert(k.shared.counter >= 7) });
+export const inOrder = race({
+  id: 'in-order',
+  shared: { first: 0, second: 0 },
+  threads: [
+    (k) => {
+      k.shared.first = 1;
+    },
+    (k) => {
+      k.shared.second = 1;
+    },
+  ],
+  invariant: (k) => assert(k.shared.second <= k.shared.first, 'the second came first'),
+});
 export const brokenByAThread = race({
   id: 'broken-by-a-thread',
   shared,

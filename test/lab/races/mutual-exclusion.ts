@@ -55,3 +55,38 @@ export const dekkerRace = race({ id: 'dekker', ...exclusive, threads: [dekker, d
 export const lateFlagRace = race({ id: 'late-flag', ...exclusive, threads: [lateFlag, lateFlag] });
 export const ticketRace = race({ id: 'ticket', ...exclusive, threads: [ticket, ticket] });
 export const bothWantRace = race({ id: 'both-want', ...exclusive, threads: [bothWant, bothWant] });
+
+const peterson = (k: K, me: number): void => {
+  const other = 1 - me;
+  k.shared.flag[me] = 1;
+  k.shared.turn = other;
+  waitUntil(k, [k.at('flag', other), k.at('turn')], (flag, turn) => flag === 0 || turn === me);
+  critical(k);
+  k.shared.flag[me] = 0;
+};
+
+const petersonLoop = (k: K, me: number): void => {
+  const other = 1 - me;
+  k.shared.flag[me] = 1;
+  k.shared.turn = other;
+  while (k.shared.flag[other] !== 0 && k.shared.turn === other) cpu_relax(k);
+  critical(k);
+  k.shared.flag[me] = 0;
+};
+
+const petersonSwapped = (k: K, me: number): void => {
+  const other = 1 - me;
+  k.shared.turn = other;
+  k.shared.flag[me] = 1;
+  waitUntil(k, [k.at('flag', other), k.at('turn')], (flag, turn) => flag === 0 || turn === me);
+  critical(k);
+  k.shared.flag[me] = 0;
+};
+
+export const petersonRace = race({ id: 'peterson', ...exclusive, threads: [peterson, peterson] });
+export const petersonLoopRace = race({ id: 'peterson-loop', ...exclusive, threads: [petersonLoop, petersonLoop] });
+export const petersonSwappedRace = race({
+  id: 'peterson-swapped',
+  ...exclusive,
+  threads: [petersonSwapped, petersonSwapped],
+});

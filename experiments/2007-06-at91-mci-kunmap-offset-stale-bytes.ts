@@ -42,7 +42,7 @@ import {
 } from '../src/index.js';
 
 const BLOCKS = 2;
-const BLOCK_BYTES = 512;
+const blockBytes = (k: { readonly config: Kernel['config'] }): number => Math.min(k.config.bufferBytes, 512);
 /** sg->offset of the report: buffer c03afbc0. */
 const OFFSET = 0xbc0;
 const MCI = 0;
@@ -62,11 +62,11 @@ function readTwoBlocks(k: Kernel): void {
   for (let block = 0; block < BLOCKS; block++) {
     const page = page_plus(k.vars.firstPage as Page, block);
     k.vars.current = page;
-    const bus = dma_map_page(k, page, OFFSET, BLOCK_BYTES, DMA_FROM_DEVICE);
+    const bus = dma_map_page(k, page, OFFSET, blockBytes(k), DMA_FROM_DEVICE);
     deviceWrite(k, MCI, PDC_RPR, bus);
     ringDoorbell(k, MCI);
     wait_for_completion(k, transferDone(k));
-    dma_unmap_page(k, bus, BLOCK_BYTES, DMA_FROM_DEVICE);
+    dma_unmap_page(k, bus, blockBytes(k), DMA_FROM_DEVICE);
   }
   for (let block = 0; block < BLOCKS; block++) expectBlock(k, block);
 }
@@ -74,7 +74,7 @@ function readTwoBlocks(k: Kernel): void {
 function expectBlock(k: Kernel, block: number): void {
   const page = page_plus(k.vars.firstPage as Page, block);
   const addr = kmap(k, page);
-  for (let offset = 0; offset < BLOCK_BYTES; offset += 4) {
+  for (let offset = 0; offset < blockBytes(k); offset += 4) {
     const seen = k.load32(vaddr(addr + OFFSET + offset));
     expectWord(page_to_pfn(k, page), OFFSET + offset, onCard(block, offset), seen, `block ${block}`);
   }
@@ -84,7 +84,7 @@ function expectBlock(k: Kernel, block: number): void {
 /** at91mci_post_dma_read(): the controller of the AT91RM9200 delivers the bytes of a word in the wrong order. */
 function at91mci_post_dma_read(k: Kernel): void {
   const buffer = vaddr(kmap_atomic(k, k.vars.current as Page, km_type.KM_BIO_SRC_IRQ) + OFFSET);
-  for (let offset = 0; offset < BLOCK_BYTES; offset += 4) {
+  for (let offset = 0; offset < blockBytes(k); offset += 4) {
     const word = vaddr(buffer + offset);
     k.store32(word, swab32(k.load32(word)));
   }
@@ -96,7 +96,7 @@ function at91mci_post_dma_read(k: Kernel): void {
 function mci(d: Device): void {
   for (let block = 0; block < BLOCKS; block++) {
     d.waitDoorbell();
-    d.transferIn(d.register(PDC_RPR) as Paddr, BLOCK_BYTES, (offset) => swab32(onCard(block, offset)));
+    d.transferIn(d.register(PDC_RPR) as Paddr, blockBytes(d), (offset) => swab32(onCard(block, offset)));
     d.raise(0, MCI_IRQ);
   }
 }
@@ -107,6 +107,7 @@ export default race({
   source: 'seed 001',
   spec: ['highmem/E12'],
   machine: { core: 'arm920t', kernel: '2.6.31' },
+  smallest: { lowmemPages: 64, highmemPages: 16, bufferBytes: 32 },
   cases: [
     { name: 'buffer - offset', machine: { patches: ['at91-mci-kunmap-offset'] }, outcome: 'wrong-bytes' },
     {

@@ -40,10 +40,10 @@ const DEVICE = 0;
 const IRQ = 5;
 /** The buffer's place in its page: neither end at a line. */
 const START = 232;
-const BYTES = 480;
+const bytes = (k: { readonly config: Kernel['config'] }): number => Math.min(k.config.bufferBytes, 480);
 /** Words of the driver: on both sides of the buffer, stored before the transfer and after it. */
-const BEFORE = [START - 4, START + BYTES];
-const AFTER = [START - 8, START + BYTES + 4];
+const before = (k: Kernel): readonly number[] => [START - 4, START + bytes(k)];
+const after = (k: Kernel): readonly number[] => [START - 8, START + bytes(k) + 4];
 
 const byDevice = (offset: number): number => (0xde000000 ^ offset) >>> 0;
 const byDriver = (offset: number): number => (0xc9000000 ^ offset) >>> 0;
@@ -59,28 +59,28 @@ function update(k: Kernel, addr: Vaddr, offset: number): void {
 function fillBuffer(k: Kernel): void {
   const page = k.vars.page as Page;
   const addr = page_address(k, page);
-  for (const offset of BEFORE) update(k, addr, offset);
-  const bus = dma_map_single(k, vaddr(addr + START), BYTES, DMA_FROM_DEVICE);
+  for (const offset of before(k)) update(k, addr, offset);
+  const bus = dma_map_single(k, vaddr(addr + START), bytes(k), DMA_FROM_DEVICE);
   deviceWrite(k, DEVICE, 0, bus);
   ringDoorbell(k, DEVICE);
   wait_for_completion(k, transferDone(k));
-  dma_unmap_single(k, bus, BYTES, DMA_FROM_DEVICE);
-  for (const offset of AFTER) update(k, addr, offset);
+  dma_unmap_single(k, bus, bytes(k), DMA_FROM_DEVICE);
+  for (const offset of after(k)) update(k, addr, offset);
   expectContents(k, page, addr);
 }
 
 function expectContents(k: Kernel, page: Page, addr: Vaddr): void {
   const expectAt = (offset: number, expected: number, what: string): void =>
     expectWord(page_to_pfn(k, page), offset, expected, k.load32(vaddr(addr + offset)), what);
-  for (const offset of BEFORE) expectAt(offset, byDriver(offset), 'stored by the CPU before the transfer');
-  for (const offset of AFTER) expectAt(offset, byDriver(offset), 'stored by the CPU after the transfer');
-  for (let offset = START; offset < START + BYTES; offset += 4)
+  for (const offset of before(k)) expectAt(offset, byDriver(offset), 'stored by the CPU before the transfer');
+  for (const offset of after(k)) expectAt(offset, byDriver(offset), 'stored by the CPU after the transfer');
+  for (let offset = START; offset < START + bytes(k); offset += 4)
     expectAt(offset, byDevice(offset), 'stored by the device');
 }
 
 function writeBuffer(d: Device): void {
   d.waitDoorbell();
-  d.transferIn(d.register(0) as Paddr, BYTES, (offset) => byDevice(START + offset));
+  d.transferIn(d.register(0) as Paddr, bytes(d), (offset) => byDevice(START + offset));
   d.raise(0, IRQ);
 }
 
@@ -90,6 +90,7 @@ export default race({
   source: 'arch/arm/mm/proc-arm926.S, Linux 2.6.30',
   spec: ['highmem/E11'],
   machine: { core: 'arm926', kernel: '2.6.31' },
+  smallest: { lowmemPages: 64, highmemPages: 0, bufferBytes: 48 },
   cases: [
     { name: 'edges not cleaned', machine: { patches: ['mutant-no-edge-clean'] }, outcome: 'wrong-bytes' },
     { name: 'edges cleaned', outcome: 'clean' },

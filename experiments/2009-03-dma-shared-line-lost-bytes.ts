@@ -41,9 +41,9 @@ import {
 const DEVICE = 0;
 const IRQ = 5;
 const L1_CACHE_BYTES = 32;
-const BYTES = 8 * L1_CACHE_BYTES;
+const bytes = (k: { readonly config: Kernel['config'] }): number => Math.min(k.config.bufferBytes, 8 * L1_CACHE_BYTES);
 /** Times that the neighbour adds to each of its words. */
-const ADDS = 8;
+const adds = (k: Kernel): number => (k.config.bufferBytes < 4096 ? 1 : 8);
 const OLD = 0x01d01d01;
 
 /** Where the buffer begins in its page: at a line of 32 bytes that is not one of 64, or two words behind. */
@@ -55,12 +55,12 @@ const transferDone = (k: Kernel): Completion => ptr<'completion'>(k.sym.race_dat
 function fillBuffer(k: Kernel): void {
   const page = k.vars.page as Page;
   const buffer = vaddr(page_address(k, page) + start(k));
-  const bus = dma_map_single(k, buffer, BYTES, DMA_FROM_DEVICE);
+  const bus = dma_map_single(k, buffer, bytes(k), DMA_FROM_DEVICE);
   deviceWrite(k, DEVICE, 0, bus);
   ringDoorbell(k, DEVICE);
   wait_for_completion(k, transferDone(k));
-  dma_unmap_single(k, bus, BYTES, DMA_FROM_DEVICE);
-  for (let offset = 0; offset < BYTES; offset += 4) {
+  dma_unmap_single(k, bus, bytes(k), DMA_FROM_DEVICE);
+  for (let offset = 0; offset < bytes(k); offset += 4) {
     const seen = k.load32(vaddr(buffer + offset));
     expectWord(page_to_pfn(k, page), start(k) + offset, byDevice(offset), seen, 'stored by the device');
   }
@@ -69,8 +69,8 @@ function fillBuffer(k: Kernel): void {
 /** Words of another object, in the line before the buffer and in the line behind it, or in lines of the buffer. */
 function addBesideBuffer(k: Kernel): void {
   const page = k.vars.page as Page;
-  for (let i = 0; i < ADDS; i++) {
-    for (const offset of [start(k) - 4, start(k) + BYTES]) {
+  for (let i = 0; i < adds(k); i++) {
+    for (const offset of [start(k) - 4, start(k) + bytes(k)]) {
       const word = vaddr(page_address(k, page) + offset);
       const seen = k.load32(word);
       expectWord(page_to_pfn(k, page), offset, OLD + i, seen, 'stored by the neighbour');
@@ -81,7 +81,7 @@ function addBesideBuffer(k: Kernel): void {
 
 function writeBuffer(d: Device): void {
   d.waitDoorbell();
-  d.transferIn(d.register(0) as Paddr, BYTES, byDevice);
+  d.transferIn(d.register(0) as Paddr, bytes(d), byDevice);
   d.raise(0, IRQ);
 }
 
@@ -91,6 +91,7 @@ export default race({
   source: 'arch/arm/mm/dma-mapping.c, Linux 2.6.30',
   spec: ['highmem/E11'],
   machine: { core: 'arm926', kernel: '2.6.31' },
+  smallest: { lowmemPages: 64, highmemPages: 0, bufferBytes: 32 },
   cases: [
     { name: 'shared lines', machine: { patches: ['mutant-unaligned-dma-buffer'] }, outcome: 'wrong-bytes' },
     { name: 'whole lines', outcome: 'clean' },

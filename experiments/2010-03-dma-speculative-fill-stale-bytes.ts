@@ -80,6 +80,7 @@ function speculate(k: Kernel): void {
 function interruptCpu0(k: Kernel): void {
   for (let i = 0; i < interrupts(k); i++) {
     k.raise(0, SPECULATE);
+    if (k.config.bufferBytes < 4096) continue;
     for (let pause = 0; pause < i; pause++) k.load(k.sym.race_data);
   }
 }

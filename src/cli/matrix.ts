@@ -141,9 +141,6 @@ function filtered(host: Host, all: readonly RaceSpec[], filters: readonly string
   return filters.length === 0 ? all : all.filter((race) => filters.some((filter) => fits(race, filter)));
 }
 
-/** Can the controlled scheduler run the race at all? */
-const schedulable = (race: RaceSpec): boolean => (race.devices?.length ?? 0) === 0;
-
 async function observe(
   lab: Lab,
   race: RaceSpec,
@@ -151,7 +148,7 @@ async function observe(
   options: Options,
   interrupt: Interrupt,
 ): Promise<MatrixRow> {
-  if (options.mode === 'parallel' || !schedulable(race)) return await inParallel(lab, race, one, options, interrupt);
+  if (options.mode === 'parallel') return await inParallel(lab, race, one, options, interrupt);
   const found = await controlled(lab, race, one, options, interrupt);
   const settled = found.outcome !== 'clean' || found.exhausted;
   if (settled || options.mode === 'controlled' || interrupt.signal.aborted) return found;

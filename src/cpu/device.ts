@@ -32,7 +32,7 @@ export class Device {
   readonly index: number;
   readonly config: MachineConfig;
   vars: Record<string, number> = {};
-  tracer: Tracer | null = null;
+  #tracer: Tracer | null = null;
   readonly #memory: PhysicalMemory;
   readonly hw: Int32Array;
   readonly layout: HwLayout;
@@ -54,7 +54,9 @@ export class Device {
 
   point(kind: Point, addr: number): void {
     if (this.hw[Control.abort] !== 0) throw new ExecutionStopped('stopped');
+    if (this.#tracer !== null) this.#tracer.event(Ev.point, kind, addr, 0, 0);
     this.controller?.point(kind, addr);
+    if (this.#tracer !== null) this.#tracer.event(Ev.step, kind, addr, 0, 0);
   }
 
   /** Note from now on what each step touches, or no longer. */
@@ -62,6 +64,12 @@ export class Device {
     this.footprint = footprint;
     this.#memory.footprint = footprint;
     for (const mmu of this.#mmus) mmu.traceFootprints(footprint);
+  }
+
+  /** Have somebody watch this device's transfers, and what it makes the caches do. Null for nobody. */
+  setTracer(tracer: Tracer | null): void {
+    this.#tracer = tracer;
+    for (const mmu of this.#mmus) mmu?.setTracer(tracer);
   }
 
   /** The device's function has returned: one context less lives. */
@@ -80,13 +88,13 @@ export class Device {
   read32(pa: Paddr): number {
     this.point(Point.Dma, pa);
     const value = this.#memory.read32(pa) >>> 0;
-    if (this.tracer !== null) this.tracer.event(Ev.dmaRead, pa, value, 0, 0);
+    if (this.#tracer !== null) this.#tracer.event(Ev.dmaRead, pa, value, 0, 0);
     return value;
   }
 
   write32(pa: Paddr, value: number): void {
     this.point(Point.Dma, pa);
-    if (this.tracer !== null) this.tracer.event(Ev.dmaWrite, pa, value, 0, 0);
+    if (this.#tracer !== null) this.#tracer.event(Ev.dmaWrite, pa, value, 0, 0);
     this.#memory.write32(pa, value);
   }
 
@@ -190,6 +198,7 @@ export class Device {
         },
       });
       mmu.traceFootprints(this.footprint);
+      mmu.setTracer(this.#tracer);
       this.#mmus[cpu] = mmu;
     }
     return mmu;

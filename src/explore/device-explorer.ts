@@ -10,7 +10,7 @@ import { layoutStatics } from '../mm/boot.js';
 import { ExecutionStopped, OracleFailure } from '../shared/errors.js';
 import { Baton, type BatonHost } from './baton.js';
 import { controlledPart, type ExploreJob, preemptCounts } from './explore-job.js';
-import { type History, NO_HISTORY } from './recorder.js';
+import { DeviceRecorder, type History, NO_HISTORY } from './recorder.js';
 import { DEVICE_CONTEXT, Ex, Turn } from './shared-state.js';
 import type { Strategy } from './strategy.js';
 
@@ -19,6 +19,7 @@ export class DeviceExplorer {
   readonly #body: (d: Device) => void;
   readonly #baton: Baton;
   readonly #index: number;
+  readonly #recorder: DeviceRecorder | null;
 
   constructor(job: Job, race: RaceSpec, explore: ExploreJob, strategy: Strategy) {
     const { config, buffers, slot } = job;
@@ -45,11 +46,14 @@ export class DeviceExplorer {
     };
     this.#baton = new Baton(host, ex, layout, strategy, explore.wants, stateHash);
     device.controller = this.#baton;
+    const { history } = explore;
+    this.#recorder = history === null ? null : new DeviceRecorder(slot, history, () => ex[Ex.steps] as number);
+    device.setTracer(this.#recorder);
   }
 
   follow(): History {
     for (;;) {
-      if (this.#baton.waitTurn(null) === Turn.over) return NO_HISTORY;
+      if (this.#baton.waitTurn(null) === Turn.over) return this.#recorder?.take() ?? NO_HISTORY;
       this.#take();
     }
   }

@@ -195,3 +195,35 @@ export class Recorder implements Tracer {
     this.#named = null;
   }
 }
+
+/** What a device does: its steps, its transfers, what it makes the caches do. Its events have no CPU, and its number as their slot. */
+export class DeviceRecorder implements Tracer {
+  readonly #counter: Int32Array;
+  readonly #step: () => number;
+  readonly #slot: number;
+  #events: TraceEvent[] = [];
+  #stack: readonly string[] = [];
+
+  constructor(slot: number, counter: SharedArrayBuffer, steps: () => number) {
+    this.#slot = slot;
+    this.#counter = new Int32Array(counter);
+    this.#step = () => steps() - 1;
+  }
+
+  event(what: Ev, a: number, b: number, c: number, d: number): void {
+    if (what === Ev.point) {
+      this.#stack = callers();
+      return;
+    }
+    this.#events.push({
+      ...{ seq: Atomics.add(this.#counter, 0, 1), step: this.#step(), stage: Stage.threads, cpu: -1, slot: this.#slot },
+      ...{ irq: 0, what, a: a >>> 0, b: b >>> 0, c, d, mask: -1, named: b >>> 0, stack: this.#stack },
+    });
+  }
+
+  take(): History {
+    const taken = { events: this.#events, standing: [] };
+    this.#events = [];
+    return taken;
+  }
+}

@@ -61,19 +61,23 @@ export async function searchFailure(name: string, run: RunResult, options: Searc
   const left = (): number => (deadline - performance.now()) / 1000;
   let alike: Hit | null = null;
   let hit: Hit | null = null;
+  let refusal: string | null = null;
   for (const cpus of [...new Set([Math.min(2, run.cpus), run.cpus])]) {
     for (const attempt of ATTEMPTS) {
       if (hit !== null || left() <= 0 || options.signal?.aborted === true) break;
       const asked = { ...configurationOf(run, cpus), ...attempt, wanted, seconds: Math.max(0.2, left() * SHARE) };
       const result = await tryOne(name, asked, options.signal);
-      if (result === null) continue;
+      if (typeof result === 'string') {
+        refusal = result;
+        break;
+      }
       if (result.failure !== null) hit = { result, found: undefined };
       const other = result.failures.find((f) => f.failure.outcome === failure.outcome);
       if (alike === null && other !== undefined) alike = { result, found: other };
     }
   }
   const best = hit ?? alike;
-  if (best === null) return { replay: null, same: false, lines: [notFound(run)] };
+  if (best === null) return { replay: null, same: false, lines: [refusal ?? notFound(run)] };
   const recorded = await toReplay(name, best.result, best.found);
   const least = await minimise(recorded, { ...options, seconds: Math.max(2, left()) });
   const { result } = await replay(least, { history: true });
@@ -83,16 +87,16 @@ export async function searchFailure(name: string, run: RunResult, options: Searc
   return { replay: least, same: hit !== null, lines: [`${head}: ${size}`, ...explain(result).report] };
 }
 
-/** A machine that the race cannot have with so few CPUs is no attempt. */
+/** Return: what came of it, or why controlled mode does not take the race on this machine: too few CPUs, devices. */
 async function tryOne(
   name: string,
   options: ExploreOptions,
   signal: AbortSignal | undefined,
-): Promise<ExploreResult | null> {
+): Promise<ExploreResult | string> {
   try {
     return await explore(name, { ...options, ...(signal === undefined ? {} : { signal }) });
   } catch (error) {
-    if (error instanceof UsageError && /CPU/.test(error.message)) return null;
+    if (error instanceof UsageError) return error.message;
     throw error;
   }
 }

@@ -42,6 +42,13 @@ describe('a failure of parallel mode, looked for in controlled mode', () => {
     expect([found.same, found.replay?.preemptions]).toEqual([true, 1]);
   });
 
+  it('is looked for on as many CPUs as the race needs', async () => {
+    const result = await run(race('abba-apart'), { seconds: 20, stopAtFailure: true });
+    expect([result.failure?.outcome, result.cpus]).toEqual(['deadlock', 3]);
+    const found = await searchFailure(race('abba-apart'), result);
+    expect([found.same, found.replay?.machine.cpus]).toEqual([true, 3]);
+  });
+
   it('says so when controlled mode does not find it', async () => {
     const result = await run(race('abba'), { seconds: 20, stopAtFailure: true });
     const other = {

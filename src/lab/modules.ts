@@ -9,6 +9,7 @@ import { basename, dirname, extname, join, relative, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { MurphyError, UsageError } from '../shared/errors.js';
 import { oneOf } from './configure.js';
+import { probeModule } from './module-probe.js';
 import { moduleOf, type RaceSpec } from './race.js';
 
 export interface LoadedRace {
@@ -78,6 +79,7 @@ async function importRace(path: string): Promise<LoadedRace> {
     throw new UsageError(`no race module at ${file}; give the path of a .js or .ts file, or an experiment's id`);
   }
   const url = await runnable(file);
+  await probeOnce(url, basename(file));
   let module: Readonly<Record<string, unknown>>;
   try {
     module = (await import(/* @vite-ignore */ url.href)) as Readonly<Record<string, unknown>>;
@@ -97,6 +99,29 @@ async function importRace(path: string): Promise<LoadedRace> {
   const race = raceOf(module, id);
   if (race === null) throw new UsageError(`race module ${name} has no race "${id}"; it has ${choices}`);
   return { race, url: withId(url, race.id) };
+}
+
+/**
+ * Modules that are loaded already stay loaded, and a bundle, whose name says what is in it, is tried once for good: a mark beside it
+ * says so. What comes with the package needs no trial.
+ */
+async function probeOnce(url: URL, name: string): Promise<void> {
+  const own = ['experiments', 'examples', 'bench', 'stress'].map((dir) => pathToFileURL(builtFile(dir, '/')).href);
+  if (probed.has(url.href) || own.some((dir) => url.href.startsWith(dir))) return;
+  const mark = /[\\/]\.cache[\\/]murphy[\\/]/.test(fileURLToPath(url)) ? `${fileURLToPath(url)}.loads` : null;
+  if (mark === null || !existsSync(mark)) {
+    await probeModule(url.href, name);
+    if (mark !== null) remember(mark);
+  }
+  probed.add(url.href);
+}
+const probed = new Set<string>();
+
+/** A folder that may not be written costs the next process a trial, and nothing else. */
+function remember(mark: string): void {
+  try {
+    writeFileSync(mark, '');
+  } catch {}
 }
 
 const oneLine = (error: unknown): string =>

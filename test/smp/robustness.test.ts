@@ -2,12 +2,14 @@
  * Whatever a user or a race module does wrong ends in a named error or result, within seconds, and leaves the machine fit for the next run;
  * and threads, interrupts and sleepers of one CPU and several do what they do on the machine.
  */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { Machine, type RunOptions, type RunResult, UsageError } from '../../src/index.js';
+import { probeModule } from '../../src/lab/module-probe.js';
+import { loadRace } from '../../src/lab/modules.js';
 
 const fixture = (name: string): string => fileURLToPath(new URL(`../fixtures/robustness/${name}.ts`, import.meta.url));
 const RECYCLE = '2009-03-kmap-recycle-lost-bytes';
@@ -128,6 +130,32 @@ describe('a race module that is no good', () => {
     ['a default export that is no race', 'f.mjs', 'export default 42;\n', /^race module f.mjs has no race/],
   ])('is refused: %s', async (_, name, text, message) => {
     expect(await refusal(machine.run(written(name, text)))).toMatch(message);
+  });
+
+  it('is refused when loading it ends the process', async () => {
+    expect(await refusal(machine.run(written('h.mjs', `process.exit(3); // ${Math.random()}\n`)))).toMatch(
+      /^race module h.mjs does not load: it ends its process, with code 3, .*; mend it and run again$/,
+    );
+  });
+
+  it('is refused when loading it does not end, or waits for ever', async () => {
+    const loops = pathToFileURL(written('i.mjs', 'for (;;);\n')).href;
+    const waits = pathToFileURL(written('j.mjs', 'await new Promise(() => {});\n')).href;
+    expect(await refusal(probeModule(loops, 'i.mjs', 500))).toMatch(/i.mjs does not load: it is not done after 0.5 s/);
+    expect(await refusal(probeModule(waits, 'j.mjs'))).toMatch(/j.mjs does not load: it .* waits for what never comes/);
+  });
+
+  it('is loaded once in a worker, and never again while its text is the same', async () => {
+    const text = `import { appendFileSync } from 'node:fs';
+      import { isMainThread } from 'node:worker_threads';
+      appendFileSync(${JSON.stringify(join(folder, 'loads'))}, isMainThread ? 'main ' : 'worker ');
+      export default { id: 'k', title: 'k', source: 'k', spec: [], machine: {}, cases: [], threads: [() => {}] };\n`;
+    const path = written('k.mjs', text);
+    await loadRace(path);
+    await loadRace(path);
+    const copy = written('k.mjs', `${text}// an edit is another module\n`);
+    await loadRace(copy);
+    expect(readFileSync(join(folder, 'loads'), 'utf8')).toBe('worker main worker main ');
   });
 
   it('is refused when there is no such file', async () => {

@@ -20,10 +20,13 @@ import {
   Choice,
   Ctx,
   CtxState,
-  DECISION_WORDS,
+  choiceOf,
   DEVICE_CONTEXT,
+  Decided,
+  Detail,
   Ex,
   type ExLayout,
+  kindOfStep,
   OTHERS_DEVICE,
   OTHERS_PREEMPT,
   Step,
@@ -34,7 +37,7 @@ import type { StateHash } from './state-hash.js';
 import type { Situation, Strategy } from './strategy.js';
 
 /** Rounds of a wait for the baton before it sleeps: many where every worker can have a core of its own. */
-const SPINS_ALONE = 3000;
+const SPINS_ALONE = 12_000;
 const SPINS_CROWDED = 200;
 const SLEEP_MS = 50;
 /** How long a worker without the baton sleeps before it looks for interrupts of a setup. */
@@ -44,12 +47,16 @@ const SERVE_MS = 2;
 export interface BatonHost extends MachineView {
   /** Thread slot, or DEVICE_CONTEXT and the device's number. */
   readonly context: number;
+  /** How many take part: threads and devices of the race. */
+  readonly contexts: number;
   readonly cpu: number;
   /** What its own steps that have no address are named by: the thread's task, the device's number. */
   readonly task: number;
   /** Words of kernel static data, from `pageOffset` on. */
   readonly staticWords: number;
   readonly footprint: Footprint | null;
+  /** Non-zero for each frame of memory that may have been written. */
+  readonly written: Int32Array;
   /** preempt_count of a thread. */
   preemptCountOf(slot: number): number;
   takeInterrupts(): void;
@@ -74,6 +81,7 @@ export class Baton implements Controller, Waits, Situation {
   readonly #layout: ExLayout;
   readonly #strategy: Strategy;
   readonly #wants: Wants;
+  readonly #detailed: boolean;
   readonly #stateHash: StateHash | null;
   readonly #shared: Int32Array;
   readonly #contexts: number;
@@ -103,6 +111,7 @@ export class Baton implements Controller, Waits, Situation {
     this.#layout = layout;
     this.#strategy = strategy;
     this.#wants = wants;
+    this.#detailed = wants.footprints || wants.states;
     this.#stateHash = stateHash;
     this.#shared = ex.subarray(layout.strategy, layout.footprints);
     this.#contexts = config.threadsMax;
@@ -110,8 +119,7 @@ export class Baton implements Controller, Waits, Situation {
     this.#own = layout.contexts + host.context * Ctx.words;
     this.#seats = host.layout.seats;
     this.#staticBase = config.pageOffset | 0;
-    const workers = config.threadsMax + config.devicesMax - 1;
-    this.#spins = workers <= availableParallelism() ? SPINS_ALONE : SPINS_CROWDED;
+    this.#spins = host.contexts <= availableParallelism() ? SPINS_ALONE : SPINS_CROWDED;
   }
 
   // ---- what the machine calls --------------------------------------------------------------------------------------
@@ -123,12 +131,19 @@ export class Baton implements Controller, Waits, Situation {
 
   /** A visible step comes next. */
   point(kind: Point, addr: number): boolean {
+    if (kind !== Point.Load && kind !== Point.CachedLoad && kind !== Point.Wait) this.#changes(addr);
     if (this.#ex[Ex.running] === 0) return false;
     // A plain spinlock can be taken only while it is free; until then its contender is no choice.
     if (kind === Point.Lock && !this.#host.config.ticketLocks) {
       this.#park(kind, addr, Block.word, ((addr | 0) - this.#staticBase) >>> 2, 1);
     } else this.#park(kind, addr, Block.none, 0, 0);
     return true;
+  }
+
+  /** The step that comes next may change kernel data at @addr: the next reset restores that page. */
+  #changes(addr: number): void {
+    const index = this.#staticIndex(addr);
+    if (index >= 0) this.#host.written[index >>> 10] = 1;
   }
 
   waitWhile(memory: Int32Array, index: number, value: number, on: number): void {
@@ -373,13 +388,14 @@ export class Baton implements Controller, Waits, Situation {
     const current = ex[Ex.current] as number;
     const count = this.#list(threads, others, current);
     if (count === 0) return this.#nobody(inside);
-    const choice = count === 1 && !this.#wants.everyStep ? (this.choices[0] as number) : this.#decide(current);
+    const choice =
+      count === 1 && !this.#wants.everyStep ? (this.choices[0] as number) : this.#decide(current, threads, others);
     if (choice < 0) return this.#abandon(inside);
-    this.#record(choice, threads, others);
+    this.#record(choice);
     return choice;
   }
 
-  #decide(current: number): number {
+  #decide(current: number, threads: number, others: number): number {
     const ex = this.#ex;
     const decision = ex[Ex.decisions] as number;
     this.decision = decision;
@@ -398,14 +414,14 @@ export class Baton implements Controller, Waits, Situation {
       if (choice < 0) return -1;
     }
     if (this.count === 1) return choice;
-    const at = this.#layout.decisions + decision * DECISION_WORDS;
-    ex[at] = this.step;
-    ex[at + 1] = current;
-    ex[at + 2] = choice;
-    ex[at + 3] = this.preemptions;
-    ex[at + 4] = this.delays;
+    const at = this.#layout.decisions + decision * Decided.words;
+    ex[at + Decided.step] = this.step;
+    ex[at + Decided.what] = choice | ((current + 1) << 8);
+    ex[at + Decided.cost] = this.preemptions | (this.delays << 16);
+    ex[at + Decided.threads] = threads;
+    ex[at + Decided.others] = others;
     ex[Ex.decisions] = decision + 1;
-    const place = this.#placeOf(choice);
+    const place = this.choices[0] === choice ? 0 : this.#placeOf(choice);
     if (place > 0) {
       if (this.currentEnabled) ex[Ex.preemptions] = this.preemptions + 1;
       ex[Ex.delays] = this.delays + place;
@@ -426,7 +442,7 @@ export class Baton implements Controller, Waits, Situation {
     return -1;
   }
 
-  #record(choice: number, threads: number, others: number): void {
+  #record(choice: number): void {
     const ex = this.#ex;
     ex[Ex.last] = choice;
     const context = this.#contextOf(choice);
@@ -437,16 +453,14 @@ export class Baton implements Controller, Waits, Situation {
     const kind = ex[from + Ctx.kind] as number;
     const addr = ex[from + Ctx.addr] as number;
     const at = this.#layout.steps + step * Step.words;
-    ex[at + Step.choice] = choice;
-    ex[at + Step.kind] = kind;
-    ex[at + Step.addr] = addr;
-    ex[at + Step.threads] = threads;
-    ex[at + Step.others] = others;
-    if (this.#wants.footprints || this.#wants.states) {
-      ex[at + Step.masked] = this.#maskedCpus();
+    let what = choice | (kind << 8);
+    if (this.#detailed) {
+      what |= this.#maskedCpus() << 16;
       const index = this.#staticIndex(addr);
-      ex[at + Step.before] = index < 0 ? 0 : (this.#words[index] as number);
+      ex[this.#layout.details + step * Detail.words + Detail.before] = index < 0 ? 0 : (this.#words[index] as number);
     }
+    ex[at + Step.what] = what;
+    ex[at + Step.addr] = addr;
     this.#countBarren(choice, kind);
     ex[Ex.steps] = step + 1;
     let hash = ex[Ex.traceHash] as number;
@@ -580,18 +594,27 @@ export class Baton implements Controller, Waits, Situation {
     const { footprint } = this.#host;
     if (footprint === null) return;
     const ex = this.#ex;
-    const at = this.#layout.steps + ((ex[Ex.steps] as number) - 1) * Step.words;
-    this.#touchAnnounced(footprint, at);
-    if (this.#wants.footprints) this.#noteFootprint(footprint, at);
-    this.#stateHash?.stepEnded(footprint, at, this.#own, this.#host.cpu);
+    const step = (ex[Ex.steps] as number) - 1;
+    this.#touchAnnounced(footprint, step);
+    if (this.#wants.footprints) this.#noteFootprint(footprint, step);
+    const at = this.#layout.steps + step * Step.words;
+    this.#stateHash?.stepEnded(
+      footprint,
+      ex[at + Step.what] as number,
+      ex[at + Step.addr] as number,
+      this.#own,
+      this.#host.cpu,
+    );
     if (footprint.overflow) ex[Ex.footprintsLost] = 1;
     footprint.clear();
   }
 
-  #touchAnnounced(footprint: Footprint, at: number): void {
+  #touchAnnounced(footprint: Footprint, step: number): void {
     const ex = this.#ex;
-    const choice = ex[at + Step.choice] as number;
-    const kind = ex[at + Step.kind] as Point;
+    const at = this.#layout.steps + step * Step.words;
+    const what = ex[at + Step.what] as number;
+    const choice = choiceOf(what);
+    const kind = kindOfStep(what) as Point;
     const addr = ex[at + Step.addr] as number;
     const { cpu } = this.#host;
     if (this.#turnOf(choice) !== Turn.run) {
@@ -604,7 +627,8 @@ export class Baton implements Controller, Waits, Situation {
     if (index >= 0) {
       const write = kind !== Point.Load && kind !== Point.CachedLoad && kind !== Point.Wait;
       footprint.touch(Space.word, index, write);
-      if (!write || kind !== Point.Store) footprint.observe(ex[at + Step.before] as number);
+      if (!write || kind !== Point.Store)
+        footprint.observe(ex[this.#layout.details + step * Detail.words + Detail.before] as number);
       if (write) footprint.wordChanged(index);
     }
     if (kind === Point.Sched || kind === Point.Preempt || kind === Point.Wait) {
@@ -616,23 +640,23 @@ export class Baton implements Controller, Waits, Situation {
     } else if (kind === Point.Raise && choice < Choice.irq) footprint.touch(Space.seat, addr, true);
   }
 
-  #noteFootprint(footprint: Footprint, at: number): void {
+  #noteFootprint(footprint: Footprint, step: number): void {
     const ex = this.#ex;
     const from = ex[Ex.footprintEnd] as number;
-    const { footprints, footprintWords } = this.#layout;
+    const { footprints, footprintWords, details } = this.#layout;
     let end = from + footprint.count;
     if (end > footprintWords) {
       ex[Ex.footprintsLost] = 1;
       end = from;
     } else for (let i = 0; i < footprint.count; i++) ex[footprints + from + i] = footprint.touched[i] as number;
-    ex[at + Step.footprintEnd] = end;
+    ex[details + step * Detail.words + Detail.footprintEnd] = end;
     ex[Ex.footprintEnd] = end;
   }
 
   touched(step: number): Int32Array {
-    const { steps, footprints } = this.#layout;
-    const at = steps + step * Step.words + Step.footprintEnd;
-    const from = step === 0 ? 0 : (this.#ex[at - Step.words] as number);
+    const { details, footprints } = this.#layout;
+    const at = details + step * Detail.words + Detail.footprintEnd;
+    const from = step === 0 ? 0 : (this.#ex[at - Detail.words] as number);
     return this.#ex.subarray(footprints + from, footprints + (this.#ex[at] as number));
   }
 

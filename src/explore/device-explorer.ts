@@ -1,6 +1,7 @@
 /** Controlled mode, inside the worker of a device: a context like a thread, with no CPU. */
 import { Device } from '../cpu/device.js';
 import { Verdict } from '../cpu/hw.js';
+import { PhysicalMemory } from '../cpu/memory.js';
 import { appendLog } from '../cpu/printk.js';
 import type { Job } from '../lab/job.js';
 import type { RaceSpec } from '../lab/race.js';
@@ -35,10 +36,12 @@ export class DeviceExplorer {
     const host: BatonHost = {
       ...view,
       context: DEVICE_CONTEXT + slot,
+      contexts: job.threads.length + job.devices,
       cpu: 0,
       task: slot,
       staticWords: bytes >>> 2,
       footprint,
+      written: new PhysicalMemory(buffers.arena, config.core.physBase).written,
       preemptCountOf: preemptCounts(view),
       takeInterrupts: () => {},
       preempt: () => {},

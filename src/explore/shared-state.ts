@@ -94,24 +94,38 @@ export const choiceName = (choice: number): string => {
 export const OTHERS_PREEMPT = 8;
 export const OTHERS_DEVICE = 16;
 
-/** Words recorded for a step. */
+/** Words recorded for a step. Few, since they travel from core to core with the baton. */
 export const Step = {
-  choice: 0,
-  kind: 1,
-  addr: 2,
-  /** Threads that could go on, other choices, CPUs with interrupts masked, all before the step. */
-  threads: 3,
-  others: 4,
-  masked: 5,
+  /** Choice, kind in bits 8 to 15, CPUs with interrupts masked before the step in bits 16 to 23. */
+  what: 0,
+  addr: 1,
+  words: 2,
+} as const;
+export const choiceOf = (what: number): number => what & 0xff;
+export const kindOfStep = (what: number): number => (what >>> 8) & 0xff;
+export const maskedOf = (what: number): number => (what >>> 16) & 0xff;
+
+/** Words recorded beside it where footprints or states are wanted. */
+export const Detail = {
   /** Value of the announced kernel word before the step. */
-  before: 6,
+  before: 0,
   /** End of the step's part of `footprints`; it begins where the step before ends. */
-  footprintEnd: 7,
-  words: 8,
+  footprintEnd: 1,
+  words: 2,
 } as const;
 
-/** Words recorded for a decision: its step, the context before, the choice, preemptions and delays before. */
-export const DECISION_WORDS = 5;
+/** Words recorded for a decision. */
+export const Decided = {
+  step: 0,
+  /** Choice, and the context before plus one in bits 8 to 15. */
+  what: 1,
+  /** Preemptions before it, delays in the upper half. */
+  cost: 2,
+  /** Threads that could go on, other choices. */
+  threads: 3,
+  others: 4,
+  words: 5,
+} as const;
 
 /** What a strategy wants to be told beyond who can go on. */
 export interface Wants {
@@ -128,6 +142,7 @@ export interface ExLayout {
   readonly prefix: number;
   readonly decisions: number;
   readonly steps: number;
+  readonly details: number;
   readonly strategy: number;
   readonly footprints: number;
   readonly footprintWords: number;
@@ -146,8 +161,9 @@ export function layoutEx(stepsMax: number, wants: Wants): ExLayout {
   const contexts = Ex.head;
   const prefix = contexts + CONTEXTS_MAX * Ctx.words;
   const decisions = prefix + stepsMax;
-  const steps = decisions + stepsMax * DECISION_WORDS;
-  const strategy = steps + stepsMax * Step.words;
+  const steps = decisions + stepsMax * Decided.words;
+  const details = steps + stepsMax * Step.words;
+  const strategy = details + (wants.footprints || wants.states ? stepsMax * Detail.words : 0);
   const footprints = strategy + STRATEGY_WORDS;
   const footprintWords = wants.footprints ? FOOTPRINT_WORDS : 0;
   const undo = footprints + footprintWords;
@@ -157,6 +173,7 @@ export function layoutEx(stepsMax: number, wants: Wants): ExLayout {
     prefix,
     decisions,
     steps,
+    details,
     strategy,
     footprints,
     footprintWords,

@@ -10,7 +10,7 @@ import { Seat, Thread, WB_HEAD } from '../cpu/hw.js';
 import type { MachineView } from '../lab/deadlock.js';
 import type { Footprint } from '../shared/footprint.js';
 import { Point } from '../shared/point.js';
-import { CONTEXTS_MAX, Ctx, CtxState, Ex, type ExLayout, Step } from './shared-state.js';
+import { CONTEXTS_MAX, Ctx, CtxState, Ex, type ExLayout, kindOfStep } from './shared-state.js';
 
 /** Copies of memory and hardware area as the hash has them. */
 export interface Shadows {
@@ -92,15 +92,15 @@ export class StateHash {
     this.#ex[Ex.undoEnd] = 0;
   }
 
-  /** @at: the step's record, @own: the context's words. */
-  stepEnded(footprint: Footprint, at: number, own: number, cpu: number): void {
+  /** @what, @addr: the step's record, @own: the context's words. */
+  stepEnded(footprint: Footprint, what: number, addr: number, own: number, cpu: number): void {
     for (let i = 0; i < footprint.changedCount; i += 2) {
       const index = footprint.changed[i] as number;
       const words = footprint.changed[i + 1] as number;
       if (words > 0) this.#changed(this.#m.words, this.#words, index, words, 0);
       else this.#changed(this.#m.hw, this.#hw, index, -words, -1);
     }
-    this.#observed(footprint, at, own, cpu);
+    this.#observed(footprint, what, addr, own, cpu);
   }
 
   #changed(now: Int32Array, shadow: Int32Array, from: number, words: number, flip: number): void {
@@ -124,14 +124,13 @@ export class StateHash {
     }
   }
 
-  #observed(footprint: Footprint, at: number, own: number, cpu: number): void {
+  #observed(footprint: Footprint, what: number, addr: number, own: number, cpu: number): void {
     const ex = this.#ex;
-    const kind = ex[at + Step.kind] as Point;
+    const kind = kindOfStep(what) as Point;
     this.#low = ex[own + Ctx.seenLow] as number;
     this.#high = ex[own + Ctx.seenHigh] as number;
-    this.#take(ex[at + Step.choice] as number);
-    this.#take(kind);
-    this.#take(ex[at + Step.addr] as number);
+    this.#take(what & 0xffff);
+    this.#take(addr);
     this.#take(footprint.observed);
     const asksSeat = kind === Point.Sched || kind === Point.Preempt || kind === Point.Wait || kind === Point.Raise;
     if (asksSeat && own < this.#layout.contexts + this.#m.config.threadsMax * Ctx.words) this.#takeSeat(cpu);

@@ -45,11 +45,9 @@ export interface StepRecord {
   readonly choice: number;
   readonly kind: number;
   readonly addr: number;
-  readonly threads: number;
-  readonly others: number;
-  /** CPUs with interrupts masked before it, as bits. */
+  /** CPUs with interrupts masked before it, as bits (wants.footprints or wants.states). */
   readonly masked: number;
-  /** Value of the announced kernel word before it. */
+  /** Value of the announced kernel word before it (wants.footprints or wants.states). */
   readonly before: number;
 }
 

@@ -9,11 +9,27 @@ import type { Job } from '../lab/job.js';
 import type { RaceSpec } from '../lab/race.js';
 import { RaceWorker } from '../lab/race-worker.js';
 import type { Failure } from '../lab/types.js';
+import { struct_thread_info } from '../mm/boot.js';
+import { MurphyError } from '../shared/errors.js';
 import { Point } from '../shared/point.js';
+import { hex8 } from '../shared/types.js';
+import { struct_task_struct } from '../shared/wait.js';
 import { Baton, type BatonHost } from './baton.js';
 import { type ControlledPart, controlledPart, type ExploreJob, preemptCounts } from './explore-job.js';
 import { type History, NO_HISTORY, Recorder } from './recorder.js';
-import { Choice, DECISION_WORDS, DEVICE_CONTEXT, Ex, STEP_WORDS, Step, Turn } from './shared-state.js';
+import {
+  Choice,
+  choiceOf,
+  DEVICE_CONTEXT,
+  Decided,
+  Detail,
+  Ex,
+  kindOfStep,
+  maskedOf,
+  STEP_WORDS,
+  Step,
+  Turn,
+} from './shared-state.js';
 import { signatureOf } from './signature.js';
 import { canonicalOrder } from './strategies/order.js';
 import type { Decision, Execution, Strategy, StrategyStats } from './strategy.js';
@@ -72,6 +88,9 @@ export interface ExploreReport {
 
 /** More distinct failures than this are not kept apart. */
 const FAILURES_MAX = 64;
+/** The first executions, and then one in so many, make sure that what has changed was announced. */
+const AUDITS = 4;
+const AUDIT_EVERY = 1024;
 /** Executions between two looks at the clock. */
 const CLOCK_EVERY = 64;
 
@@ -103,6 +122,8 @@ export class WorkerExplorer extends RaceWorker {
   readonly #execution: Execution & { number: number; failed: boolean };
   readonly #found = new Map<string, Found>();
   readonly #wantsState: boolean;
+  /** Pages of kernel data with words that change without a scheduling point: preempt_count, the state of tasks. */
+  readonly #silent: ReadonlySet<number>;
   #begun = 0;
   #executions = 0;
   #abandoned = 0;
@@ -127,6 +148,7 @@ export class WorkerExplorer extends RaceWorker {
     this.#wantsState = explore.wantsState;
     this.#begun = explore.begun;
     if (part.footprint !== null) k.traceFootprints(part.footprint);
+    this.#silent = this.#silentPages();
     const host: BatonHost = {
       hw: k.hw,
       words: k.words,
@@ -134,10 +156,12 @@ export class WorkerExplorer extends RaceWorker {
       config: k.config,
       sym: k.sym,
       context: k.slot,
+      contexts: job.threads.length + job.devices,
       cpu: k.cpu,
       task: k.current,
       staticWords,
       footprint: part.footprint,
+      written: k.memory.written,
       preemptCountOf: preemptCounts(k),
       takeInterrupts: () => k.takeInterrupts(),
       preempt: () => k.scheduler?.preemptSchedule(k),
@@ -152,6 +176,17 @@ export class WorkerExplorer extends RaceWorker {
     k.onStuck = null;
     k.onQuiet = null;
     this.#execution = this.#view();
+  }
+
+  #silentPages(): Set<number> {
+    const { sym, staticBase, config } = this.k;
+    const pages = new Set<number>();
+    const add = (addr: number, bytes: number): void => {
+      for (let at = addr - staticBase; at < addr - staticBase + bytes; at += 4) pages.add(at >>> 12);
+    };
+    add(sym.thread_infos, config.threadsMax * struct_thread_info.sizeof);
+    add(sym.tasks, config.threadsMax * struct_task_struct.sizeof);
+    return pages;
   }
 
   /** A worker other than slot 0: executions as the baton brings them, until the exploration ends. */
@@ -215,6 +250,37 @@ export class WorkerExplorer extends RaceWorker {
       this.moduleError = 'a step touches more than this strategy can note; take another strategy, or a smaller machine';
     } else this.#exhausted = !this.#strategy.end(run, this.#strategyWords());
     this.#over = this.#exhausted || this.moduleError !== null || (this.job.stopAtFailure && this.#chosen() !== null);
+  }
+
+  /** Setup and check announce their steps too, so that the next reset knows what they changed. */
+  protected override get watched(): number {
+    return super.watched | Attention.controlled;
+  }
+
+  /** Kernel data as it was after boot: the pages that a step announced to change, and those that change without one. */
+  protected override restoreStatics(): void {
+    const { snapshot } = this;
+    const { words, memory, staticBytes } = this.k;
+    if (snapshot === null) return;
+    const { written } = memory;
+    const frames = staticBytes >>> 12;
+    const audited = this.#begun < AUDITS || this.#begun % AUDIT_EVERY === 0;
+    if (audited && this.#begun > 1) this.#audit(snapshot);
+    for (let frame = 0; frame < frames; frame++) {
+      if (written[frame] === 0 && !audited && !this.#silent.has(frame)) continue;
+      written[frame] = 0;
+      const from = frame << 10;
+      words.set(snapshot.subarray(from, from + 1024), from);
+    }
+  }
+
+  /** A page that has changed although no step announced it makes executions depend on each other: a defect of ours. */
+  #audit(snapshot: Int32Array): void {
+    const { words, memory, staticBytes } = this.k;
+    for (let i = 0; i < staticBytes >>> 2; i++) {
+      if (words[i] === snapshot[i] || memory.written[i >>> 10] !== 0 || this.#silent.has(i >>> 10)) continue;
+      throw new MurphyError(`kernel data at ${hex8(this.k.staticBase + i * 4)} has changed without a scheduling point`);
+    }
   }
 
   #tally(run: Execution): void {
@@ -293,7 +359,10 @@ export class WorkerExplorer extends RaceWorker {
     const trace = new Int32Array(steps * STEP_WORDS);
     for (let i = 0; i < steps; i++) {
       const at = layout.steps + i * Step.words;
-      trace.set(ex.subarray(at, at + STEP_WORDS), i * STEP_WORDS);
+      const what = ex[at + Step.what] as number;
+      trace[i * STEP_WORDS] = choiceOf(what);
+      trace[i * STEP_WORDS + 1] = kindOfStep(what);
+      trace[i * STEP_WORDS + 2] = ex[at + Step.addr] as number;
     }
     return trace;
   }
@@ -307,7 +376,7 @@ export class WorkerExplorer extends RaceWorker {
   /** Return: false when the strategy has nothing left. */
   #one(execution: number): boolean {
     const { k } = this;
-    const { hw, layout, config } = k;
+    const { hw } = k;
     const { ex, stateHash } = this.#part;
     this.reset();
     Atomics.store(hw, Control.execution, execution);
@@ -320,17 +389,11 @@ export class WorkerExplorer extends RaceWorker {
     const prescribed = this.#strategy.begin(this.#strategyWords(), execution, prefix);
     if (prescribed < 0) return false;
     ex[Ex.prefixLength] = prescribed;
-    const attention = Attention.controlled | this.watched;
-    for (let cpu = 0; cpu < config.cpus; cpu++) hw[layout.seats + cpu * Seat.words + Seat.attention] = attention;
     const mine = this.#baton.start();
     if (mine !== null) {
       if (mine) this.#take(this.#baton.first());
       for (let turn = this.#baton.waitTurn(null); turn !== Turn.over; turn = this.#baton.waitTurn(null))
         this.#take(turn);
-    }
-    for (let cpu = 0; cpu < config.cpus; cpu++) {
-      const seat = layout.seats + cpu * Seat.words;
-      hw[seat + Seat.attention] = (hw[seat + Seat.attention] as number) & ~Attention.controlled;
     }
     return true;
   }
@@ -386,28 +449,29 @@ export class WorkerExplorer extends RaceWorker {
         return ex[Ex.abandoned] !== 0;
       },
       decision(i): Decision {
-        const at = layout.decisions + i * DECISION_WORDS;
-        const step = layout.steps + (ex[at] as number) * Step.words;
+        const at = layout.decisions + i * Decided.words;
+        const what = ex[at + Decided.what] as number;
+        const cost = ex[at + Decided.cost] as number;
         return {
-          step: ex[at] as number,
-          threads: ex[step + Step.threads] as number,
-          others: ex[step + Step.others] as number,
-          current: ex[at + 1] as number,
-          choice: ex[at + 2] as number,
-          preemptions: ex[at + 3] as number,
-          delays: ex[at + 4] as number,
+          step: ex[at + Decided.step] as number,
+          threads: ex[at + Decided.threads] as number,
+          others: ex[at + Decided.others] as number,
+          current: (what >>> 8) - 1,
+          choice: what & 0xff,
+          preemptions: cost & 0xffff,
+          delays: cost >>> 16,
         };
       },
       step(i) {
         const at = layout.steps + i * Step.words;
+        const what = ex[at + Step.what] as number;
         return {
-          choice: ex[at + Step.choice] as number,
-          kind: ex[at + Step.kind] as number,
+          choice: choiceOf(what),
+          kind: kindOfStep(what),
           addr: ex[at + Step.addr] as number,
-          threads: ex[at + Step.threads] as number,
-          others: ex[at + Step.others] as number,
-          masked: ex[at + Step.masked] as number,
-          before: ex[at + Step.before] as number,
+          masked: maskedOf(what),
+          before:
+            layout.details === layout.strategy ? 0 : (ex[layout.details + i * Detail.words + Detail.before] as number),
         };
       },
       touched: (i) => baton.touched(i),

@@ -37,6 +37,9 @@ const isAssertion = (error: unknown): error is Error => error instanceof Error &
 
 const firstLine = (error: Error): string => error.message.split('\n')[0] ?? '';
 
+/** How much of memory a reset copies back instead of making it again: 16 MB, and kernel data in any case. */
+const SNAPSHOT_WORDS = 1 << 22;
+
 export abstract class RaceWorker {
   protected readonly job: Job;
   protected readonly race: RaceSpec;
@@ -99,8 +102,8 @@ export abstract class RaceWorker {
   boot(): void {
     const k = this.k;
     start_kernel(k);
-    this.snapshot = new Int32Array(k.staticBytes >>> 2);
-    this.snapshot.set(k.words.subarray(0, k.staticBytes >>> 2));
+    const words = Math.max(k.staticBytes >>> 2, Math.min(k.memory.words.length, SNAPSHOT_WORDS));
+    this.snapshot = new Int32Array(k.words.subarray(0, words));
   }
 
   /** Run kernel code on CPU 0 while the other CPUs only take interrupts; on return none of them is inside a handler. */
@@ -139,12 +142,18 @@ export abstract class RaceWorker {
     return this.k.tracer === null ? 0 : Attention.trace;
   }
 
+  /** Kernel data as it was after boot. */
+  protected restoreStatics(): void {
+    const { k, snapshot } = this;
+    if (snapshot !== null) k.words.set(snapshot.subarray(0, k.staticBytes >>> 2), 0);
+  }
+
   /** Memory, caches, TLBs, seats and threads as they were after boot. */
   protected reset(): void {
     const k = this.k;
     const { hw, layout, config } = k;
-    if (this.snapshot !== null) k.words.set(this.snapshot, 0);
-    restoreFrames(k);
+    this.restoreStatics();
+    restoreFrames(k, this.snapshot);
     // Nothing to do where no line was filled and no translation walked: most races of plain threads and locks.
     const fills = this.#sum(Seat.fills);
     const misses = this.#sum(Seat.tlbMisses);

@@ -167,12 +167,18 @@ export function start_kernel(k: Kernel): void {
   }
 }
 
-/** The frames that were written hold junk again, as after boot. Kernel data is the caller's business. */
-export function restoreFrames(k: Kernel): void {
+/**
+ * The frames that were written hold junk again, as after boot. Kernel data is the caller's business.
+ *
+ * @snapshot: memory from its beginning on as it was after boot, to copy from; what lies behind it is made again.
+ */
+export function restoreFrames(k: Kernel, snapshot: Int32Array | null): void {
   const { written, words } = k.memory;
   for (let frame = k.staticBytes >>> 12; frame < written.length; frame++) {
     if (written[frame] === 0) continue;
     written[frame] = 0;
-    for (let i = frame << 10; i < (frame + 1) << 10; i++) words[i] = junk(i);
+    const first = frame << 10;
+    if (snapshot !== null && first < snapshot.length) words.set(snapshot.subarray(first, first + 1024), first);
+    else for (let i = first; i < first + 1024; i++) words[i] = junk(i);
   }
 }

@@ -40,6 +40,8 @@ interface Event extends StepRecord {
   /** For each process, how many of its events happen before or are this one. */
   readonly clock: Int32Array;
   readonly process: number;
+  /** More than one could go on. */
+  readonly decided: boolean;
   readonly node: Node | null;
 }
 
@@ -181,13 +183,14 @@ export class Dpor implements Strategy {
     let decision = 0;
     let sleep = new Map<number, Touched>();
     const steps = execution.steps;
-    for (let i = 0; i < this.#events.length; i++) if (isDecision(this.#events[i] as Event)) decision++;
+    for (let i = 0; i < this.#events.length; i++) if ((this.#events[i] as Event).decided) decision++;
     for (let i = this.#events.length; i < steps; i++) {
       const record = execution.step(i);
       const touched = execution.touched(i).slice();
-      const node = this.#nodeAt(i, record, decision, sleep, execution);
-      if (node !== null) decision++;
-      this.#append(record, touched, node, execution);
+      const decided = decision < execution.decisions && execution.decision(decision).step === i;
+      const node = this.#nodeAt(i, record, decided ? decision : -1, sleep, execution);
+      if (decided) decision++;
+      this.#append(record, touched, decided, node, execution);
       if (node !== null) {
         node.done.set(record.choice, touched);
         // Whoever was tried here before sleeps on the way down from here.
@@ -210,8 +213,8 @@ export class Dpor implements Strategy {
     if (step === this.#branch && this.#branchNode !== null) return this.#branchNode;
     const restored = this.#restored.get(step);
     if (restored !== undefined && step < this.#branch) return restored;
-    if (!isDecision(record)) return null;
-    const enabled = canonicalOrder({ threads: record.threads, others: record.others, current: -1 });
+    if (decision < 0) return null;
+    const enabled = canonicalOrder({ ...execution.decision(decision), current: -1 });
     const all = this.#o.shards > 1 && decision < SHARD_DEPTH;
     return {
       step,
@@ -223,7 +226,7 @@ export class Dpor implements Strategy {
     };
   }
 
-  #append(record: StepRecord, touched: Touched, node: Node | null, execution: Execution): void {
+  #append(record: StepRecord, touched: Touched, decided: boolean, node: Node | null, execution: Execution): void {
     const index = this.#events.length;
     const process = record.choice;
     const before = this.#last[process] as number;
@@ -246,7 +249,7 @@ export class Dpor implements Strategy {
     this.#racesOf(found, index, record, past, touched, execution);
     for (const e of found) join(clock, (this.#events[e] as Event).clock);
     clock[process] = index + 1;
-    this.#events.push({ ...record, touched, clock, process, node });
+    this.#events.push({ ...record, touched, clock, process, decided, node });
     this.#last[process] = index;
     for (const id of touched) {
       const list = this.#history.get(id >>> 1);
@@ -353,7 +356,7 @@ export class Dpor implements Strategy {
       this.#prefix = [];
       for (let j = 0; j < i; j++) {
         const event = this.#events[j] as Event;
-        if (isDecision(event)) this.#prefix.push(event.choice);
+        if (event.decided) this.#prefix.push(event.choice);
       }
       this.#prefix.push(next);
       return true;
@@ -438,13 +441,6 @@ function optional(enabled: readonly number[], choice: number, execution: Executi
   const cpu = execution.cpuOf(choice);
   return enabled.filter((c) => c >= Choice.irq && c < Choice.device && execution.cpuOf(c) === cpu);
 }
-
-/** More than one could go on. */
-const isDecision = (r: StepRecord): boolean => {
-  const { threads, others } = r;
-  if (threads !== 0 && others !== 0) return true;
-  return (threads & (threads - 1)) !== 0 || (others & (others - 1)) !== 0;
-};
 
 function join(into: Int32Array, from: Int32Array): void {
   for (let i = 0; i < into.length; i++) if ((from[i] as number) > (into[i] as number)) into[i] = from[i] as number;

@@ -112,6 +112,7 @@ const RELAX_SLEEP_MS = 0.05;
 
 /** Kinds of step on the hottest paths: a constant of this file is less work for the compiler than one that is imported. */
 const { Load: LOAD, Store: STORE, Lock: LOCK, Unlock: UNLOCK, IrqEnable: IRQ_ENABLE } = Point;
+const { CachedLoad: CACHED_LOAD, CachedStore: CACHED_STORE } = Point;
 const PLAIN_RELEASE = STRONG_STORES;
 
 /** Where the task of a thread slot and its preempt_count are. */
@@ -119,42 +120,42 @@ export type TaskOf = (slot: number) => { task: Ptr<'task_struct'>; preemptCount:
 
 /** @S: the variables that the race declares; @E: its locks and queues. Without them nothing is known of either: kernel code needs none. */
 export class Kernel<S extends object = object, E extends string = never> implements KernelBase {
-  readonly config: MachineConfig;
+  declare readonly config: MachineConfig;
   /** Page tables, cache and TLB maintenance of the architecture. */
-  readonly arch: ArchOps;
+  declare readonly arch: ArchOps;
   /** What a free plain lock word holds. */
   readonly freeLock: number = 0;
   /** Layouts of structs that depend on the configuration. */
-  readonly structs: Structs;
-  readonly sym: Readonly<Symbols>;
+  declare readonly structs: Structs;
+  declare readonly sym: Readonly<Symbols>;
   /** Of the kernel that is booted: compared where code differs by version. */
-  readonly LINUX_VERSION_CODE: number;
-  readonly layout: HwLayout;
+  declare readonly LINUX_VERSION_CODE: number;
+  declare readonly layout: HwLayout;
   /** Physical memory as words and bytes. */
-  readonly words: Int32Array;
-  readonly bytes: Uint8Array;
-  readonly hw: Int32Array;
-  readonly memory: PhysicalMemory;
-  readonly mmu: Mmu;
-  readonly cpu: number;
+  declare readonly words: Int32Array;
+  declare readonly bytes: Uint8Array;
+  declare readonly hw: Int32Array;
+  declare readonly memory: PhysicalMemory;
+  declare readonly mmu: Mmu;
+  declare readonly cpu: number;
   /** Thread slot of this worker. */
-  readonly slot: number;
-  readonly ticketLocks: boolean;
-  readonly plainLocks: boolean;
-  readonly preemptible: boolean;
-  readonly current: Ptr<'task_struct'>;
-  readonly staticBase: number;
-  readonly staticBytes: number;
+  declare readonly slot: number;
+  declare readonly ticketLocks: boolean;
+  declare readonly plainLocks: boolean;
+  declare readonly preemptible: boolean;
+  declare readonly current: Ptr<'task_struct'>;
+  declare readonly staticBase: number;
+  declare readonly staticBytes: number;
   /** What the CPU executes, where a fault is to be readable: see Place. */
   executing: Place | null = null;
   /** Words that the functions of a race share outside the emulated memory. */
   vars: Record<string, number> = {};
   /** Variables of the race: a property that is read is a load, one that is set a store, each with its scheduling point. */
-  shared!: SharedOf<S>;
+  declare shared: SharedOf<S>;
   /** Locks and queues of the race. */
-  locks!: DeclaredOf<E, SpinLock>;
-  rwlocks!: DeclaredOf<E, RwLock>;
-  queues!: DeclaredOf<E, WaitQueueHead>;
+  declare locks: DeclaredOf<E, SpinLock>;
+  declare rwlocks: DeclaredOf<E, RwLock>;
+  declare queues: DeclaredOf<E, WaitQueueHead>;
   /** Address of a variable of the race, or of an element of it: for atomic operations and waits. */
   at!: (name: keyof S & string, index?: number) => Vaddr;
   /** What must hold between any two steps of controlled mode; it may only read. */
@@ -181,21 +182,22 @@ export class Kernel<S extends object = object, E extends string = never> impleme
   /** Soft interrupt actions by vector. */
   readonly softirqs: ((k: Kernel) => void)[] = [];
   /** Which patches are in force: `k.patched['kmap-high-get']` is one load, and a wrong name does not compile. */
-  readonly patched: PatchSet;
+  declare readonly patched: PatchSet;
   /** See setTracer(). */
   #tracer: Tracer | null = null;
-  readonly #seat: number;
-  readonly #thread: number;
-  readonly #preemptIndex: number;
-  readonly #held: number;
-  readonly #irqsOffIndex: number;
-  readonly #needResched: number;
-  readonly #lockWaiters: number;
+  // Numbers of a private field have a value from the start: see docs/architecture.md, class fields.
+  readonly #seat: number = 0;
+  readonly #thread: number = 0;
+  readonly #preemptIndex: number = 0;
+  readonly #held: number = 0;
+  readonly #irqsOffIndex: number = 0;
+  readonly #needResched: number = 0;
+  readonly #lockWaiters: number = 0;
   /** PAGE_OFFSET as a signed number: address arithmetic stays in 32-bit integers. */
-  readonly #base: number;
-  readonly #staticWords: number;
+  readonly #base: number = 0;
+  readonly #staticWords: number = 0;
   /** The same, or 0 where there are no plain locks. */
-  readonly #plainLockWords: number;
+  readonly #plainLockWords: number = 0;
   // What load() and store() need to hit in the data cache by themselves: see #setFastPath().
   #directMask = 0;
   #directBytes = 1;
@@ -518,8 +520,8 @@ export class Kernel<S extends object = object, E extends string = never> impleme
   /** An aligned word of page contents, unsigned. A hit in the data cache is decided here: see #setFastPath(). */
   load32(addr: Vaddr): number {
     const { hw } = this;
-    if (hw[this.#seat] !== 0) this.#attend(Point.CachedLoad, addr);
     const a = addr | 0;
+    if (hw[this.#seat] !== 0) this.#attend(CACHED_LOAD, a >>> 0);
     if (((a - this.#base) & this.#directMask) >>> 0 < this.#directBytes) {
       const key = (a + this.#keyDelta) | 0;
       const line = this.#hints[(key >>> this.#lineShift) & HINT_MASK] as number;
@@ -527,7 +529,7 @@ export class Kernel<S extends object = object, E extends string = never> impleme
         return (hw[this.#lineData + (line << this.#wordShift) + ((key & this.#offsetMask) >>> 2)] as number) >>> 0;
       }
     }
-    return this.#loadFar(addr) >>> 0;
+    return this.#loadFar(a >>> 0) >>> 0;
   }
 
   store8(addr: Vaddr, value: number): void {
@@ -545,8 +547,8 @@ export class Kernel<S extends object = object, E extends string = never> impleme
   /** An aligned word of page contents. */
   store32(addr: Vaddr, value: number): void {
     const { hw } = this;
-    if (hw[this.#seat] !== 0) this.#attend(Point.CachedStore, addr);
     const a = addr | 0;
+    if (hw[this.#seat] !== 0) this.#attend(CACHED_STORE, a >>> 0);
     const line = this.#hints[(a >>> this.#lineShift) & HINT_MASK] as number;
     if (hw[this.#storeTags + line] === ((a & this.#tagMask) ^ 1)) {
       const at = a & this.#offsetMask;
@@ -555,7 +557,7 @@ export class Kernel<S extends object = object, E extends string = never> impleme
         return;
       }
     } else if (this.#lockedStores && this.#storeLocked(a, value)) return;
-    this.#storeFar(addr, value, -1);
+    this.#storeFar(a >>> 0, value, -1);
   }
 
   /** store32() to a line that this CPU has modified, on caches that others may look into. */

@@ -39,11 +39,20 @@ export {
   SCR_BYTES,
   SWITCH_BYTES,
 } from './drivers/mmc.js';
+export { type Checkpoint, keeping, readCheckpoint, writeCheckpoint } from './explore/checkpoint-file.js';
 export { type Explanation, explain } from './explore/explain/explain.js';
-export { type ExploreOptions, type ExploreResult, explore } from './explore/explore.js';
+export {
+  type ExploreOptions,
+  type ExploreProgress,
+  type ExploreResult,
+  explore,
+  type Shard,
+} from './explore/explore.js';
+export { type Search, searchOf } from './explore/identity.js';
 export { type MinimiseOptions, minimise } from './explore/minimise.js';
 export { type ReplayFile, readReplay, replay, toReplay, writeReplay } from './explore/replay-file.js';
 export { type SearchOptions, type SearchResult, searchFailure } from './explore/search.js';
+export type { Found, Standing } from './explore/standing.js';
 export { type CacheTraceOptions, type CacheTraceResult, cacheTrace } from './lab/cache-trace.js';
 export { CORES, KERNELS, PATCHES, type Patch } from './lab/catalogue.js';
 export { assert, assertEqual, expect, expectWord, fillMemory, memoryWord, report, wrongByte } from './lab/oracle.js';

@@ -2,14 +2,18 @@
 import { basename } from 'node:path';
 import { type Command, Option } from 'commander';
 import type { Explanation } from '../explore/explain/explain.js';
-import type { ExploreOptions, ExploreResult } from '../explore/explore.js';
+import type { ExploreOptions, ExploreProgress, ExploreResult, Shard } from '../explore/explore.js';
+import type { Search } from '../explore/identity.js';
 import type { ReplayFile } from '../explore/replay-file.js';
-import type { Found } from '../explore/worker-explorer.js';
+import type { Found } from '../explore/standing.js';
+import { exploringDisplay } from '../report/exploring.js';
 import { plural } from '../report/output.js';
 import { UsageError } from '../shared/errors.js';
 import type { CommandContext } from './command.js';
 import { type Host, invocation } from './host.js';
-import { addMachineOptions, type MachineOptions, machineRunOptions, seconds, wholeNumber } from './options.js';
+import { interruptible } from './interrupt.js';
+import type { Lab } from './lab.js';
+import { addMachineOptions, type MachineOptions, machineRunOptions, quote, seconds, wholeNumber } from './options.js';
 
 interface Options extends MachineOptions {
   strategy: string;
@@ -22,11 +26,20 @@ interface Options extends MachineOptions {
   seconds?: number;
   keepGoing?: boolean;
   output?: string;
+  shard?: Shard;
+  jobs?: number;
+  checkpoint?: string;
+  checkpointEvery?: number;
+  resume?: string;
+  log?: string;
+  quiet?: boolean;
   json?: boolean;
   verbose?: boolean;
 }
 
 const SECONDS = 60;
+const JOBS_MAX = 64;
+const SHARDS_MAX = 10_000;
 
 export function addExploreCommands(program: Command, context: CommandContext): void {
   const explore = program
@@ -55,15 +68,40 @@ export function addExploreCommands(program: Command, context: CommandContext): v
     .option('--shuffle', 'try choices in an order that --seed gives (dfs, dpor)')
     .addOption(new Option('--depth <n>', 'depth of pct').argParser(wholeNumber('--depth', 1, 60)))
     .addOption(
-      new Option('--executions <n>', 'stop after so many').argParser(
+      new Option('--executions <n>', 'stop after so many; of all shards together').argParser(
         wholeNumber('--executions', 1, Number.MAX_SAFE_INTEGER),
       ),
     )
-    .addOption(new Option('--seconds <s>', `stop after so long (default: ${SECONDS})`).argParser(seconds('--seconds')))
+    .addOption(
+      new Option(
+        '--seconds <s>',
+        `stop after so long (default: ${SECONDS}; no limit with --checkpoint or --resume)`,
+      ).argParser(seconds('--seconds')),
+    )
+    .addOption(
+      new Option('--jobs <n>', 'so many parts at once, each on a machine of its own').argParser(
+        wholeNumber('--jobs', 1, JOBS_MAX),
+      ),
+    )
+    .addOption(
+      new Option(
+        '--shard <i/n>',
+        'only part i of n that together are the whole search ("merge" joins results)',
+      ).argParser(shardOf),
+    )
+    .option('--checkpoint <file>', 'keep where the search stands in a file: now and then, at the end, and on Ctrl-C')
+    .addOption(
+      new Option('--checkpoint-every <s>', 'seconds between two checkpoints (default: 30)').argParser(
+        seconds('--checkpoint-every'),
+      ),
+    )
+    .option('--resume <file>', 'go on from a checkpoint, given the same experiment and options, and keep it up to date')
+    .option('--log <file>', 'add a line to a file for each execution: hash of its trace, outcome')
     .option('--keep-going', 'go on after a failure: every distinct one, each with a replay file')
     .option('--output <file>', 'where the replay file goes (default: <experiment>.replay.json)')
     .option('--verbose', 'every step of the failing schedule, in columns')
-    .option('--json', 'one JSON object on standard output');
+    .option('--json', 'one JSON object on standard output')
+    .option('-q, --quiet', 'no progress');
   explore.action(async (name: string, options: Options) => {
     context.exitCode = await runExplore(context.host, name, options);
   });
@@ -94,11 +132,11 @@ export function addExploreCommands(program: Command, context: CommandContext): v
     });
 }
 
-async function runExplore(host: Host, name: string, options: Options): Promise<number> {
-  const { explore } = await import('../explore/explore.js');
-  const { toReplay, writeReplay } = await import('../explore/replay-file.js');
-  const asked: ExploreOptions = {
-    ...machineRunOptions(options, await host.lab()),
+function exploreOptions(options: Options, lab: Lab): ExploreOptions {
+  const { checkpoint, resume } = options;
+  const limit = options.seconds ?? (checkpoint === undefined && resume === undefined ? SECONDS : undefined);
+  return {
+    ...machineRunOptions(options, lab),
     strategy: options.strategy,
     ...(options.preemptions === undefined ? {} : { preemptions: options.preemptions }),
     ...(options.delays === undefined ? {} : { delays: options.delays }),
@@ -107,11 +145,43 @@ async function runExplore(host: Host, name: string, options: Options): Promise<n
     ...(options.depth === undefined ? {} : { depth: options.depth }),
     ...(options.executions === undefined ? {} : { executions: options.executions }),
     ...(options.keepGoing === true ? { keepGoing: true } : {}),
-    seconds: options.seconds ?? SECONDS,
+    ...(options.shard === undefined ? {} : { shard: options.shard }),
+    ...(options.jobs === undefined ? {} : { jobs: options.jobs }),
+    ...(options.log === undefined ? {} : { log: options.log }),
+    ...(options.checkpointEvery === undefined ? {} : { checkpointSeconds: options.checkpointEvery }),
+    ...(limit === undefined ? {} : { seconds: limit }),
   };
-  const result = await explore(name, asked);
+}
+
+async function runExplore(host: Host, name: string, options: Options): Promise<number> {
+  const { explore } = await import('../explore/explore.js');
+  const { keeping } = await import('../explore/checkpoint-file.js');
+  const { searchOf } = await import('../explore/identity.js');
+  const asked = exploreOptions(options, await host.lab());
+  const search = await searchOf(name, asked);
+  const kept = keeping(options.checkpoint ?? options.resume ?? null, options.resume ?? null, search, asked.jobs ?? 1);
+  const display = options.quiet === true ? null : exploringDisplay(host.stderr, search.experiment);
+  const clear = (): void => display?.clear();
+  return interruptible(host, clear, async ({ signal, exitCode }) => {
+    const onExploring = (progress: ExploreProgress): void => {
+      if (!signal.aborted) display?.update(progress);
+    };
+    try {
+      const result = await explore(name, { ...asked, ...kept, signal, onExploring });
+      clear();
+      await show(host, name, result, search, options);
+      if (result.interrupted && kept.file !== null) host.stderr.write(`murphy: go on with --resume ${kept.file}\n`);
+      return exitCode() ?? (result.expected ? 0 : 1);
+    } finally {
+      clear();
+    }
+  });
+}
+
+async function show(host: Host, name: string, result: ExploreResult, search: Search, options: Options): Promise<void> {
   if (result.error !== null)
     throw new UsageError(`experiment "${result.experiment}": ${result.error}; mend the module`);
+  const { toReplay, writeReplay } = await import('../explore/replay-file.js');
   const kept: Kept[] = [];
   for (const found of failuresToShow(result, options)) {
     const recorded = await toReplay(name, result, found);
@@ -119,9 +189,17 @@ async function runExplore(host: Host, name: string, options: Options): Promise<n
     writeReplay(file, recorded);
     kept.push({ found, recorded, file });
   }
-  if (options.json === true) await printJson(host, result, kept);
+  if (options.json === true) await printJson(host, result, search, kept);
   else await printFailures(host, result, kept, options.verbose === true);
-  return result.expected ? 0 : 1;
+}
+
+/** Part i of n, as `i/n`. */
+function shardOf(text: string): Shard {
+  const [, index = Number.NaN, count = Number.NaN] = (/^(\d+)\/(\d+)$/.exec(text) ?? []).map(Number);
+  if (index >= 1 && index <= count && count <= SHARDS_MAX) return { index, count };
+  throw new UsageError(
+    `--shard ${quote(text)}: give i/n, part i of n, from 1/${SHARDS_MAX} to ${SHARDS_MAX}/${SHARDS_MAX}`,
+  );
 }
 
 /** A distinct failure and the file that it went to. */
@@ -142,13 +220,16 @@ function failuresToShow(result: ExploreResult, options: Options): readonly Found
 const replayName = (first: string, index: number): string =>
   index === 0 ? first : `${first.replace(/\.json$/, '')}-${index + 1}.json`;
 
-async function printJson(host: Host, result: ExploreResult, kept: readonly Kept[]): Promise<void> {
+async function printJson(host: Host, result: ExploreResult, search: Search, kept: readonly Kept[]): Promise<void> {
   const { exploreToJson } = await import('../report/json.js');
+  const { searchKey } = await import('../explore/identity.js');
   const failures = kept.map(({ found: { signature, count, failure, preemptions }, file }) => ({
     ...{ signature, count, outcome: failure.outcome, message: failure.message, preemptions, replay: file },
   }));
   const culprit = kept[0] === undefined ? null : (await explained(kept[0].recorded)).culprit;
-  host.stdout.write(`${exploreToJson(result, kept[0]?.file ?? null, { failures, culprit })}\n`);
+  host.stdout.write(
+    `${exploreToJson(result, kept[0]?.file ?? null, { failures, culprit, search: { ...search, key: searchKey(search) } })}\n`,
+  );
 }
 
 async function printFailures(

@@ -24,6 +24,10 @@ export class ExploreActor extends CpuActor {
     return this.#ready().lead(seconds);
   }
 
+  save(): unknown {
+    return this.#ready().save();
+  }
+
   dismiss(): History {
     return this.#ready().dismiss();
   }

@@ -18,8 +18,8 @@ export interface ExploreJob {
   readonly wanted: string | null;
   /** Of failures with the same signature keep the one with the shortest schedule, not the first. */
   readonly shortest: boolean;
-  /** Answer where the strategy stands too. */
-  readonly wantsState: boolean;
+  /** File to which a line is added for each execution. */
+  readonly log: string | null;
   /** Executions that were begun before a checkpoint. */
   readonly begun: number;
 }

@@ -13,13 +13,15 @@ import { WorkerPool } from '../lab/workers.js';
 import { UsageError } from '../shared/errors.js';
 import { hex8 } from '../shared/types.js';
 import type { ExploreActor, ExploreDeviceActor } from './actor.js';
+import { ExecutionLog } from './execution-log.js';
 import type { ExploreJob } from './explore-job.js';
 import { type History, mergeHistories } from './recorder.js';
 import { Ex, layoutEx, type Wants } from './shared-state.js';
+import { chooseFound, type Found, joinTallies, type Standing, type Tally, tallyFrom } from './standing.js';
 import { makeStrategy, STRATEGIES } from './strategies/index.js';
-import { tableBytes } from './strategies/state-table.js';
-import type { StrategyOptions, StrategyStats } from './strategy.js';
-import type { ExploreReport, Found } from './worker-explorer.js';
+import { StateTable, tableBytes } from './strategies/state-table.js';
+import type { Strategy, StrategyOptions, StrategyStats } from './strategy.js';
+import type { ExploreReport } from './worker-explorer.js';
 
 export interface ExploreOptions extends RunOptions {
   /** dfs, dpor, pct, pos, random, or the path of a strategy module. Default: dfs. */
@@ -38,8 +40,8 @@ export interface ExploreOptions extends RunOptions {
   readonly depth?: number;
   /** Steps of an execution that PCT expects; learnt by default. */
   readonly stepsExpected?: number;
-  /** Part @index, from 1, of @count that together explore the space. */
-  readonly shard?: { readonly index: number; readonly count: number };
+  /** Part @index, from 1, of @count that together explore the space; `executions` counts those of all parts. */
+  readonly shard?: Shard;
   /** Go on after a failure. */
   readonly keepGoing?: boolean;
   /** Steps after which an execution counts as a livelock. */
@@ -54,28 +56,36 @@ export interface ExploreOptions extends RunOptions {
   readonly history?: boolean;
   /** Called about once a second. */
   readonly onExploring?: (progress: ExploreProgress) => void;
-  /** Called about once a second with what `resume` takes: where the exploration stands. */
-  readonly onCheckpoint?: (at: Standing) => void;
-  /** Go on from there. The other options must be the same. */
-  readonly resume?: Standing;
+  /** So many parts at once, each with a machine of its own, as one search. Default: 1. */
+  readonly jobs?: number;
+  /** Called now and then, and at the end, with where the exploration stands. @part: which of the jobs it is about, from 0. */
+  readonly onCheckpoint?: (at: Standing, part: number) => void;
+  /** Seconds between two such calls; more when the calls themselves take long. Default: 30. */
+  readonly checkpointSeconds?: number;
+  /** Go on from there, for each job. The options that the search follows from must be the same: see searchOf(). */
+  readonly resume?: Standing | readonly (Standing | null)[];
+  /** File to which a line is added for each execution: its trace hash and its outcome. */
+  readonly log?: string;
 }
 
-/** Where an exploration stands, as data. */
-export interface Standing {
-  readonly begun: number;
-  readonly executions: number;
-  readonly abandoned: number;
-  readonly seconds: number;
-  readonly points: number;
-  readonly exhausted: boolean;
-  readonly strategy: unknown;
+/** The options of one part of a search. */
+interface PartOptions extends Omit<ExploreOptions, 'resume'> {
+  readonly resume?: Standing | undefined;
+}
+
+export interface Shard {
+  readonly index: number;
+  readonly count: number;
 }
 
 export interface ExploreProgress {
   readonly executions: number;
   readonly abandoned: number;
   readonly seconds: number;
+  /** Failing executions. */
   readonly failures: number;
+  /** Most decisions of an execution. */
+  readonly depth: number;
   readonly stats: StrategyStats;
 }
 
@@ -133,16 +143,27 @@ export interface ExploreResult {
   readonly error: string | null;
 }
 
-const STEPS_MAX = 20_000;
-const STATES_MAX = 4_000_000;
+export const STEPS_MAX = 20_000;
+export const STATES_MAX = 4_000_000;
+const WHOLE: Shard = { index: 1, count: 1 };
 const POLL_MS = 100;
 /** Without a step for so long, the context that has the baton is in an endless loop of its own. */
 const STUCK_MS = 5000;
 /** Seconds after which slot 0 reports, and is told to go on. */
 const SLICE_SECONDS = 1;
+const CHECKPOINT_SECONDS = 30;
+/** Of the time, the part that checkpoints may take is one in so many. */
+const CHECKPOINT_SHARE = 20;
 
 /** Pools of workers that no exploration is using. */
 const idlePools: WorkerPool[] = [];
+
+/** What the watchdog has to know. */
+interface Watched {
+  /** Executions are under way. */
+  leading: boolean;
+  over: boolean;
+}
 
 /** Rejects when a worker dies or nothing moves any more; the workers are gone then. Passes Ctrl-C on. */
 async function watch(
@@ -150,20 +171,21 @@ async function watch(
   hw: Int32Array,
   ex: Int32Array,
   signal: AbortSignal | undefined,
-  isOver: () => boolean,
+  state: Watched,
 ): Promise<never> {
   let last = '';
   let since = performance.now();
-  while (!isOver()) {
+  while (!state.over) {
     await new Promise((done) => setTimeout(done, POLL_MS));
     if (signal?.aborted === true) Atomics.store(hw, Control.quit, 1);
     const now = `${Atomics.load(hw, Control.execution)} ${Atomics.load(ex, Ex.steps)} ${Atomics.load(ex, Ex.handovers)}`;
-    if (now !== last) since = performance.now();
+    // Workers that start on a busy host, and a checkpoint that is written, are no lack of progress.
+    if (now !== last || !state.leading) since = performance.now();
     last = now;
     const all = [...workers.cpus, ...workers.devices];
     const died = all.findIndex((w) => w.death !== null);
     const stuck = performance.now() - since > STUCK_MS;
-    if (isOver() || (died < 0 && !stuck)) continue;
+    if (state.over || (died < 0 && !stuck)) continue;
     const why = died >= 0 ? `the worker of thread ${died} died: ${all[died]?.death}` : stuckText(ex);
     await workers.close();
     throw new UsageError(`${why}; mend the module`);
@@ -174,7 +196,7 @@ async function watch(
 const stuckText = (ex: Int32Array): string =>
   `thread ${Math.max(0, Atomics.load(ex, Ex.current))} makes no step for ${STUCK_MS / 1000} s: an endless loop without a scheduling point`;
 
-async function strategyOf(options: ExploreOptions, seed: number): Promise<StrategyOptions> {
+async function strategyOf(options: PartOptions, seed: number): Promise<StrategyOptions> {
   const name = options.strategy ?? 'dfs';
   const isPath = /[/\\.]/.test(name);
   if (!isPath && name !== 'replay') oneOf('strategy', name, STRATEGIES);
@@ -190,6 +212,8 @@ async function strategyOf(options: ExploreOptions, seed: number): Promise<Strate
   if (preemptions !== undefined && delays !== undefined) {
     throw new UsageError('preemptions and delays are two bounds of one search; give one of them');
   }
+  const table = states ? new SharedArrayBuffer(tableBytes(options.statesMax ?? STATES_MAX)) : null;
+  if (table !== null && options.resume?.table != null) new StateTable(table).restore(options.resume.table);
   return {
     name,
     module: isPath ? (await moduleUrl(name, 'strategy module')).href : null,
@@ -203,9 +227,20 @@ async function strategyOf(options: ExploreOptions, seed: number): Promise<Strate
     shard: (shard?.index ?? 1) - 1,
     shards: shard?.count ?? 1,
     schedule: options.schedule ?? [],
-    table: states ? new SharedArrayBuffer(tableBytes(options.statesMax ?? STATES_MAX)) : null,
+    table,
     state: options.resume?.strategy ?? null,
   };
+}
+
+/** Can a user's strategy do what is asked of it? */
+function checkAbilities(made: Strategy, { name, module, shards }: StrategyOptions, options: PartOptions): void {
+  if (module === null) return;
+  if (shards > 1 && made.sharded !== true) {
+    throw new UsageError(`strategy "${name}" knows no shards and no jobs: one that does says "sharded: true"`);
+  }
+  if ((options.onCheckpoint !== undefined || options.resume !== undefined) && made.save === undefined) {
+    throw new UsageError(`strategy "${name}" cannot go on from a checkpoint: one that can has save()`);
+  }
 }
 
 /** Everything that the workers of one exploration share. */
@@ -220,14 +255,15 @@ interface Exploration {
   readonly caseName: string | null;
 }
 
-async function layOut(race: RaceSpec, module: string, options: ExploreOptions): Promise<Exploration> {
+async function layOut(race: RaceSpec, module: string, options: PartOptions): Promise<Exploration> {
   const { config, threads } = configureRace(race, null, { seed: 1, ...options }, true);
   const chosen = namedCase(race, options) ?? caseOf(race, config, true);
   const claimed = claimOf(chosen);
   const stepsMax = options.stepsMax ?? STEPS_MAX;
   const strategy = await strategyOf(options, config.seed);
-  const wanted = (await makeStrategy(strategy)).wants ?? {};
-  const wants: Wants = { footprints: false, states: false, everyStep: false, ...wanted };
+  const made = await makeStrategy(strategy);
+  checkAbilities(made, strategy, options);
+  const wants: Wants = { footprints: false, states: false, everyStep: false, ...made.wants };
   const layout = layoutHw(config);
   const buffers = {
     arena: new SharedArrayBuffer(arenaBytes(config.lowmemPages + config.highmemPages)),
@@ -247,7 +283,7 @@ async function layOut(race: RaceSpec, module: string, options: ExploreOptions): 
     history: options.history === true ? new SharedArrayBuffer(4) : null,
     wanted: options.wanted ?? null,
     shortest: options.shortest ?? false,
-    wantsState: options.onCheckpoint !== undefined,
+    log: options.log ?? null,
     begun: options.resume?.begun ?? 0,
   };
   const job = (slot: number): Job => ({
@@ -261,7 +297,7 @@ async function layOut(race: RaceSpec, module: string, options: ExploreOptions): 
     participants: config.threadsMax,
     seconds: 0,
     patienceSeconds: 0,
-    executions: Math.max(0, (options.executions ?? Number.MAX_VALUE) - (options.resume?.executions ?? 0)),
+    executions: executionsLeft(options, claimed ?? []),
     stopAtFailure: options.keepGoing !== true,
     claimed: claimed ?? [],
     bootTime: 0,
@@ -279,23 +315,41 @@ async function layOut(race: RaceSpec, module: string, options: ExploreOptions): 
   };
 }
 
+/** Executions of this part that are still to be made. */
+function executionsLeft(options: PartOptions, claimed: readonly Outcome[]): number {
+  const { executions, shard, resume, keepGoing, wanted } = options;
+  const { index, count } = shard ?? WHOLE;
+  const own = executions === undefined ? Number.MAX_VALUE : Math.max(0, Math.ceil((executions - index + 1) / count));
+  if (resume === undefined) return own;
+  const failed = chooseFound(resume.failures, wanted ?? null, claimed) !== null;
+  return resume.exhausted || (failed && keepGoing !== true) ? 0 : Math.max(0, own - resume.executions);
+}
+
 /** Explore the schedules of a race under a strategy. Stops at the first failure unless `keepGoing`. */
 export async function explore(name: string | RaceSpec, options: ExploreOptions = {}): Promise<ExploreResult> {
+  const { jobs = 1, log } = options;
+  const before = [options.resume ?? null].flat() as readonly (Standing | null)[];
+  if (log !== undefined) new ExecutionLog(log).open();
+  if (jobs > 1) return await (await import('./jobs.js')).exploreInJobs(name, jobs, before, options);
+  return await explorePart(name, { ...options, resume: before[0] ?? undefined });
+}
+
+async function explorePart(name: string | RaceSpec, options: PartOptions): Promise<ExploreResult> {
   const loaded = await loadRace(name);
   const x = await layOut(loaded.race, loaded.url, options);
   const workers = idlePools.pop() ?? new WorkerPool();
-  let over = false;
+  const state: Watched = { leading: false, over: false };
   try {
     workers.hold(true);
-    const work = conduct(workers, x, options);
-    const result = await Promise.race([work, watch(workers, x.hw, x.ex, options.signal, () => over)]);
+    const work = conduct(workers, x, options, state);
+    const result = await Promise.race([work, watch(workers, x.hw, x.ex, options.signal, state)]);
     workers.hold(false);
     return resultOf(loaded.race, x, options, result.report, result.history);
   } catch (error) {
     await workers.close();
     throw error;
   } finally {
-    over = true;
+    state.over = true;
     idlePools.push(workers);
   }
 }
@@ -304,7 +358,8 @@ export async function explore(name: string | RaceSpec, options: ExploreOptions =
 async function conduct(
   workers: WorkerPool,
   x: Exploration,
-  options: ExploreOptions,
+  options: PartOptions,
+  state: Watched,
 ): Promise<{ report: ExploreReport; history: History }> {
   const { job, exploreJob, config } = x;
   const devices = job(0).devices;
@@ -318,53 +373,71 @@ async function conduct(
   const leader = cpus[0] as Remote<ExploreActor>;
   const following = Promise.all([...cpus.slice(1), ...masters].map((a) => a.follow()));
   const deadline = performance.now() + (options.seconds ?? Number.POSITIVE_INFINITY) * 1000;
+  const every = options.checkpointSeconds ?? CHECKPOINT_SECONDS;
+  const slice = Math.min(SLICE_SECONDS, every);
+  let due = performance.now() + every * 1000;
   for (;;) {
     const left = (deadline - performance.now()) / 1000;
-    const report = await leader.lead(Math.max(0, Math.min(SLICE_SECONDS, left)));
-    const stopped = report.over || left <= SLICE_SECONDS || Atomics.load(x.hw, Control.quit) !== 0;
+    state.leading = true;
+    const report = await leader.lead(Math.max(0, Math.min(slice, left)));
+    state.leading = false;
+    const stopped = report.over || left <= slice || Atomics.load(x.hw, Control.quit) !== 0;
     options.onExploring?.(progressOf(report, options));
-    options.onCheckpoint?.(standingOf(report, options));
+    const now = performance.now();
+    if (options.onCheckpoint !== undefined && (stopped || now >= due)) {
+      options.onCheckpoint(standingOf(x, report, options, await leader.save()), 0);
+      const took = performance.now() - now;
+      due = now + Math.max(every * 1000, took * CHECKPOINT_SHARE);
+    }
     if (!stopped) continue;
     const own = await leader.dismiss();
     return { report, history: mergeHistories([own, ...(await following)]) };
   }
 }
 
-function progressOf(report: ExploreReport, { resume }: ExploreOptions): ExploreProgress {
-  return {
-    executions: report.executions + (resume?.executions ?? 0),
-    abandoned: report.abandoned + (resume?.abandoned ?? 0),
-    seconds: report.seconds + (resume?.seconds ?? 0),
-    failures: report.failingExecutions,
-    stats: report.stats,
-  };
+function progressOf(report: ExploreReport, options: PartOptions): ExploreProgress {
+  const { executions, abandoned, seconds, failingExecutions, decisionsMost } = tallyOf(report, options);
+  return { executions, abandoned, seconds, failures: failingExecutions, depth: decisionsMost, stats: report.stats };
 }
 
-function standingOf(report: ExploreReport, options: ExploreOptions): Standing {
-  const { executions, abandoned, seconds } = progressOf(report, options);
+/** What this call and those before a checkpoint have come to. */
+function tallyOf(report: ExploreReport, { resume, shortest }: PartOptions): Tally {
+  const own = tallyFrom(report);
+  if (resume === undefined) return own;
+  return { ...joinTallies(resume, own, shortest), exhausted: report.exhausted || resume.exhausted };
+}
+
+/** The kernel's messages of the execution that the result is about. */
+function dmesgOf(x: Exploration, options: PartOptions): readonly string[] {
+  const { resume } = options;
+  if (resume !== undefined && chooseFound(resume.failures, options.wanted ?? null, x.claimed ?? []) !== null) {
+    return resume.dmesg;
+  }
+  return readLog(x.hw, layoutHw(x.config).keptLog, Control.keptLogHead).map(formatRecord);
+}
+
+function standingOf(x: Exploration, report: ExploreReport, options: PartOptions, strategy: unknown): Standing {
+  const { table } = x.exploreJob.strategy;
   return {
-    begun: report.executions + report.abandoned + (options.resume?.begun ?? 0),
-    executions,
-    abandoned,
-    seconds,
-    points: report.points + (options.resume?.points ?? 0),
-    exhausted: report.exhausted,
-    strategy: report.state,
+    ...tallyOf(report, options),
+    dmesg: dmesgOf(x, options),
+    strategy,
+    table: table === null ? null : new StateTable(table).entries(),
   };
 }
 
 function resultOf(
   race: RaceSpec,
   x: Exploration,
-  options: ExploreOptions,
+  options: PartOptions,
   report: ExploreReport,
   history: History,
 ): ExploreResult {
   const { config, hw, claimed } = x;
-  const layout = layoutHw(config);
-  const first = report.chosen;
-  const outcome = (first ?? report.failures[0])?.failure.outcome ?? 'clean';
-  const { executions, abandoned, seconds } = progressOf(report, options);
+  const tally = tallyOf(report, options);
+  const first = chooseFound(tally.failures, options.wanted ?? null, claimed ?? []);
+  const outcome = (first ?? tally.failures[0])?.failure.outcome ?? 'clean';
+  const { executions, abandoned, seconds } = tally;
   return {
     experiment: race.id,
     title: race.title,
@@ -381,28 +454,28 @@ function resultOf(
     expected: (claimed ?? ['clean']).includes(outcome),
     executions,
     abandoned,
-    exhausted: report.exhausted,
+    exhausted: tally.exhausted,
     seconds,
-    executionsPerSecond: Math.round(report.executions / Math.max(report.seconds, 1e-6)),
+    executionsPerSecond: Math.round(executions / Math.max(seconds, 1e-6)),
     failure: first?.failure ?? null,
-    failures: report.failures,
-    failingExecutions: report.failingExecutions,
+    failures: tally.failures,
+    failingExecutions: tally.failingExecutions,
     schedule: first?.schedule ?? [],
     traceHash: hex8((first ?? report).traceHash),
     steps: (first ?? report).steps,
-    points: report.points,
+    points: tally.points,
     prescribed: (first ?? report).prescribed,
     stepsMax: x.exploreJob.stepsMax,
-    decisionsMost: report.decisionsMost,
-    stepsMost: report.stepsMost,
-    handovers: report.handovers,
-    diverged: report.diverged,
+    decisionsMost: tally.decisionsMost,
+    stepsMost: tally.stepsMost,
+    handovers: tally.handovers,
+    diverged: tally.diverged,
     preemptions: first?.preemptions ?? 0,
     memoryHash: hex8((first ?? report).memoryHash),
     stats: report.stats,
     trace: first?.trace ?? new Int32Array(0),
     history,
-    dmesg: readLog(hw, layout.keptLog, Control.keptLogHead).map(formatRecord),
+    dmesg: dmesgOf(x, options),
     machine: config,
     interrupted: Atomics.load(hw, Control.quit) !== 0,
     error: report.moduleError,

@@ -1,37 +1,22 @@
 /** A recorded failure as a file: versioned JSON, checked when it is read. It holds everything that the execution follows from. */
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
-import { dirname, isAbsolute, relative, resolve, sep } from 'node:path';
+import { dirname, relative, resolve, sep } from 'node:path';
 import { z } from 'zod';
-import { exactMachine, MACHINE_DEFAULTS, machineSpecOf } from '../lab/configure.js';
+import { exactMachine, machineSpecOf } from '../lab/configure.js';
 import { loadRace } from '../lab/modules.js';
-import { type MachineSpec, moduleOf, type RaceSpec } from '../lab/race.js';
+import type { RaceSpec } from '../lab/race.js';
 import { modelHash, sourceHash } from '../lab/source-hash.js';
 import { OUTCOMES } from '../lab/types.js';
 import { UsageError } from '../shared/errors.js';
 import { hex8 } from '../shared/types.js';
 import type { ExploreOptions, ExploreResult } from './explore.js';
 import { explore } from './explore.js';
+import { isPath, raceName } from './race-name.js';
+import { count, hash, machine } from './schemas.js';
 import { signatureOf } from './signature.js';
-import type { Found } from './worker-explorer.js';
+import type { Found } from './standing.js';
 
 export const REPLAY_VERSION = 2;
-
-const hash = z.string().regex(/^[0-9a-f]{8}$/);
-const count = z.number().int().nonnegative();
-
-/** Every property of a machine, with a value of its kind. */
-const machine = z.strictObject({
-  ...Object.fromEntries(
-    Object.entries(MACHINE_DEFAULTS).map(([key, value]) => {
-      if (typeof value === 'number') return [key, count];
-      return [key, typeof value === 'boolean' ? z.boolean() : z.string()];
-    }),
-  ),
-  core: z.string(),
-  kernel: z.string(),
-  cpus: z.number().int().positive(),
-  patches: z.array(z.string()),
-}) as unknown as z.ZodType<MachineSpec>;
 
 const replayFile = z.object({
   murphy: z.literal('replay'),
@@ -58,17 +43,6 @@ const replayFile = z.object({
 
 export type ReplayFile = z.infer<typeof replayFile>;
 
-const isPath = (race: string): boolean =>
-  /^\.|\.[cm]?[jt]s(#[a-z0-9-]+)?$/.test(race) || race.includes('\\') || isAbsolute(race);
-
-/** How a file names a race that explore() was given. */
-function nameOf(race: string | RaceSpec): string {
-  if (typeof race === 'string') return isPath(race) ? resolve(race) : race;
-  const file = moduleOf(race);
-  if (file === null) throw new UsageError(`race "${race.id}" was not made by race(), so no file can name it`);
-  return `${file}#${race.id}`;
-}
-
 /** A failure of an exploration as a replay file. @race: as it was given to explore(). @found: one of its failures, else the first. */
 export async function toReplay(race: string | RaceSpec, result: ExploreResult, found?: Found): Promise<ReplayFile> {
   const { url } = await loadRace(race);
@@ -81,7 +55,7 @@ export async function toReplay(race: string | RaceSpec, result: ExploreResult, f
   return {
     murphy: 'replay',
     version: REPLAY_VERSION,
-    race: nameOf(race),
+    race: raceName(race),
     experiment: result.experiment,
     sourceHash: sourceHash(url),
     modelHash: modelHash(),

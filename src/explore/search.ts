@@ -9,7 +9,7 @@ import { type ExploreOptions, type ExploreResult, explore } from './explore.js';
 import { minimise } from './minimise.js';
 import { type ReplayFile, replay, toReplay } from './replay-file.js';
 import { signatureOf } from './signature.js';
-import type { Found } from './worker-explorer.js';
+import type { Found } from './standing.js';
 
 export interface SearchOptions {
   readonly seconds?: number;

@@ -75,6 +75,8 @@ export type StrategyStats = Readonly<Record<string, number>>;
 export interface Strategy {
   readonly name: string;
   readonly wants?: Partial<Wants>;
+  /** It keeps to its shard (`StrategyOptions.shard`); without saying so a user's strategy is refused shards. */
+  readonly sharded?: boolean;
   /**
    * Before an execution: prepare the shared words, and write the choices that are prescribed, decision by decision. Return: how many, or
    * -1 when nothing is left to explore.

@@ -15,6 +15,7 @@ import { Point } from '../shared/point.js';
 import { hex8 } from '../shared/types.js';
 import { struct_task_struct } from '../shared/wait.js';
 import { Baton, type BatonHost } from './baton.js';
+import { ExecutionLog } from './execution-log.js';
 import { type ControlledPart, controlledPart, type ExploreJob, preemptCounts } from './explore-job.js';
 import { type History, NO_HISTORY, Recorder } from './recorder.js';
 import {
@@ -31,28 +32,9 @@ import {
   Turn,
 } from './shared-state.js';
 import { signatureOf } from './signature.js';
+import { chooseFound, FAILURES_MAX, type Found, isShorter } from './standing.js';
 import { canonicalOrder } from './strategies/order.js';
 import type { Decision, Execution, Strategy, StrategyStats } from './strategy.js';
-
-/** A failing execution: what failed where, and how to get there. */
-export interface Found {
-  /** Failures with the same one are alike: see signatureOf(). */
-  readonly signature: string;
-  readonly failure: Failure;
-  /** How many executions failed so. */
-  readonly count: number;
-  /** Choices, decision by decision. */
-  readonly schedule: readonly number[];
-  /** Decisions up to the last that was not the default. */
-  readonly prescribed: number;
-  readonly preemptions: number;
-  readonly steps: number;
-  readonly traceHash: number;
-  /** CRC-32 of memory after it. */
-  readonly memoryHash: number;
-  /** Steps: choice, kind, address. */
-  readonly trace: Int32Array;
-}
 
 /** What slot 0 answers. */
 export interface ExploreReport {
@@ -82,12 +64,8 @@ export interface ExploreReport {
   readonly moduleError: string | null;
   readonly diverged: boolean;
   readonly stats: StrategyStats;
-  /** Where the strategy stands, for a checkpoint. */
-  readonly state: unknown;
 }
 
-/** More distinct failures than this are not kept apart. */
-const FAILURES_MAX = 64;
 /** The first executions, and then one in so many, make sure that what has changed was announced. */
 const AUDITS = 4;
 const AUDIT_EVERY = 1024;
@@ -103,12 +81,6 @@ function prescribedDecisions(ended: Execution): number {
   return 0;
 }
 
-/** In order of the numbers, the first counting most. */
-function isLess(a: readonly number[], b: readonly number[]): boolean {
-  const at = a.findIndex((value, i) => value !== b[i]);
-  return at >= 0 && (a[at] as number) < (b[at] as number);
-}
-
 export class WorkerExplorer extends RaceWorker {
   readonly #part: ControlledPart;
   readonly #strategy: Strategy;
@@ -121,9 +93,9 @@ export class WorkerExplorer extends RaceWorker {
   #latest: Failure | null = null;
   readonly #execution: Execution & { number: number; failed: boolean };
   readonly #found = new Map<string, Found>();
-  readonly #wantsState: boolean;
   /** Pages of kernel data with words that change without a scheduling point: preempt_count, the state of tasks. */
   readonly #silent: ReadonlySet<number>;
+  readonly #log: ExecutionLog | null;
   #begun = 0;
   #executions = 0;
   #abandoned = 0;
@@ -145,7 +117,7 @@ export class WorkerExplorer extends RaceWorker {
     this.#threads = job.threads.map((t) => t.slot);
     this.#wanted = explore.wanted;
     this.#shortest = explore.shortest;
-    this.#wantsState = explore.wantsState;
+    this.#log = explore.log === null || job.slot !== 0 ? null : new ExecutionLog(explore.log);
     this.#begun = explore.begun;
     if (part.footprint !== null) k.traceFootprints(part.footprint);
     this.#silent = this.#silentPages();
@@ -216,8 +188,14 @@ export class WorkerExplorer extends RaceWorker {
       if (this.#begun % CLOCK_EVERY === 0 && performance.now() >= deadline) break;
     }
     if (this.#executions >= job.executions) this.#over = true;
+    this.#log?.flush();
     this.#seconds += (performance.now() - started) / 1000;
     return this.#report();
+  }
+
+  /** Slot 0: where the strategy stands, as data for a checkpoint. */
+  save(): unknown {
+    return this.#strategy.save?.() ?? null;
   }
 
   /** Slot 0: no further execution. The other workers' loops end. */
@@ -244,6 +222,7 @@ export class WorkerExplorer extends RaceWorker {
       this.judge(this.#begun);
       run.failed = this.#latest !== null;
       if (this.#latest !== null) this.#remember(this.#latest, run);
+      this.#log?.add(run.traceHash, (this.#latest as Failure | null)?.outcome ?? 'clean');
     } else this.#abandoned++;
     this.#tally(run);
     if (ex[Ex.footprintsLost] !== 0) {
@@ -312,7 +291,6 @@ export class WorkerExplorer extends RaceWorker {
       moduleError: this.moduleError,
       diverged: this.#diverged,
       stats: this.#strategy.stats?.() ?? {},
-      state: this.#wantsState ? (this.#strategy.save?.() ?? null) : null,
     };
   }
 
@@ -337,13 +315,9 @@ export class WorkerExplorer extends RaceWorker {
     if (before === undefined && this.#found.size >= FAILURES_MAX) return;
     const { preemptions, steps } = ended;
     const prescribed = prescribedDecisions(ended);
-    if (before !== undefined) {
-      const cost = [preemptions, prescribed, steps];
-      const shorter = isLess(cost, [before.preemptions, before.prescribed, before.steps]);
-      if (!this.#shortest || !shorter) {
-        this.#found.set(signature, { ...before, count: before.count + 1 });
-        return;
-      }
+    if (before !== undefined && !(this.#shortest && isShorter({ preemptions, prescribed, steps }, before))) {
+      this.#found.set(signature, { ...before, count: before.count + 1 });
+      return;
     }
     this.#found.set(signature, {
       ...{ signature, failure, count: (before?.count ?? 0) + 1, prescribed, preemptions, steps },
@@ -368,9 +342,7 @@ export class WorkerExplorer extends RaceWorker {
   }
 
   #chosen(): Found | null {
-    if (this.#wanted !== null) return this.#found.get(this.#wanted) ?? null;
-    const all = [...this.#found.values()];
-    return all.find((f) => this.job.claimed.includes(f.failure.outcome)) ?? all[0] ?? null;
+    return chooseFound([...this.#found.values()], this.#wanted, this.job.claimed);
   }
 
   /** Return: false when the strategy has nothing left. */

@@ -34,17 +34,24 @@ export function sourceHash(url: string): string {
   return hash.digest('hex').slice(0, 16);
 }
 
-const MODEL = ['shared', 'cpu', 'arch', 'mm', 'drivers'];
-let model: string | null = null;
+const hashes = new Map<string, string>();
 
-/** Hash of the emulated hardware and the kernel code: another one may run a schedule differently. */
-export function modelHash(): string {
-  if (model !== null) return model;
+/** Hash of the code in folders of the library. */
+function folderHash(...names: string[]): string {
+  const before = hashes.get(names.join());
+  if (before !== undefined) return before;
   const hash = createHash('sha256');
-  for (const folder of MODEL.map((name) => builtFile('src', name)).filter((path) => existsSync(path))) {
+  for (const folder of names.map((name) => builtFile('src', name)).filter((path) => existsSync(path))) {
     const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((f) => f.endsWith('.js'));
     for (const file of files.sort()) hash.update(`${file}\0${portable(readFileSync(join(folder, file), 'utf8'))}\0`);
   }
-  model = hash.digest('hex').slice(0, 16);
-  return model;
+  const digest = hash.digest('hex').slice(0, 16);
+  hashes.set(names.join(), digest);
+  return digest;
 }
+
+/** Hash of the emulated hardware and the kernel code: another one may run a schedule differently. */
+export const modelHash = (): string => folderHash('shared', 'cpu', 'arch', 'mm', 'drivers');
+
+/** Hash of what runs a race and searches its schedules: another one may search in another order. */
+export const explorerHash = (): string => folderHash('lab', 'explore');

@@ -17,7 +17,8 @@ const PATH_HASH = 0;
 
 interface Saved {
   readonly prefix: number[];
-  readonly table: number[] | null;
+  readonly pruned: number;
+  readonly explored: number;
 }
 
 export class DepthFirst implements Strategy {
@@ -37,7 +38,8 @@ export class DepthFirst implements Strategy {
     const saved = options.state as Saved | null;
     if (saved === null) return;
     this.#prefix = saved.prefix;
-    if (saved.table !== null && this.#table?.size === 0) this.#table.restore(saved.table);
+    this.#pruned = saved.pruned;
+    this.#explored = saved.explored;
   }
 
   begin(shared: Int32Array, _execution: number, prefix: Int32Array): number {
@@ -49,7 +51,9 @@ export class DepthFirst implements Strategy {
   choose(shared: Int32Array, s: Situation): number {
     const { shards, shard, seed } = this.#o;
     if (shards > 1 && s.decision === SHARD_DEPTH && !isMine(shared[PATH_HASH] as number, shard, shards)) return -1;
-    if (this.#table !== null && this.#seen(this.#table, s)) return -1;
+    // What all shards go through is no shard's own: a state seen there has been explored in part only.
+    const own = shards === 1 || s.decision >= SHARD_DEPTH;
+    if (own && this.#table !== null && this.#seen(this.#table, s)) return -1;
     let best = s.choices[0] as number;
     if (this.#o.shuffle) {
       let key = Number.POSITIVE_INFINITY;
@@ -147,7 +151,7 @@ export class DepthFirst implements Strategy {
   }
 
   save(): Saved {
-    return { prefix: this.#prefix, table: this.#table?.entries() ?? null };
+    return { prefix: this.#prefix, pruned: this.#pruned, explored: this.#explored };
   }
 }
 

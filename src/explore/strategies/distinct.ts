@@ -10,6 +10,15 @@ const REGISTERS = 1 << REGISTERS_LOG2;
 export class DistinctCount {
   readonly #registers = new Uint8Array(REGISTERS);
 
+  /** @saved: what save() answered. */
+  constructor(saved: string | null = null) {
+    if (saved !== null) this.#registers.set(Buffer.from(saved, 'base64').subarray(0, REGISTERS));
+  }
+
+  save(): string {
+    return Buffer.from(this.#registers).toString('base64');
+  }
+
   add(hash: number): void {
     let x = Math.imul(hash ^ (hash >>> 16), 0x7feb352d);
     x = Math.imul(x ^ (x >>> 15), 0x846ca68b);

@@ -77,6 +77,7 @@ interface Saved {
   readonly branch: number;
   readonly next: number;
   readonly nodes: readonly SavedNode[];
+  readonly counts: StrategyStats;
 }
 
 const PROCESSES = Choice.count;
@@ -279,7 +280,8 @@ export class Dpor implements Strategy {
       if (e === before || this.#happensBefore(e, known)) continue;
       before = e;
       if (!this.#canComeFirst(e, record, execution)) continue;
-      this.#races++;
+      // What a checkpoint has brought is gone through again, and was counted then.
+      if (index >= this.#branch) this.#races++;
       this.#reverse(e, index, record, past, touched);
       join(known, (this.#events[e] as Event).clock);
     }
@@ -410,7 +412,7 @@ export class Dpor implements Strategy {
         sleep: plain(node.sleep),
       });
     }
-    return { prefix: this.#prefix, branch: this.#branch, next: this.#next, nodes };
+    return { prefix: this.#prefix, branch: this.#branch, next: this.#next, nodes, counts: this.stats() };
   }
 
   #restore(saved: Saved): void {
@@ -426,6 +428,10 @@ export class Dpor implements Strategy {
         sleep: touched(n.sleep),
       });
     }
+    const { classes = 0, sleepBlocked = 0, races = 0 } = saved.counts;
+    this.#classes = classes;
+    this.#blocked = sleepBlocked;
+    this.#races = races;
     this.#prefix = saved.prefix;
     this.#branch = saved.branch;
     this.#next = saved.next;

@@ -19,33 +19,57 @@ function nextRandom(shared: Int32Array, at: number): number {
 const below = (shared: Int32Array, at: number, n: number): number =>
   Math.floor((nextRandom(shared, at) / 0x100000000) * n);
 
-/** Number of an execution among those of all shards. */
-const numberOf = (options: StrategyOptions, execution: number): number =>
-  (execution - 1) * options.shards + options.shard + 1;
+/** What a strategy by chance keeps in a checkpoint. */
+interface Saved {
+  readonly distinct: string;
+  readonly steps?: number;
+}
 
 abstract class Sampling implements Strategy {
   abstract readonly name: string;
   protected readonly options: StrategyOptions;
-  readonly #distinct = new DistinctCount();
+  protected readonly saved: Saved | null;
+  /** The first executions of the search are every shard's, for what they teach; of the others each shard has its own. */
+  protected readonly common: number = 0;
+  readonly #distinct: DistinctCount;
 
   constructor(options: StrategyOptions) {
     this.options = options;
+    this.saved = options.state as Saved | null;
+    this.#distinct = new DistinctCount(this.saved?.distinct);
+  }
+
+  /** Number of an execution among those of all shards. */
+  #numberOf(execution: number): number {
+    const { shard, shards } = this.options;
+    const { common } = this;
+    if (execution <= common) return execution;
+    const first = common + 1 + ((((shard - common) % shards) + shards) % shards);
+    return first + (execution - common - 1) * shards;
   }
 
   protected prngOf(execution: number): Prng {
-    return Prng.of(this.options.seed, numberOf(this.options, execution));
+    return Prng.of(this.options.seed, this.#numberOf(execution));
+  }
+
+  counts(execution: Execution): boolean {
+    return execution.number > this.common || (execution.number - 1) % this.options.shards === this.options.shard;
   }
 
   abstract begin(shared: Int32Array, execution: number): number;
   abstract choose(shared: Int32Array, s: Situation): number;
 
   end(execution: Execution, _shared: Int32Array): boolean {
-    this.#distinct.add(execution.traceHash);
+    if (this.counts(execution)) this.#distinct.add(execution.traceHash);
     return true;
   }
 
   stats(): StrategyStats {
     return { distinctTraces: this.#distinct.estimate() };
+  }
+
+  save(): Saved {
+    return { distinct: this.#distinct.save() };
   }
 }
 
@@ -65,6 +89,8 @@ export class RandomWalk extends Sampling {
   }
 }
 
+/** Executions from which PCT learns how long an execution is. */
+const LEARNING = 32;
 const LOWEST = 64;
 const POINTS = 65;
 const NEXT_POINT = 192;
@@ -76,12 +102,13 @@ const NEXT_POINT = 192;
  */
 export class Pct extends Sampling {
   readonly name = 'pct';
+  protected override readonly common: number;
   #steps: number;
 
   constructor(options: StrategyOptions) {
     super(options);
-    const saved = options.state as { steps: number } | null;
-    this.#steps = saved?.steps ?? (options.stepsExpected || 100);
+    this.common = options.stepsExpected === 0 ? LEARNING : 0;
+    this.#steps = this.saved?.steps ?? (options.stepsExpected || 100);
   }
 
   begin(shared: Int32Array, execution: number): number {
@@ -97,14 +124,14 @@ export class Pct extends Sampling {
     return chooseByPriority(shared, s);
   }
 
-  /** The longest execution seen is the best guess at how long the next will be. */
+  /** The longest of the first executions is the guess at how long the others will be: the same in every shard. */
   override end(execution: Execution, shared: Int32Array): boolean {
-    if (this.options.stepsExpected === 0) this.#steps = Math.max(this.#steps, execution.steps);
+    if (execution.number <= this.common) this.#steps = Math.max(this.#steps, execution.steps);
     return super.end(execution, shared);
   }
 
-  save(): unknown {
-    return { steps: this.#steps };
+  override save(): Saved {
+    return { ...super.save(), steps: this.#steps };
   }
 }
 

@@ -58,16 +58,18 @@ export class StateTable {
   }
 
   /** The entries, for a checkpoint. */
-  entries(): number[] {
-    const out: number[] = [];
-    for (let entry = 0; entry < this.#entries; entry++) {
-      const at = HEAD + entry * ENTRY_WORDS;
-      if (this.#words[at + 1] !== 0) out.push(...this.#words.subarray(at, at + ENTRY_WORDS));
+  entries(): Int32Array {
+    const out = new Int32Array(this.size * ENTRY_WORDS);
+    let end = 0;
+    for (let at = HEAD; at < HEAD + this.#entries * ENTRY_WORDS; at += ENTRY_WORDS) {
+      if (this.#words[at + 1] === 0) continue;
+      for (let word = 0; word < ENTRY_WORDS; word++) out[end + word] = this.#words[at + word] as number;
+      end += ENTRY_WORDS;
     }
     return out;
   }
 
-  restore(entries: readonly number[]): void {
+  restore(entries: Int32Array): void {
     for (let i = 0; i < entries.length; i += ENTRY_WORDS) {
       this.seen(entries[i] as number, entries[i + 1] as number, entries[i + 2] as number);
     }

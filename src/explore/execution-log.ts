@@ -1,0 +1,40 @@
+/** A line for each execution, in a file: what the union of several explorations is compared by. */
+import { appendFileSync } from 'node:fs';
+import type { Outcome } from '../lab/types.js';
+import { UsageError } from '../shared/errors.js';
+import { hex8 } from '../shared/types.js';
+
+const LINES_MAX = 4096;
+
+export class ExecutionLog {
+  readonly #file: string;
+  #lines: string[] = [];
+
+  constructor(file: string) {
+    this.#file = file;
+  }
+
+  /** Throws UsageError when the file cannot be written. */
+  open(): void {
+    this.#append('');
+  }
+
+  add(traceHash: number, outcome: Outcome): void {
+    this.#lines.push(`${hex8(traceHash >>> 0)} ${outcome}\n`);
+    if (this.#lines.length >= LINES_MAX) this.flush();
+  }
+
+  /** Whole lines at the end of the file: several explorations may write to one. */
+  flush(): void {
+    if (this.#lines.length > 0) this.#append(this.#lines.join(''));
+    this.#lines = [];
+  }
+
+  #append(text: string): void {
+    try {
+      appendFileSync(this.#file, text);
+    } catch (error) {
+      throw new UsageError(`cannot write the log ${this.#file}: ${(error as Error).message}; give --log another path`);
+    }
+  }
+}

@@ -1,0 +1,120 @@
+/** What a search follows from. Parts of one search, before and after a checkpoint or in several shards, have all of it in common. */
+import { createHash } from 'node:crypto';
+import { z } from 'zod';
+import { configureRace, machineSpecOf } from '../lab/configure.js';
+import { loadRace, moduleUrl } from '../lab/modules.js';
+import type { RaceSpec } from '../lab/race.js';
+import { explorerHash, modelHash, sourceHash } from '../lab/source-hash.js';
+import { type ExploreOptions, STATES_MAX, STEPS_MAX } from './explore.js';
+import { isPath, raceName } from './race-name.js';
+import { count, machine } from './schemas.js';
+
+const shard = z.object({ index: z.number().int().positive(), count: z.number().int().positive() });
+
+export const searchSchema = z.object({
+  race: z.string().min(1),
+  experiment: z.string(),
+  /** Of the race module with its imports, of the model, of the explorer, and of the module of a user's strategy. */
+  sourceHash: z.string(),
+  modelHash: z.string(),
+  explorerHash: z.string(),
+  strategyHash: z.string().nullable(),
+  machine,
+  seed: count,
+  stepsMax: z.number().int().positive(),
+  strategy: z.string(),
+  preemptions: count.nullable(),
+  delays: count.nullable(),
+  states: z.boolean(),
+  statesMax: count,
+  shuffle: z.boolean(),
+  depth: count,
+  stepsExpected: count,
+  wanted: z.string().nullable(),
+  shard,
+});
+
+export type Search = z.infer<typeof searchSchema>;
+
+/** What the search of explore(@race, @options) follows from. */
+export async function searchOf(race: string | RaceSpec, options: ExploreOptions): Promise<Search> {
+  const loaded = await loadRace(race);
+  const { config } = configureRace(loaded.race, null, { seed: 1, ...options }, true);
+  const strategy = options.strategy ?? 'dfs';
+  return {
+    race: raceName(race),
+    experiment: loaded.race.id,
+    sourceHash: sourceHash(loaded.url),
+    modelHash: modelHash(),
+    explorerHash: explorerHash(),
+    strategyHash: isPath(strategy) ? sourceHash((await moduleUrl(strategy, 'strategy module')).href) : null,
+    machine: machineSpecOf(config),
+    seed: config.seed,
+    stepsMax: options.stepsMax ?? STEPS_MAX,
+    strategy,
+    preemptions: options.preemptions ?? null,
+    delays: options.delays ?? null,
+    states: options.states ?? false,
+    statesMax: options.statesMax ?? STATES_MAX,
+    shuffle: options.shuffle ?? false,
+    depth: options.depth ?? 3,
+    stepsExpected: options.stepsExpected ?? 0,
+    wanted: options.wanted ?? null,
+    shard: options.shard ?? { index: 1, count: 1 },
+  };
+}
+
+/** Hash of all that the search follows from but the shard: equal for the shards of one search, on whatever host. */
+export function searchKey(search: Search): string {
+  const {
+    race: _,
+    shard: { count: shards },
+    ...rest
+  } = search;
+  return createHash('sha256')
+    .update(JSON.stringify({ ...rest, shards }))
+    .digest('hex')
+    .slice(0, 16);
+}
+
+const CHANGED: Readonly<Record<string, string>> = {
+  sourceHash: "the race's source",
+  modelHash: 'the emulated kernel or hardware',
+  explorerHash: 'the explorer',
+  strategyHash: "the strategy's source",
+};
+
+/** What the two searches do not have in common, in words: the first such thing; null when they are the same. */
+export function differenceOf(recorded: Search, now: Search): string | null {
+  if (recorded.experiment !== now.experiment) return `it is of "${recorded.experiment}", not of "${now.experiment}"`;
+  for (const [key, what] of Object.entries(CHANGED)) {
+    if (recorded[key as keyof Search] !== now[key as keyof Search]) return `${what} has changed since`;
+  }
+  const [was, is] = [flat(recorded), flat(now)];
+  const key = Object.keys(was).find((k) => was[k] !== is[k]);
+  return key === undefined ? null : `${key} was ${was[key]}, and is ${is[key]} now`;
+}
+
+/** Every setting by the name that a user knows it by. */
+function flat({ machine: m, shard: s, ...search }: Search): Record<string, string> {
+  const own = [
+    'strategy',
+    'preemptions',
+    'delays',
+    'states',
+    'statesMax',
+    'shuffle',
+    'depth',
+    'stepsExpected',
+  ] as const;
+  const settings: [string, unknown][] = [
+    ...Object.entries(m),
+    ...own.map((key): [string, unknown] => [key, search[key]]),
+    ['seed', search.seed],
+    ['stepsMax', search.stepsMax],
+    ['the wanted failure', search.wanted],
+    ['the shard', `${s.index}/${s.count}`],
+  ];
+  const text = (value: unknown): string => (value === null ? 'not given' : JSON.stringify(value).replaceAll('"', ''));
+  return Object.fromEntries(settings.map(([key, value]) => [key, text(value)]));
+}

@@ -14,6 +14,7 @@ export { flush_tlb_page, purge_tlb_end, purge_tlb_start } from './arch/parisc/tl
 export { type Device, deviceRead, deviceWrite, ringDoorbell } from './cpu/device.js';
 export { local_bh_disable, local_bh_enable, open_softirq, raise_softirq, Softirq } from './cpu/irq.js';
 export type { Kernel, Shrinker } from './cpu/kernel.js';
+export { sharedObject, wordsOf } from './cpu/shared-object.js';
 export { cond_resched, congestion_wait, sched_yield, schedule_timeout } from './cpu/timer.js';
 export {
   AT91_MCI_ENDRX,
@@ -25,6 +26,41 @@ export {
   at91_mci_request,
   type Card,
 } from './drivers/at91_mci.js';
+export {
+  alloc_bitmap,
+  btrfs_end_transaction,
+  btrfs_inode_cache,
+  btrfs_start_transaction,
+  btrfs_transaction_init,
+  free_bitmap,
+  struct_btrfs_transaction,
+} from './drivers/btrfs.js';
+export {
+  fillCleanPages,
+  lowmemAtMin,
+  page_cache_clean,
+  shrinkCleanPages,
+  struct_clean_pages,
+} from './drivers/clean-pages.js';
+export {
+  buffersOf,
+  dm_bufio_client_create,
+  dm_bufio_lock,
+  dm_bufio_new,
+  dm_bufio_shrinker,
+  dm_bufio_unlock,
+  free_buffer_data,
+  struct_dm_bufio_client,
+} from './drivers/dm-bufio.js';
+export { copy_params, dm_create, dm_resume, dm_suspend, struct_mapped_device, swap_out } from './drivers/dm-ioctl.js';
+export {
+  get_hash_table,
+  gfs2_glock_dq,
+  gfs2_glock_init,
+  gfs2_glock_nq,
+  gfs2_inode_cache,
+  struct_gfs2_glock,
+} from './drivers/gfs2.js';
 export {
   MMC_DATA_READ,
   MMC_DATA_WRITE,
@@ -39,6 +75,37 @@ export {
   SCR_BYTES,
   SWITCH_BYTES,
 } from './drivers/mmc.js';
+export {
+  type LayoutUpdate,
+  nfs_inode_cache,
+  pnfs_layoutcommit_inode,
+  struct_nfs_inode,
+} from './drivers/nfs-blocklayout.js';
+export {
+  make_reservation,
+  release_head,
+  self_check_write,
+  struct_ubifs_jhead,
+  ubi_self_check_all_ff,
+  ubifs_jhead_init,
+  ubifs_writeback,
+} from './drivers/ubi.js';
+export {
+  KM_MAYFAIL,
+  KM_NOFS,
+  KM_NOSLEEP,
+  KM_SLEEP,
+  kmem_alloc,
+  kmem_free,
+  kmem_zalloc_large,
+  struct_xfs_inode,
+  xfs_ilock,
+  xfs_inode_cache,
+  xfs_inode_init,
+  xfs_iunlock,
+  xfs_trans_alloc,
+  xfs_trans_cancel,
+} from './drivers/xfs.js';
 export { type Checkpoint, keeping, readCheckpoint, writeCheckpoint } from './explore/checkpoint-file.js';
 export { type Explanation, explain } from './explore/explain/explain.js';
 export {
@@ -179,6 +246,7 @@ export {
   objectsPerSlab,
   partialSlabs,
 } from './mm/slub.js';
+export { kvfree, kvmalloc, kvzalloc } from './mm/util.js';
 export {
   struct_vm_struct,
   VM_ALLOC,

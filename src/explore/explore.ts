@@ -259,7 +259,7 @@ async function layOut(race: RaceSpec, module: string, options: PartOptions): Pro
   const { config, threads } = configureRace(race, null, { seed: 1, ...options }, true);
   const chosen = namedCase(race, options) ?? caseOf(race, config, true);
   const claimed = claimOf(chosen);
-  const stepsMax = options.stepsMax ?? STEPS_MAX;
+  const stepsMax = options.stepsMax ?? race.stepsMax ?? STEPS_MAX;
   const strategy = await strategyOf(options, config.seed);
   const made = await makeStrategy(strategy);
   checkAbilities(made, strategy, options);

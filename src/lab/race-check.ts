@@ -27,6 +27,7 @@ const RACE_KEYS = keysOf<RaceSpec>({
   cases: true,
   executionSeconds: true,
   stallPoints: true,
+  stepsMax: true,
   vars: true,
   setup: true,
   threads: true,
@@ -91,7 +92,7 @@ export function checkRace(spec: RaceSpec): void {
   for (const name of ['spec', 'cases'] as const) {
     if (!Array.isArray(spec[name])) wrong(`${name} must be a list; it may be empty`);
   }
-  for (const name of ['executionSeconds', 'stallPoints'] as const) {
+  for (const name of ['executionSeconds', 'stallPoints', 'stepsMax'] as const) {
     const value = spec[name];
     if (value !== undefined && !(Number.isFinite(value) && value > 0))
       wrong(`${name} must be a number above 0, not ${shown(value)}`);

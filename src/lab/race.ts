@@ -93,6 +93,8 @@ export interface RaceSpec extends RaceFunctions {
    * in between two steps. Without it a CPU stands still once in every other execution at most.
    */
   readonly stallPoints?: number;
+  /** Steps after which controlled mode calls an execution a livelock: for executions that are long anyway. */
+  readonly stepsMax?: number;
   /** Words that the functions of the race share outside the emulated memory: `k.vars.pageA`. */
   readonly vars?: readonly string[];
   /**

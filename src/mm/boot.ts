@@ -17,6 +17,7 @@ import type { Structs } from '../shared/structs/configured.js';
 import { struct_page } from '../shared/structs/page.js';
 import { type Ptr, ptr, type Vaddr, vaddr } from '../shared/types.js';
 import { struct_task_struct } from '../shared/wait.js';
+import { wait_bit_init, waitBitSymbols } from '../shared/wait-bit.js';
 import type { ArchBoot } from './arch-boot.js';
 import { ARM_BOOT } from './arm/boot.js';
 import { gfpEventSymbols } from './gfp-events.js';
@@ -83,6 +84,7 @@ function kernelSymbolSpecs(config: MachineConfig, structs: Structs): Record<stri
     ...oomSymbols,
     ...ratelimitSymbols,
     ...gfpEventSymbols,
+    ...waitBitSymbols,
     oom_lock: { bytes: 4, align: 4 },
     tasks: { bytes: config.threadsMax * struct_task_struct.sizeof, align: 64 },
     thread_infos: { bytes: config.threadsMax * struct_thread_info.sizeof, align: 32 },
@@ -161,6 +163,7 @@ export function start_kernel(k: Kernel): void {
   kmem_cache_init(k);
   initDeclared(k, config.declared ?? [], k.sym);
   kswapd_init(k);
+  wait_bit_init(k);
   for (let slot = 0; slot < config.threadsMax; slot++) {
     const task = ptr<'task_struct'>(k.sym.tasks + slot * struct_task_struct.sizeof);
     k.write(task, struct_task_struct.pid, slot);

@@ -13,21 +13,24 @@ const EVENTS_MAX = 256;
 
 declare module '../shared/kernel-base.js' {
   interface Symbols {
-    /** Word 0: on or off, word 1: events so far, then pairs of station and mask. */
+    /** Word 0: a bit for each station that is on, word 1: events so far, then pairs of station and mask. */
     gfp_events: Vaddr;
   }
 }
 
 export const gfpEventSymbols: Record<string, SymbolSpec> = { gfp_events: { bytes: 8 + EVENTS_MAX * 8, align: 4 } };
 
-/** For a setup: from now on requests leave a trace. */
-export function traceGfp(k: KernelBase): void {
-  k.store(k.sym.gfp_events, 1);
+/** For a setup: from now on requests leave a trace at these stations. */
+export function traceGfp(k: KernelBase, sites: readonly GfpSite[] = Object.values(GfpSite)): void {
+  k.store(
+    k.sym.gfp_events,
+    sites.reduce((bits, site) => bits | (1 << site), 0),
+  );
 }
 
 /** Context: any. */
 export function gfpEvent(k: KernelBase, site: GfpSite, gfp_mask: number): void {
-  if (k.load(k.sym.gfp_events) === 0) return;
+  if ((k.load(k.sym.gfp_events) & (1 << site)) === 0) return;
   const count = k.load(vaddr(k.sym.gfp_events + 4));
   if (count >= EVENTS_MAX) return;
   k.store(vaddr(k.sym.gfp_events + 8 + count * 8), site);

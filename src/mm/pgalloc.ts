@@ -7,7 +7,8 @@
 import type { Kernel } from '../cpu/kernel.js';
 import { NULL, type Ptr, type Vaddr, vaddr } from '../shared/types.js';
 import { LINUX_2_6 } from '../shared/version.js';
-import { gfp, gfpflags_allow_blocking } from './gfp.js';
+import { current_gfp_context, gfp, gfpflags_allow_blocking } from './gfp.js';
+import { GfpSite, gfpEvent } from './gfp-events.js';
 import { __get_free_page, clear_page, free_page } from './page_alloc.js';
 import { schedule_timeout_uninterruptible } from './timer.js';
 
@@ -22,6 +23,7 @@ const TRIES_ARM_2_5_53 = 11;
  * Return:  its first entry; NULL without memory.
  */
 export function pte_alloc_one_kernel(k: Kernel, gfp_mask: number): PteP {
+  gfpEvent(k, GfpSite.pte_alloc, current_gfp_context(k, gfp_mask));
   const retries = k.arch.id === 'arm' && k.LINUX_VERSION_CODE < LINUX_2_6;
   const page = retries ? tableRetry(k, gfp_mask) : __get_free_page(k, gfp_mask | gfp(k).__GFP_REPEAT);
   if (page === NULL) return NULL;

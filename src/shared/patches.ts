@@ -54,6 +54,13 @@ export class PatchSet {
   rmk1 = false;
   rmk2 = false;
   hm = false;
+  // Seed 003.
+  mp = false;
+  sc = false;
+  'dm-bufio-drop-lock' = false;
+  'mutant-no-caller-scopes' = false;
+  'mutant-sc-forgotten' = false;
+  'mutant-sc-early' = false;
   'mutant-rmk1-page-table-lock' = false;
   'mutant-rmk1-table-retry' = false;
   'mutant-rmk1-failure-path' = false;

@@ -296,7 +296,7 @@ describe('the OOM killer', () => {
   });
 });
 
-describe('an allocation scope', () => {
+describe('an allocation scope, vmalloc/V003-13', () => {
   const both = (k: Kernel): number => task_flags(k) & (PF_MEMALLOC_NOIO | PF_MEMALLOC_NOFS(k));
 
   it('restricts what a request may do, NOIO before NOFS', () => {
@@ -346,7 +346,7 @@ describe('an allocation scope', () => {
     expect(both(k)).toBe(0);
   });
 
-  it('does not show at might_sleep() and on the fast path, but on the slow path and in reclaim', () => {
+  it('vmalloc/V003-14: does not show at might_sleep() and on the fast path, but on the slow path and in reclaim', () => {
     const k = ref32('4.12');
     k.shrinkers = [cache('none', somePages(k, 256))];
     const { GFP_KERNEL, GFP_NOFS } = gfp(k);

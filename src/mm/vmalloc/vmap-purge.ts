@@ -17,6 +17,7 @@ import { gfp, showGfp } from '../gfp.js';
 import { kfree, kzalloc } from '../kmalloc.js';
 import { rcu_process_callbacks } from '../rcu.js';
 import { llist_del_all, vfree_later } from './deferred.js';
+import { enterMapScope, leaveMapScope } from './map-scope.js';
 import { flush_cache_vmap, flush_cache_vunmap, vmap_page_range_noflush, vunmap_page_range } from './page-range.js';
 import { type AreaAllocator, allocArray, allocPages, freePagesAndArray, metadataMask } from './pages.js';
 import {
@@ -197,6 +198,14 @@ export function map_vm_area(k: Kernel, area: VmStruct, prot: number, pages: Vadd
   return error === 0;
 }
 
+/** map_vm_area() as far as @gfp_mask allows, if the patch `mp` is there; else as far as the task's own scopes do. */
+function mapInScope(k: Kernel, area: VmStruct, prot: number, pages: Vaddr, gfp_mask: number): boolean {
+  const old = enterMapScope(k, gfp_mask);
+  const mapped = map_vm_area(k, area, prot, pages, gfp_mask);
+  leaveMapScope(k, gfp_mask, old);
+  return mapped;
+}
+
 /** "allocation failure" unless __GFP_NOWARN. Source: warn_alloc(), mm/page_alloc.c. Left out: stack and memory. */
 function warn_alloc(k: Kernel, gfp_mask: number, what: string): void {
   if ((gfp_mask & gfp(k).__GFP_NOWARN) !== 0) return;
@@ -237,7 +246,7 @@ function __vmalloc_area_node(k: Kernel, area: VmStruct, gfp_mask: number, prot: 
   // Seed 004: from 4.12 on data pages may be highmem whatever the caller says.
   const mask = gfp_mask | __GFP_NOWARN | (k.patched.hm ? __GFP_HIGHMEM : 0);
   const allocated = allocPages(k, area, nr_pages, mask);
-  if (allocated === nr_pages && map_vm_area(k, area, prot, pages, gfp_mask)) return true;
+  if (allocated === nr_pages && mapInScope(k, area, prot, pages, gfp_mask)) return true;
   warn_alloc(k, gfp_mask, `, allocated ${allocated * PAGE_SIZE} of ${bytes} bytes`);
   vfree(k, addr);
   return false;

@@ -10,7 +10,6 @@ import { type Host, invocation } from './host.js';
 import { addListCommand } from './list.js';
 import { loadLab } from './load-lab.js';
 import { addMatrixCommand } from './matrix.js';
-import { addMergeCommand } from './merge.js';
 import { addRunCommand } from './run.js';
 import { addStressCommand } from './stress.js';
 
@@ -20,7 +19,6 @@ const EXIT_USAGE = 2;
 const COMMANDS = [
   addRunCommand,
   addExploreCommands,
-  addMergeCommand,
   addMatrixCommand,
   addListCommand,
   addStressCommand,

@@ -220,6 +220,7 @@ export function enqueue(k: Kernel, cpu: number, slot: number): void {
 }
 
 function dequeue(k: Kernel, cpu: number): number {
+  k.footprint?.touch(Space.seat, cpu, true);
   const seat = k.layout.seats + cpu * Seat.words;
   const count = k.hw[seat + Seat.rqCount] as number;
   if (count === 0) return NOBODY;

@@ -194,7 +194,7 @@ export class Baton implements Controller, Waits, Situation {
   start(): boolean | null {
     this.#ex[Ex.running] = 1;
     this.#open = false;
-    const choice = this.#choose(false);
+    const choice = this.#chooseOutside();
     if (choice >= 0) return this.#give(choice);
     this.#ex[Ex.running] = 0;
     return null;
@@ -250,7 +250,7 @@ export class Baton implements Controller, Waits, Situation {
       this.#setBlock(own, Block.idle, this.#me, 0);
     } else ex[own + Ctx.state] = CtxState.ended;
     if (Atomics.load(this.#hw, Control.abort) === 0) {
-      const choice = this.#choose(false);
+      const choice = this.#chooseOutside();
       if (choice >= 0) {
         Atomics.sub(ex, Ex.active, 1);
         // It may be this worker's own CPU that takes an interrupt next.
@@ -376,15 +376,27 @@ export class Baton implements Controller, Waits, Situation {
 
   // ---- who could go next, and who does -----------------------------------------------------------------------------
 
+  /** For a worker that runs nobody at this moment. Return: -1 when the execution has come to its end, or has been called off. */
+  #chooseOutside(): number {
+    try {
+      return this.#choose(false);
+    } catch (error) {
+      if (error !== STOPPED) throw error;
+      return -1;
+    }
+  }
+
   /** Choose and record. @inside: a context waits for the answer. Return: -1 when nobody can go and none has to. */
   #choose(inside: boolean): number {
     const ex = this.#ex;
     const threads = this.#enabledThreads();
-    if (this.#hw[Control.live] === 0) {
-      // All have ended; idle CPUs notice one after the other, in no order that matters.
-      return threads === 0 ? -1 : 31 - Math.clz32(threads & -threads);
-    }
     const others = this.#enabledOthers();
+    if (this.#hw[Control.live] === 0 && threads === 0 && others === 0) {
+      // All have ended, interrupts too; idle CPUs notice one after the other, in no order that matters.
+      ex[Ex.finished] = 1;
+      const idle = this.#parked(Block.idle);
+      if (idle >= 0 || this.#parked() < 0) return idle;
+    }
     const current = ex[Ex.current] as number;
     const count = this.#list(threads, others, current);
     if (count === 0) return this.#nobody(inside);
@@ -545,12 +557,21 @@ export class Baton implements Controller, Waits, Situation {
     return false;
   }
 
-  /** An idle CPU goes on when a thread is runnable there, or the execution is over. */
+  /** An idle CPU goes on when a thread is runnable there; when the execution is over, see #choose(). */
   #idleCanLeave(slot: number): boolean {
     const hw = this.#hw;
-    if (hw[Control.live] === 0) return true;
     const cpu = hw[this.#host.layout.threads + slot * Thread.words + Thread.cpu] as number;
     return hw[this.#seats + cpu * Seat.words + Seat.rqCount] !== 0;
+  }
+
+  /** The first context that stands somewhere, or that waits so; -1 when there is none. */
+  #parked(block?: number): number {
+    for (let slot = 0; slot < this.#contexts; slot++) {
+      const at = this.#layout.contexts + slot * Ctx.words;
+      if (this.#ex[at + Ctx.state] !== CtxState.parked) continue;
+      if (block === undefined || this.#ex[at + Ctx.block] === block) return slot;
+    }
+    return -1;
   }
 
   /** Interrupts, preemptions and devices that can go next, as bits. */
@@ -592,7 +613,7 @@ export class Baton implements Controller, Waits, Situation {
   #close(): void {
     this.#open = false;
     const { footprint } = this.#host;
-    if (footprint === null) return;
+    if (footprint === null || this.#ex[Ex.finished] !== 0) return;
     const ex = this.#ex;
     const step = (ex[Ex.steps] as number) - 1;
     this.#touchAnnounced(footprint, step);
@@ -669,7 +690,6 @@ export class Baton implements Controller, Waits, Situation {
   /** No choice: the end, or a deadlock. */
   #nobody(inside: boolean): number {
     const host = this.#host;
-    if (this.#hw[Control.live] === 0 && !inside) return -1;
     if (Atomics.load(this.#hw, Control.abort) !== 0) throw STOPPED;
     this.#nameLockWaits();
     const state = describeMachine(host);

@@ -184,7 +184,8 @@ async function watch(
     last = now;
     const all = [...workers.cpus, ...workers.devices];
     const died = all.findIndex((w) => w.death !== null);
-    const stuck = performance.now() - since > STUCK_MS;
+    // Before the first execution the workers start and boot, which takes a busy host its time.
+    const stuck = Atomics.load(hw, Control.execution) !== 0 && performance.now() - since > STUCK_MS;
     if (state.over || (died < 0 && !stuck)) continue;
     const why = died >= 0 ? `the worker of thread ${died} died: ${all[died]?.death}` : stuckText(ex);
     await workers.close();

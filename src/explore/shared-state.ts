@@ -44,6 +44,8 @@ export const Ex = {
   undoEnd: 16,
   /** Preemptions by the delay measure: places that choices were away from the first. */
   delays: 17,
+  /** Non-zero: the last step has been made; what idle CPUs still do is none. */
+  finished: 18,
   /** For each CPU, how often its thread was preempted since one made a step of its own. */
   barren: 24,
   /** Hand-overs of the baton, over all executions. */

@@ -62,9 +62,13 @@ export interface Execution {
   readonly failed: boolean;
   /** The strategy gave it up on the way. */
   readonly abandoned: boolean;
+  /** Its last step ended it for everybody: others could have gone on. */
+  readonly cut: boolean;
   decision(i: number): Decision;
   step(i: number): StepRecord;
   touched(i: number): Int32Array;
+  /** CONFIG_PREEMPT. */
+  readonly preemptible: boolean;
   /** CPU of a thread or of an interrupt. */
   cpuOf(choice: number): number;
 }

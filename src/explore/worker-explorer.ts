@@ -69,6 +69,11 @@ export interface ExploreReport {
 /** The first executions, and then one in so many, make sure that what has changed was announced. */
 const AUDITS = 4;
 const AUDIT_EVERY = 1024;
+
+/** What is known of an execution only when it has come to its end. */
+type Ended = 'number' | 'failed' | 'cut';
+type Ending = Omit<Execution, Ended> & { -readonly [P in Ended]: Execution[P] };
+
 /** Executions between two looks at the clock. */
 const CLOCK_EVERY = 64;
 
@@ -91,7 +96,7 @@ export class WorkerExplorer extends RaceWorker {
   readonly #shortest: boolean;
   /** Failure of the execution that has just been judged. */
   #latest: Failure | null = null;
-  readonly #execution: Execution & { number: number; failed: boolean };
+  readonly #execution: Ending;
   readonly #found = new Map<string, Found>();
   /** Pages of kernel data with words that change without a scheduling point: preempt_count, the state of tasks. */
   readonly #silent: ReadonlySet<number>;
@@ -216,6 +221,7 @@ export class WorkerExplorer extends RaceWorker {
       this.#over = true;
       return;
     }
+    run.cut = !run.abandoned && Atomics.load(this.k.hw, Control.abort) !== 0;
     if (!run.abandoned && (this.#strategy.counts?.(run) ?? true)) {
       this.#executions++;
       this.#latest = null;
@@ -398,13 +404,15 @@ export class WorkerExplorer extends RaceWorker {
   }
 
   /** The execution as a strategy sees it: one object for all of them. */
-  #view(): Execution & { number: number; failed: boolean } {
+  #view(): Ending {
     const { ex, layout } = this.#part;
     const { hw, layout: machine } = this.k;
     const baton = this.#baton;
     return {
       number: 0,
       failed: false,
+      cut: false,
+      preemptible: this.k.config.preempt,
       get decisions() {
         return ex[Ex.decisions] as number;
       },

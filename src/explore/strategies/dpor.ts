@@ -81,6 +81,10 @@ interface Saved {
 }
 
 const PROCESSES = Choice.count;
+const CPUS = Choice.preempt - Choice.irq;
+/** A change of the run queue or the interrupt lines of each CPU, and of what its stack holds. */
+const SEATS = Array.from({ length: CPUS }, (_, cpu) => touchedId(Space.seat, cpu) | 1);
+const STACKS = Array.from({ length: CPUS }, (_, cpu) => touchedId(Space.stack, cpu) | 1);
 
 export class Dpor implements Strategy {
   readonly name = 'dpor';
@@ -201,7 +205,14 @@ export class Dpor implements Strategy {
       }
       for (const [choice, was] of sleep) if (choice === record.choice || dependent(was, touched)) sleep.delete(choice);
     }
+    if (execution.cut) this.#othersBeforeLast();
     return this.#advance();
+  }
+
+  /** The last step failed, and hid what the others would have done after it: have them do it before. */
+  #othersBeforeLast(): void {
+    const node = this.#events.at(-1)?.node ?? null;
+    if (node !== null) for (const choice of node.enabled) node.backtrack.add(choice);
   }
 
   #nodeAt(
@@ -232,8 +243,25 @@ export class Dpor implements Strategy {
     const process = record.choice;
     const before = this.#last[process] as number;
     const past = before < 0 ? new Int32Array(PROCESSES) : (this.#events[before] as Event).clock.slice();
-    const found: number[] = [];
     const clock = past.slice();
+    const found = this.#dependentOn(touched, past);
+    this.#racesOf(found, index, record, past, touched, execution);
+    for (const e of found) join(clock, (this.#events[e] as Event).clock);
+    clock[process] = index + 1;
+    this.#events.push({ ...record, touched, clock, process, decided, node });
+    this.#last[process] = index;
+    for (const id of touched) {
+      const list = this.#history.get(id >>> 1);
+      if (list === undefined) this.#history.set(id >>> 1, [(index << 1) | (id & 1)]);
+      else if (list.at(-1)! >>> 1 === index) list[list.length - 1]! |= id & 1;
+      else list.push((index << 1) | (id & 1));
+    }
+    this.#calledUp(record, touched, execution);
+  }
+
+  /** Events that depend on a step which touches these things and knows of the @past: latest first. */
+  #dependentOn(touched: Touched, past: Int32Array): number[] {
+    const found: number[] = [];
     for (const id of touched) {
       const list = this.#history.get(id >>> 1);
       if (list === undefined) continue;
@@ -246,18 +274,29 @@ export class Dpor implements Strategy {
         } else found.push(e);
       }
     }
-    found.sort((a, b) => b - a);
-    this.#racesOf(found, index, record, past, touched, execution);
-    for (const e of found) join(clock, (this.#events[e] as Event).clock);
-    clock[process] = index + 1;
-    this.#events.push({ ...record, touched, clock, process, decided, node });
-    this.#last[process] = index;
-    for (const id of touched) {
-      const list = this.#history.get(id >>> 1);
-      if (list === undefined) this.#history.set(id >>> 1, [(index << 1) | (id & 1)]);
-      else if (list.at(-1)! >>> 1 === index) list[list.length - 1]! |= id & 1;
-      else list.push((index << 1) | (id & 1));
+    return found.sort((a, b) => b - a);
+  }
+
+  /**
+   * A step of another CPU, or of a device, that raises a line of a CPU or queues a thread there makes an interrupt or a preemption possible. It may
+   * never be taken, and then no event would race with what that CPU has done before: as if it came at once.
+   */
+  #calledUp(record: StepRecord, touched: Touched, execution: Execution): void {
+    for (let cpu = 0; cpu < CPUS; cpu++) {
+      if (!touched.includes(SEATS[cpu] as number)) continue;
+      if (record.choice < Choice.device && execution.cpuOf(record.choice) === cpu) continue;
+      const things = Int32Array.of(SEATS[cpu] as number, STACKS[cpu] as number);
+      for (const choice of execution.preemptible ? [Choice.irq + cpu, Choice.preempt + cpu] : [Choice.irq + cpu]) {
+        const before = this.#last[choice] as number;
+        const past = before < 0 ? new Int32Array(PROCESSES) : (this.#events[before] as Event).clock;
+        const found = this.#dependentOn(things, past);
+        this.#racesOf(found, this.#events.length, { ...record, choice }, past, things, execution);
+      }
     }
+  }
+
+  #clockOf(e: number): Int32Array {
+    return (this.#events[e] as Event).clock;
   }
 
   /** A clock holds, for each process, the index after its last event that it knows of. */
@@ -279,7 +318,7 @@ export class Dpor implements Strategy {
     for (const e of found) {
       if (e === before || this.#happensBefore(e, known)) continue;
       before = e;
-      if (!this.#canComeFirst(e, record, execution)) continue;
+      if (!this.#canComeFirst(e, record, found, execution)) continue;
       // What a checkpoint has brought is gone through again, and was counted then.
       if (index >= this.#branch) this.#races++;
       this.#reverse(e, index, record, past, touched);
@@ -288,7 +327,7 @@ export class Dpor implements Strategy {
   }
 
   /** Could the step be made before event @e? Not one that waits for what @e, or something after it, has brought about. */
-  #canComeFirst(e: number, f: StepRecord, execution: Execution): boolean {
+  #canComeFirst(e: number, f: StepRecord, found: readonly number[], execution: Execution): boolean {
     const event = this.#events[e] as Event;
     const process = f.choice;
     const enabledThen = event.node === null ? event.choice === process : event.node.enabled.includes(process);
@@ -296,7 +335,8 @@ export class Dpor implements Strategy {
       return enabledThen || this.#canInterrupt(e, process, execution);
     if (f.kind === Point.Lock && event.addr === f.addr) return event.before !== 1;
     const movedSince = (this.#last[process] as number) > e;
-    return movedSince || enabledThen;
+    // What made it possible may have nothing to do with @e: an interrupt of an idle CPU, a wake-up.
+    return enabledThen || movedSince || found.some((g) => g > e && !this.#happensBefore(e, this.#clockOf(g)));
   }
 
   /** An interrupt that was not there yet can have come first if something between is what brought it, and it was not masked. */

@@ -92,17 +92,22 @@ export class RandomWalk extends Sampling {
 /** Executions from which PCT learns how long an execution is. */
 const LEARNING = 32;
 const LOWEST = 64;
-const POINTS = 65;
-const NEXT_POINT = 192;
+const NEXT_CHANGE = 65;
+/** Pairs of a step and a priority, by step, ended by -1. */
+const CHANGES = 66;
+const CHANGES_END = 256;
 
 /**
- * PCT: random priorities, the highest goes; at d - 1 random steps the running one falls below all others. Finds a bug of depth d with
+ * PCT: random priorities, the highest goes; at d - 1 random steps the one that is to run gets a priority below all of these, the i-th of them i.
+ * Which of the steps comes first is chance too: a defect may need the thread that was stopped first to wait longest. Finds a bug of depth d with
  * probability at least 1 / (n k^(d-1)). Source: Burckhardt et al., "A randomized scheduler with probabilistic guarantees of finding
  * bugs", ASPLOS 2010. Interrupts, preemptions and devices take part with priorities of their own.
  */
 export class Pct extends Sampling {
   readonly name = 'pct';
   protected override readonly common: number;
+  /** A change falls on a step without a choice as well as on any other. */
+  readonly wants = { everyStep: true };
   #steps: number;
 
   constructor(options: StrategyOptions) {
@@ -116,7 +121,7 @@ export class Pct extends Sampling {
     const prng = this.prngOf(execution);
     for (let choice = 0; choice < Choice.count; choice++) shared[choice] = depth + (prng.u32() >>> 2);
     const points = Array.from({ length: depth - 1 }, () => prng.below(this.#steps));
-    prepareChanges(shared, depth, points);
+    prepareChanges(shared, points);
     return 0;
   }
 
@@ -135,26 +140,25 @@ export class Pct extends Sampling {
   }
 }
 
-/** Words: 0 to 63 the priority of each choice, then the lowest one given, then the steps of the changes, ended by -1. */
-export function prepareChanges(shared: Int32Array, depth: number, points: readonly number[]): void {
-  shared[LOWEST] = depth;
-  [...points]
-    .sort((a, b) => a - b)
-    .forEach((p, i) => {
-      shared[POINTS + i] = p;
-    });
-  shared[POINTS + points.length] = -1;
-  shared[NEXT_POINT] = 0;
+/** Words: 0 to 63 the priority of each choice, then the lowest one given, and the changes; the i-th of @points gives priority i, from 1. */
+function prepareChanges(shared: Int32Array, points: readonly number[]): void {
+  shared[LOWEST] = 1;
+  shared[NEXT_CHANGE] = CHANGES;
+  let at = CHANGES;
+  const changes = points.map((step, i) => [step, i + 1] as const).sort(([a, p], [b, q]) => a - b || q - p);
+  for (const change of changes.slice(0, (CHANGES_END - CHANGES) / 2 - 1)) {
+    shared.set(change, at);
+    at += 2;
+  }
+  shared[at] = -1;
 }
 
 /** The choice of highest priority, after the changes that are due. */
-export function chooseByPriority(shared: Int32Array, s: Situation): number {
+function chooseByPriority(shared: Int32Array, s: Situation): number {
   let best = highest(shared, s);
-  for (;;) {
-    const point = shared[POINTS + (shared[NEXT_POINT] as number)] as number;
-    if (point === -1 || s.step < point) break;
-    shared[NEXT_POINT] = (shared[NEXT_POINT] as number) + 1;
-    lower(shared, best);
+  for (let at = shared[NEXT_CHANGE] as number; shared[at] === s.step; at += 2) {
+    shared[best] = shared[at + 1] as number;
+    shared[NEXT_CHANGE] = at + 2;
     best = highest(shared, s);
   }
   if (best >= Choice.preempt && best < Choice.device) lower(shared, best);
@@ -185,6 +189,7 @@ const reads = (kind: number): boolean => kind === Point.Load || kind === Point.C
  */
 export class Pos extends Sampling {
   readonly name = 'pos';
+  readonly wants = { everyStep: true };
 
   /** Words: 0 to 63 the priority of each choice's pending step, 64 the chance. */
   begin(shared: Int32Array, execution: number): number {

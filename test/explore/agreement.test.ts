@@ -1,0 +1,38 @@
+/**
+ * Random programmes, explored by plain depth-first search, by depth-first search that never goes on twice from a state, and by DPOR: they find the
+ * same final states, dead ends and reports; DPOR makes one execution of each class of equivalent ones; and what is visited does not depend on
+ * the order in which choices are tried. A disagreement is a dependence between steps that nobody has noted.
+ *
+ * MURPHY_LONG=N explores N programmes of each kind instead of a few, larger ones too, from another seed each time (MURPHY_SEED names it).
+ */
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { cleanUp, disagreement, prepare, TOO_LARGE } from './programmes/agreement.js';
+import { PROFILES, type ProfileName, programmes } from './programmes/arbitrary.js';
+
+const long = Number(process.env.MURPHY_LONG ?? 0);
+const PROGRAMMES = long || 6;
+const EXECUTIONS = long > 0 ? 3000 : 250;
+const SEED = long > 0 ? Number(process.env.MURPHY_SEED ?? Date.now() & 0x7fffffff) : 5;
+const HOURS = 4 * 3_600_000;
+
+beforeAll(prepare);
+afterAll(cleanUp);
+
+describe('the strategies that exhaust the schedules agree about random programmes', () => {
+  it.each(Object.keys(PROFILES) as ProfileName[])(
+    'of %s',
+    async (profile) => {
+      let compared = 0;
+      const property = fc.asyncProperty(programmes(profile), async (programme) => {
+        const found = await disagreement(programme, EXECUTIONS, SEED);
+        if (found === TOO_LARGE) return;
+        compared++;
+        expect(found).toBeNull();
+      });
+      await fc.assert(property, { numRuns: PROGRAMMES, seed: SEED });
+      expect(compared).toBeGreaterThan(PROGRAMMES / 4);
+    },
+    HOURS,
+  );
+});

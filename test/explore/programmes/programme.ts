@@ -1,0 +1,382 @@
+/**
+ * Small programmes as data: threads, interrupt handlers and devices that work on a few shared words, locks and page contents. Random ones are
+ * explored by several strategies, which have to agree; `raceOf()` makes the race.
+ *
+ * A thread has one local variable, into which it mixes all that it reads. What it is in the end is left in the hardware area, where no step sees it.
+ */
+
+import { CacheOp } from '../../../src/cpu/cpu-cache.js';
+import type { Device } from '../../../src/cpu/device.js';
+import {
+  alloc_page,
+  GFP_KERNEL,
+  type Kernel,
+  local_bh_disable,
+  local_bh_enable,
+  type MachineSpec,
+  type Page,
+  page_address,
+  page_to_phys,
+  type RaceSpec,
+  race,
+  raise_softirq,
+  report,
+  ringDoorbell,
+  Softirq,
+  type Vaddr,
+} from '../../../src/index.js';
+import { atomic_cmpxchg, atomic_inc_return, atomic_xchg } from '../../../src/shared/atomic.js';
+import { local_irq_restore, local_irq_save, preempt_disable, preempt_enable } from '../../../src/shared/irqflags.js';
+import { Point } from '../../../src/shared/point.js';
+import { cpu_relax, waitUntil } from '../../../src/shared/spin.js';
+import {
+  read_lock,
+  read_unlock,
+  spin_lock,
+  spin_lock_irqsave,
+  spin_trylock,
+  spin_unlock,
+  spin_unlock_irqrestore,
+  write_lock,
+  write_unlock,
+} from '../../../src/shared/spinlock.js';
+import type { Paddr } from '../../../src/shared/types.js';
+import { wait_event, wake_up } from '../../../src/shared/wait.js';
+
+/** What a context does: one object per operation. */
+export interface Op {
+  readonly do:
+    | 'load'
+    | 'store'
+    | 'add'
+    | 'inc'
+    | 'cas'
+    | 'xchg'
+    | 'lock'
+    | 'lockIrq'
+    | 'trylock'
+    | 'read'
+    | 'write'
+    | 'irqsOff'
+    | 'preemptOff'
+    | 'bhOff'
+    | 'softirq'
+    | 'raise'
+    | 'await'
+    | 'spin'
+    | 'sleep'
+    | 'wake'
+    | 'yield'
+    | 'expect'
+    | 'var'
+    | 'pageLoad'
+    | 'pageStore'
+    | 'clean'
+    | 'invalidate'
+    | 'ring'
+    | 'bell';
+  /** Word, lock, line or register, by number. */
+  readonly at: number;
+  /** What is stored, compared with or raised. */
+  readonly value: number;
+  readonly body?: readonly Op[];
+}
+
+export interface Programme {
+  readonly machine: MachineSpec;
+  /** CPU and operations of each thread. */
+  readonly threads: readonly { readonly cpu: number; readonly ops: readonly Op[] }[];
+  /** Handlers of the lines 1, 2, ... */
+  readonly irqs: readonly (readonly Op[])[];
+  readonly devices: readonly (readonly Op[])[];
+}
+
+export const WORDS = 3;
+export const LOCKS = 2;
+export const CPUS = 2;
+/** Words of page contents that operations name: three of them share two cache lines. */
+export const PAGE_OFFSETS = [0, 4, 32];
+
+const SHARED = { w: Array.from({ length: WORDS }, () => 0) };
+type K = Kernel<typeof SHARED, 'l[2]' | 'r' | 'q'>;
+
+const RESULTS = 16;
+const HANDLERS = 32;
+
+const mix = (acc: number, value: number): number => (Math.imul(acc, 31) + value + 7) | 0;
+const page = (k: K, i: number): Vaddr =>
+  (page_address(k as Kernel, k.vars.page as Page) + (PAGE_OFFSETS[i] as number)) as Vaddr;
+
+/** A context that runs operations. */
+interface Local {
+  readonly name: string;
+  /** Of the interrupt that it handles; 0 for a thread. */
+  readonly line: number;
+  acc: number;
+}
+
+function body(k: K, op: Op, local: Local): void {
+  for (const inner of op.body ?? []) step(k, inner, local);
+}
+
+function plain(k: K, op: Op, local: Local): boolean {
+  const at = k.at('w', op.at);
+  switch (op.do) {
+    case 'load':
+      local.acc = mix(local.acc, k.load(at));
+      return true;
+    case 'store':
+      k.store(at, op.value);
+      return true;
+    case 'add':
+      k.store(at, k.load(at) + op.value);
+      return true;
+    case 'inc':
+      local.acc = mix(local.acc, atomic_inc_return(k, at));
+      return true;
+    case 'cas':
+      local.acc = mix(local.acc, atomic_cmpxchg(k, at, 0, op.value));
+      return true;
+    case 'xchg':
+      local.acc = mix(local.acc, atomic_xchg(k, at, op.value));
+      return true;
+    case 'expect':
+      if (k.load(at) === op.value) report(`${local.name} saw word ${'abc'[op.at]}`);
+      return true;
+    case 'var':
+      local.acc = mix(local.acc, k.vars.v as number);
+      k.vars.v = op.value;
+      return true;
+    default:
+      return false;
+  }
+}
+
+function locking(k: K, op: Op, local: Local): boolean {
+  const lock = k.locks.l[op.at % LOCKS]!;
+  switch (op.do) {
+    case 'lock':
+      spin_lock(k, lock);
+      body(k, op, local);
+      spin_unlock(k, lock);
+      return true;
+    case 'lockIrq': {
+      const flags = spin_lock_irqsave(k, lock);
+      body(k, op, local);
+      spin_unlock_irqrestore(k, lock, flags);
+      return true;
+    }
+    case 'trylock':
+      if (!spin_trylock(k, lock)) local.acc = mix(local.acc, 1);
+      else {
+        body(k, op, local);
+        spin_unlock(k, lock);
+      }
+      return true;
+    case 'read':
+      read_lock(k, k.rwlocks.r);
+      body(k, op, local);
+      read_unlock(k, k.rwlocks.r);
+      return true;
+    case 'write':
+      write_lock(k, k.rwlocks.r);
+      body(k, op, local);
+      write_unlock(k, k.rwlocks.r);
+      return true;
+    default:
+      return false;
+  }
+}
+
+function masking(k: K, op: Op, local: Local): boolean {
+  switch (op.do) {
+    case 'irqsOff': {
+      const flags = local_irq_save(k);
+      body(k, op, local);
+      local_irq_restore(k, flags);
+      return true;
+    }
+    case 'preemptOff':
+      preempt_disable(k);
+      body(k, op, local);
+      preempt_enable(k);
+      return true;
+    case 'bhOff':
+      local_bh_disable(k as Kernel);
+      body(k, op, local);
+      local_bh_enable(k as Kernel);
+      return true;
+    default:
+      return false;
+  }
+}
+
+function signalling(k: K, op: Op, local: Local): boolean {
+  const at = k.at('w', op.at);
+  switch (op.do) {
+    case 'softirq':
+      raise_softirq(k as Kernel, Softirq.TASKLET);
+      return true;
+    case 'raise':
+      // A handler raises lines after its own only: none for ever.
+      if (local.line >= 2) return true;
+      k.point(Point.Raise, op.at % k.config.cpus);
+      k.raise(op.at % k.config.cpus, Math.max(local.line, op.value & 1) + 1);
+      return true;
+    case 'await':
+      local.acc = mix(
+        local.acc,
+        waitUntil(k, at, (value) => value !== 0),
+      );
+      return true;
+    case 'spin':
+      while (k.load(at) === 0) cpu_relax(k);
+      return true;
+    case 'sleep':
+      wait_event(k, k.queues.q, () => k.load(at) !== 0);
+      return true;
+    case 'wake':
+      k.store(at, op.value);
+      wake_up(k, k.queues.q);
+      return true;
+    case 'yield':
+      k.schedule();
+      return true;
+    default:
+      return false;
+  }
+}
+
+function caching(k: K, op: Op, local: Local): boolean {
+  const at = page(k, op.at);
+  switch (op.do) {
+    case 'pageLoad':
+      local.acc = mix(local.acc, k.load32(at));
+      return true;
+    case 'pageStore':
+      k.store32(at, op.value);
+      return true;
+    case 'clean':
+      k.mmu.cacheLine(CacheOp.clean, at);
+      return true;
+    case 'invalidate':
+      k.mmu.cacheLine(CacheOp.invalidate, at);
+      return true;
+    case 'ring':
+      if (k.config.devicesMax > 1) ringDoorbell(k as Kernel, 0);
+      return true;
+    default:
+      return false;
+  }
+}
+
+function step(k: K, op: Op, local: Local): void {
+  const known =
+    plain(k, op, local) ||
+    locking(k, op, local) ||
+    masking(k, op, local) ||
+    signalling(k, op, local) ||
+    caching(k, op, local);
+  if (!known) throw new Error(`a CPU does no ${op.do}`);
+}
+
+function deviceStep(d: Device, op: Op, local: Local): void {
+  const at = (d.vars.bus! + (PAGE_OFFSETS[op.at] as number)) as Paddr;
+  switch (op.do) {
+    case 'pageLoad':
+      local.acc = mix(local.acc, d.read32(at));
+      break;
+    case 'pageStore':
+      d.write32(at, op.value);
+      break;
+    case 'raise':
+      d.raise(op.at % d.config.cpus, 1 + (op.value & 1));
+      break;
+    case 'bell':
+      d.waitDoorbell();
+      break;
+    case 'var':
+      local.acc = mix(local.acc, d.vars.v as number);
+      d.vars.v = op.value;
+      break;
+    default:
+      throw new Error(`a device does no ${op.do}`);
+  }
+}
+
+function runAll(k: K, ops: readonly Op[], name: string, line: number): number {
+  const local = { name, line, acc: 0 };
+  for (const op of ops) step(k, op, local);
+  return local.acc;
+}
+
+/** What an execution has come to, as text: words, page contents and what each context has read. */
+function finalState(k: K): string {
+  const words = [...k.shared.w];
+  const bytes = PAGE_OFFSETS.map((_, i) => k.load32(page(k, i)) >>> 0);
+  const { raceVars } = k.layout;
+  return JSON.stringify([words, bytes, k.vars.v, [...k.hw.subarray(raceVars + RESULTS, raceVars + HANDLERS + 16)]]);
+}
+
+/** Where a strategy of collect.ts looks for what has come of an execution. */
+export interface Collected {
+  kernel: Kernel | null;
+  /** Text of the execution that has ended; null while its check has not been made. */
+  final: string | null;
+}
+
+export const collected = (): Collected => {
+  const scope = globalThis as { murphyCollected?: Collected };
+  scope.murphyCollected ??= { kernel: null, final: null };
+  return scope.murphyCollected;
+};
+
+export function raceOf(id: string, p: Programme): RaceSpec {
+  const name = (i: number): string => `thread ${'abcdef'[i]}`;
+  return race<typeof SHARED, 'l[2]' | 'r' | 'q'>({
+    id,
+    machine: { lowmemPages: 64, highmemPages: 0, ...p.machine },
+    vars: ['page', 'bus', 'v'],
+    shared: SHARED,
+    locks: ['l[2]'],
+    rwlocks: ['r'],
+    queues: ['q'],
+    setup(k) {
+      k.vars.page = alloc_page(k as Kernel, GFP_KERNEL);
+      k.vars.bus = page_to_phys(k as Kernel, k.vars.page as Page);
+      for (let i = 0; i < PAGE_OFFSETS.length; i++) k.memory.write32((k.vars.bus + PAGE_OFFSETS[i]!) as Paddr, 100 + i);
+      Object.assign(collected(), { kernel: k as Kernel, final: null });
+    },
+    threads: p.threads.map(({ cpu, ops }, i) => ({
+      cpu,
+      run: (k) => {
+        k.hw[k.layout.raceVars + RESULTS + i] = runAll(k, ops, name(i), 0);
+      },
+    })),
+    irqs: Object.fromEntries(
+      p.irqs.map((ops, i) => [
+        i + 1,
+        (k: K): void => {
+          const at = k.layout.raceVars + HANDLERS + k.cpu * 4 + i;
+          // Added up: which thread a handler interrupted makes no difference to it.
+          k.hw[at] =
+            ((k.hw[at] as number) + Math.imul(mix(runAll(k, ops, `handler ${'abc'[i]}`, i + 1), 1), 0x9e3779b1)) | 0;
+        },
+      ]),
+    ),
+    softirqs: {
+      [Softirq.TASKLET]: (k) => {
+        const word = k.at('w', 0);
+        k.store(word, k.load(word) + 16);
+      },
+    },
+    devices: p.devices.map((ops, i) => (d: Device) => {
+      const local = { name: 'a device', line: 0, acc: 0 };
+      for (const op of ops) deviceStep(d, op, local);
+      d.hw[d.layout.raceVars + RESULTS + 8 + i] = local.acc;
+    }),
+    check(k) {
+      collected().final = finalState(k);
+    },
+  });
+}

@@ -29,6 +29,7 @@ export function localKernel(core: string): Kernel {
     ticketLocks: false,
     hz: 0,
     bufferBytes: 4096,
+    parameters: {},
     seed: 1,
   };
   const arena = new SharedArrayBuffer(arenaBytes(config.lowmemPages + config.highmemPages));

@@ -20,11 +20,15 @@ export {
   AT91_MCI_ENDRX,
   type At91mciHost,
   at91_mci_controller,
+  at91_mci_expect,
   at91_mci_interrupt,
   at91_mci_probe,
   at91_mci_remove,
   at91_mci_request,
   type Card,
+  flushTransferred,
+  IRQF_DISABLED,
+  IRQF_SHARED,
 } from './drivers/at91_mci.js';
 export {
   alloc_bitmap,
@@ -191,12 +195,25 @@ export {
   pkmap_page,
 } from './mm/highmem.js';
 export { checkPkmapInvariants } from './mm/highmem-invariants.js';
-export { kfree, kmalloc, ksize, kzalloc } from './mm/kmalloc.js';
+export {
+  countCache,
+  eachCache,
+  kfree,
+  kmalloc,
+  kmallocCache,
+  kmem_cache_alloc,
+  kmem_cache_create,
+  kmem_cache_free,
+  ksize,
+  kzalloc,
+  objectsPerSlab,
+} from './mm/kmalloc.js';
 export { kmap, kmap_atomic, kunmap, kunmap_atomic } from './mm/kmap.js';
 export { kswapd, kswapd_stop } from './mm/kswapd.js';
 export { vmalloc_to_page } from './mm/memory.js';
 export { nr_free_pages_of, page_zone, struct_free_area, struct_zone, type Zone, zone_nr } from './mm/mmzone.js';
 export {
+  lowmem_page_address,
   type Page,
   PageHighMem,
   page_plus,
@@ -233,18 +250,9 @@ export {
   pa11_dma_free_consistent,
 } from './mm/parisc/pci-dma.js';
 export type { Vma } from './mm/prio_tree.js';
-export { PageSlab, virt_to_head_page } from './mm/slab-common.js';
-export {
-  type CacheCounters,
-  countCache,
-  eachCache,
-  kmallocCache,
-  kmem_cache_alloc,
-  kmem_cache_create,
-  kmem_cache_free,
-  objectsPerSlab,
-  partialSlabs,
-} from './mm/slub.js';
+export { slabinfo } from './mm/slab.js';
+export { type CacheCounters, PageSlab, virt_to_head_page } from './mm/slab-common.js';
+export { partialSlabs } from './mm/slub.js';
 export { kvfree, kvmalloc, kvzalloc } from './mm/util.js';
 export {
   struct_vm_struct,

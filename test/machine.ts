@@ -37,6 +37,7 @@ export function localMachine(core: string, options: Partial<MachineConfig> = {})
     ticketLocks: false,
     hz: 0,
     bufferBytes: 4096,
+    parameters: {},
     seed: 1,
     ...options,
   };

@@ -70,6 +70,8 @@ export interface MachineConfig extends SlabOptions {
   readonly hz: number;
   /** How many bytes of a page a race should use. */
   readonly bufferBytes: number;
+  /** Numbers that the race's functions read, by name: what tells cases of one race apart that are no matter of machines. */
+  readonly parameters: Readonly<Record<string, number>>;
   readonly seed: number;
   /** Variables, locks and queues of the race, static objects of this machine. */
   readonly declared?: readonly Declared[];

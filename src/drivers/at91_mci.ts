@@ -244,11 +244,11 @@ function finishPiece(k: Kernel, data: MmcData, index: number): void {
     }
   }
   kunmap_atomic(k, kunmapArgument(k, buffer, offset), km_type.KM_BIO_SRC_IRQ);
-  flushPiece(k, page, buffer, bytes);
+  flushTransferred(k, page, buffer, bytes);
 }
 
-/** As released, and as the mails of seed 001 propose. */
-function flushPiece(k: Kernel, page: Page, buffer: Vaddr, bytes: number): void {
+/** What a driver does when data have come into a buffer: as released, and as the mails of seed 001 propose. Context: any. */
+export function flushTransferred(k: Kernel, page: Page, buffer: Vaddr, bytes: number): void {
   if (k.patched['at91-mci-flush-range']) flush_dcache_range(k, buffer, bytes);
   else if (!k.patched['at91-mci-page-slab-check'] || !PageSlab(k, page)) flush_dcache_page(k, page);
 }
@@ -261,6 +261,7 @@ function at91mci_post_dma_read(k: Kernel, host: At91mciHost): void {
     pr_debug(k, 'no data');
     return;
   }
+  if (k.patched['mutant-at91-mci-no-index']) k.write(host, struct_at91mci_host.in_use_index, 0);
   while (k.read(host, struct_at91mci_host.in_use_index) < k.read(host, struct_at91mci_host.transfer_index)) {
     finishPiece(k, data, bump(k, host, 'in_use_index'));
   }
@@ -407,15 +408,24 @@ function at91_mci_irq(k: Kernel, host: At91mciHost): void {
   kick(k, host);
 }
 
+/** Flags of request_irq(). Source: include/linux/interrupt.h, Linux 2.6.22. */
+export const IRQF_DISABLED = 0x20;
+export const IRQF_SHARED = 0x80;
+
 /**
- * The handler as kernel/irq/handle.c calls it: the line is shared and the flag IRQF_DISABLED is not set, so interrupts are on in it.
+ * The handler as kernel/irq/handle.c calls it. The driver asks for its line with IRQF_SHARED: without IRQF_DISABLED interrupts are on in it.
  *
  * Context: interrupt.
  */
-export function at91_mci_interrupt(k: Kernel, host: At91mciHost): void {
-  local_irq_enable(k);
+export function at91_mci_interrupt(k: Kernel, host: At91mciHost, flags: number = IRQF_SHARED): void {
+  if ((flags & IRQF_DISABLED) === 0) local_irq_enable(k);
   at91_mci_irq(k, host);
   local_irq_disable(k);
+}
+
+/** Enable interrupts of the controller from outside of the driver: for experiments with interrupts that nobody waits for. */
+export function at91_mci_expect(k: Kernel, host: At91mciHost, bits: number): void {
+  enable(k, host, bits);
 }
 
 // ---- the controller ------------------------------------------------------------------------------------------------

@@ -301,6 +301,7 @@ async function layOut(race: RaceSpec, module: string, options: PartOptions): Pro
     executions: executionsLeft(options, claimed ?? []),
     stopAtFailure: options.keepGoing !== true,
     claimed: claimed ?? [],
+    says: chosen?.says ?? [],
     bootTime: 0,
     raceVars: layout.raceVars,
   });

@@ -11,6 +11,7 @@ export const machine = z.strictObject({
   ...Object.fromEntries(
     Object.entries(MACHINE_DEFAULTS).map(([key, value]) => {
       if (typeof value === 'number') return [key, count];
+      if (typeof value === 'object') return [key, z.record(z.string(), z.number())];
       return [key, typeof value === 'boolean' ? z.boolean() : z.string()];
     }),
   ),

@@ -176,6 +176,15 @@ export const PATCHES: readonly Patch[] = [
     kind: 'patch',
   },
   {
+    id: 'parisc-noncoherent-pages',
+    title: 'PA-RISC: use page allocator instead of slab allocator (proposed)',
+    author: 'Christoph Lameter',
+    date: '2007-06-22',
+    seed: '001',
+    since: null,
+    kind: 'patch',
+  },
+  {
     id: 'arm-no-coherent-branch',
     title: 'dma_alloc_coherent() without a branch for coherent machines (proposed)',
     author: 'Russell King',
@@ -276,6 +285,8 @@ export const PATCHES: readonly Patch[] = [
   mutant('dma-to-device', 'a driver maps a page DMA_TO_DEVICE instead of DMA_FROM_DEVICE', 'highmem/E3'),
   mutant('dma-bidirectional', 'a driver maps a page DMA_BIDIRECTIONAL instead of DMA_FROM_DEVICE', 'highmem/E3'),
   mutant('entry-expected', 'a reader relies on the page-table entry of what page_address() answers', 'highmem/E15'),
+  mutant('no-update-mmu-cache', 'a page is mapped for user space without update_mmu_cache()', 'slab-dma/S20'),
+  mutant('at91-mci-no-index', 'at91_mci finishes all pieces anew at each interrupt', 'slab-dma/S24'),
   mutant('inner-before-outer', 'unmap maintains the inner cache before the outer one', 'highmem/E10'),
 ];
 

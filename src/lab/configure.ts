@@ -31,6 +31,7 @@ export const MACHINE_DEFAULTS = {
   ticketLocks: false,
   hz: 100,
   bufferBytes: 4096,
+  parameters: {} as Readonly<Record<string, number>>,
 } as const;
 
 /** Throws UsageError unless @name is one of @names. */
@@ -112,7 +113,9 @@ export function configure(
   seed: number,
 ): MachineConfig {
   const merged: Required<Omit<MachineSpec, 'cpus' | 'patches'>> & { cpus?: number } = { ...MACHINE_DEFAULTS };
-  for (const { patches: _, ...layer } of layers) Object.assign(merged, layer);
+  for (const { patches: _, parameters, ...layer } of layers) {
+    Object.assign(merged, layer, { parameters: { ...merged.parameters, ...parameters } });
+  }
   oneOf(
     'core',
     merged.core,
@@ -161,6 +164,7 @@ export function configure(
     ticketLocks: merged.ticketLocks,
     hz: merged.hz,
     bufferBytes: merged.bufferBytes,
+    parameters: merged.parameters,
     seed,
   };
 }
@@ -305,6 +309,7 @@ const sameMachine = (a: MachineConfig, b: MachineConfig): boolean =>
   a.dmaPages === b.dmaPages &&
   a.highmemPages === b.highmemPages &&
   a.watermarks === b.watermarks &&
+  JSON.stringify(a.parameters) === JSON.stringify(b.parameters) &&
   SLAB_KEYS.every((key) => a[key] === b[key]) &&
   a.preempt === b.preempt;
 

@@ -24,6 +24,8 @@ export interface Job {
   readonly stopAtFailure: boolean;
   /** Outcomes that the race claims for this configuration. */
   readonly claimed: readonly Outcome[];
+  /** What the case has every execution say. */
+  readonly says: readonly string[];
   /** Host time of boot, milliseconds since the epoch: zero of the machine's clock. */
   readonly bootTime: number;
   /** Word offset of the race's shared variables. */

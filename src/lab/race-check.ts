@@ -42,9 +42,9 @@ const RACE_KEYS = keysOf<RaceSpec>({
   rwlocks: true,
   queues: true,
 });
-const CASE_KEYS = keysOf<Case>({ name: true, machine: true, outcome: true });
+const CASE_KEYS = keysOf<Case>({ name: true, machine: true, outcome: true, says: true });
 const THREAD_KEYS = keysOf<ThreadSpec>({ run: true, cpu: true, name: true, mm: true });
-type MachineType = 'string' | 'number' | 'boolean' | 'list';
+type MachineType = 'string' | 'number' | 'boolean' | 'list' | 'numbers';
 const OWN_TYPES: { readonly [K in keyof Required<Omit<MachineSpec, keyof SlabOptions>>]: MachineType } = {
   core: 'string',
   cpus: 'number',
@@ -60,6 +60,7 @@ const OWN_TYPES: { readonly [K in keyof Required<Omit<MachineSpec, keyof SlabOpt
   ticketLocks: 'boolean',
   hz: 'number',
   bufferBytes: 'number',
+  parameters: 'numbers',
 };
 const SLAB_TYPES = Object.entries(SLAB_DEFAULTS).map(([key, value]) => [key, typeof value as MachineType] as const);
 const MACHINE_TYPES: Readonly<Record<string, MachineType>> = { ...OWN_TYPES, ...Object.fromEntries(SLAB_TYPES) };
@@ -148,7 +149,10 @@ function checkMachine(what: string, machine: MachineSpec, wrong: Wrong): void {
   for (const [key, type] of Object.entries(MACHINE_TYPES)) {
     const value: unknown = machine[key as keyof MachineSpec];
     if (value === undefined) continue;
-    if (type !== 'list') {
+    if (type === 'numbers') {
+      if (!isObject(value) || !Object.values(value).every(Number.isInteger))
+        wrong(`${what}.${key} must be an object of names and whole numbers`);
+    } else if (type !== 'list') {
       if (typeof value !== type) wrong(`${what}.${key} must be a ${type}, not ${shown(value)}`);
     } else if (!Array.isArray(value) || !value.every((p) => typeof p === 'string')) {
       wrong(`${what}.${key} must be a list of names`);
@@ -163,6 +167,9 @@ function checkCase(one: Case, i: number, wrong: Wrong): void {
   const unknown = [one.outcome].flat().find((o) => !OUTCOMES.includes(o));
   if (one.outcome === undefined || unknown !== undefined) {
     wrong(`case "${one.name}" claims the outcome "${unknown}"; it is one of ${OUTCOMES.join(', ')}`);
+  }
+  if (one.says !== undefined && !(Array.isArray(one.says) && one.says.every((text) => typeof text === 'string'))) {
+    wrong(`says of case "${one.name}" must be a list of texts`);
   }
 }
 

@@ -222,7 +222,7 @@ export abstract class RaceWorker {
     const failed = Atomics.load(hw, Control.verdict) !== Verdict.none;
     // Called off without a verdict: not an execution that ended in any way.
     if (!failed && Atomics.load(hw, Control.abort) !== 0) return;
-    const found: ShortFailure | null = failed ? settledFailure(this.k) : this.warned();
+    const found = this.#unsaid(failed ? settledFailure(this.k) : this.warned());
     const outcome: Outcome = found === null ? 'clean' : found.outcome;
     Atomics.add(hw, Control.outcomes + OUTCOMES.indexOf(outcome), 1);
     if (found === null) return;
@@ -248,6 +248,19 @@ export abstract class RaceWorker {
     const words = hw[Control.logHead] as number;
     hw.copyWithin(layout.keptLog, layout.log, layout.log + words);
     hw[Control.keptLogHead] = words;
+  }
+
+  /** An execution that does not say what the case claims is a failure of another kind than the one claimed. */
+  #unsaid(found: ShortFailure | null): ShortFailure | null {
+    const { says, claimed } = this.job;
+    if (says.length === 0 || (found !== null && !claimed.includes(found.outcome))) return found;
+    const { hw, layout } = this.k;
+    const texts = readLog(hw, layout.log, Control.logHead).map((r) => r.text);
+    const all = [found?.message ?? '', ...texts];
+    const missing = says.find((text) => !all.some((line) => line.includes(text)));
+    if (missing === undefined) return found;
+    const outcome = claimed.includes('report') ? 'warn' : 'report';
+    return { outcome, message: `claimed to say "${missing}", but says "${found?.message ?? 'nothing'}"` };
   }
 
   /** A WARNING in the log of an execution that else was clean. */

@@ -30,6 +30,8 @@ export interface MachineSpec extends Partial<SlabOptions> {
   readonly hz?: number;
   /** How many bytes of a page a race should use: 4096, fewer where every schedule is to be explored. */
   readonly bufferBytes?: number;
+  /** Numbers for the race's functions, which read them as `k.config.parameters.name`. */
+  readonly parameters?: Readonly<Record<string, number>>;
 }
 
 /** A configuration of the experiment, and what it claims to show there. */
@@ -38,6 +40,8 @@ export interface Case {
   readonly name: string;
   readonly machine?: MachineSpec;
   readonly outcome: Outcome | readonly Outcome[];
+  /** Texts that the failure's message or the kernel's log has to contain in every execution: an execution without one does not count as claimed. */
+  readonly says?: readonly string[];
 }
 
 export type ThreadFn<K = Kernel> = (k: K, index: number) => void;

@@ -197,6 +197,7 @@ class Run {
       executions: options.executions ?? Number.MAX_VALUE,
       stopAtFailure: options.stopAtFailure ?? false,
       claimed: claimOf(this.chosen) ?? [],
+      says: this.chosen?.says ?? [],
       bootTime: performance.timeOrigin + performance.now(),
       raceVars: this.#layout.raceVars,
     };

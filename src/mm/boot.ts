@@ -99,7 +99,7 @@ function kernelSymbolSpecs(config: MachineConfig, structs: Structs): Record<stri
     ...vmapPurgeSymbols,
     thread_stacks: { bytes: config.threadsMax * THREAD_STACK_BYTES, align: 64 },
     mem_map: { bytes: (config.lowmemPages + config.highmemPages) * struct_page.sizeof, align: 64 },
-    ...slabSymbols(structs),
+    ...slabSymbols(config, structs),
     ...bootOf(config).symbols(config),
   };
 }

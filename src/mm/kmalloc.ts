@@ -9,6 +9,9 @@ import { type Ptr, ptr, type Vaddr } from '../shared/types.js';
 import { address_space_init_once } from './filemap.js';
 import { gfp } from './gfp.js';
 import { lockSymbols } from './lock-types.js';
+import { type SlabCache, slabPoolSymbols } from './slab/cache.js';
+import * as slab from './slab.js';
+import type { Cache, CacheCounters } from './slab-common.js';
 import * as slub from './slub.js';
 
 /** SMP kernels are configured for so many CPUs at least. */
@@ -27,27 +30,36 @@ const structConfigOf = (config: MachineConfig): StructConfig => ({
 
 export const structsOf = (config: MachineConfig): Structs => layoutStructs(structConfigOf(config));
 
-export const slabSymbols = (structs: Structs): Record<string, SymbolSpec> => ({
+export const slabSymbols = (config: MachineConfig, structs: Structs): Record<string, SymbolSpec> => ({
   ...lockSymbols,
-  ...slub.slubSymbols(structs),
+  ...(config.slab === 'slab'
+    ? slabPoolSymbols(structs, config.cpus, config.core.dcache.lineBytes)
+    : slub.slubSymbols(structs)),
   swapper_space: { bytes: structs.address_space.sizeof },
 });
 
 /** Boot, CPU 0 alone. */
 export function kmem_cache_init(k: Kernel): void {
   k.store(k.sym.debug_locks, 1);
-  slub.kmem_cache_init(k);
+  if (isSlab(k)) slab.kmem_cache_init(k);
+  else slub.kmem_cache_init(k);
   address_space_init_once(k, k.sym.swapper_space);
 }
+
+/** CONFIG_SLAB, CONFIG_SLUB. */
+const isSlab = (k: Kernel): boolean => k.config.slab === 'slab';
+/** Their caches are different structs behind one name. */
+const slabCache = (s: Cache): SlabCache => ptr<'slab_kmem_cache'>(s);
+const anyCache = (s: SlabCache): Cache => ptr<'kmem_cache'>(s);
 
 /**
  * Memory of at least @size bytes; what it holds is whatever was there.
  *
  * Context: any if @gfp_mask does not allow to sleep, else process.
- * Return:  a linear address; NULL when there is none, ZERO_SIZE_PTR for no bytes.
+ * Return:  a linear address; NULL when there is none. For no bytes ZERO_SIZE_PTR with SLUB, an object with SLAB.
  */
 export function kmalloc<T extends string = never>(k: Kernel, size: number, gfp_mask: number): Ptr<T> {
-  return ptr<T>(slub.__kmalloc(k, size, gfp_mask));
+  return ptr<T>(isSlab(k) ? slab.__kmalloc(k, size, gfp_mask) : slub.__kmalloc(k, size, gfp_mask));
 }
 
 /** As kmalloc(), and all bytes are 0. */
@@ -57,10 +69,42 @@ export function kzalloc<T extends string = never>(k: Kernel, size: number, gfp_m
 
 /** Context: any. NULL is ignored. */
 export function kfree(k: Kernel, block: Vaddr): void {
-  slub.kfree(k, block);
+  if (isSlab(k)) slab.kfree(k, block);
+  else slub.kfree(k, block);
 }
 
 /** How many bytes of an object may be used. Context: any. */
 export function ksize(k: Kernel, block: Vaddr): number {
-  return slub.ksize(k, block);
+  return isSlab(k) ? slab.ksize(k, block) : slub.ksize(k, block);
 }
+
+/** A cache of objects of one size. Context: process, may sleep. Return: NULL when there is none to be had. */
+export function kmem_cache_create(k: Kernel, name: string, size: number, align: number, flags: number): Cache {
+  if (isSlab(k)) return anyCache(slab.kmem_cache_create(k, name, size, align, flags));
+  return slub.kmem_cache_create(k, name, size, align, flags);
+}
+
+/** An object of the cache. Context: any if @flags do not allow to sleep, else process. Return: NULL without memory. */
+export function kmem_cache_alloc(k: Kernel, s: Cache, flags: number): Vaddr {
+  return isSlab(k) ? slab.kmem_cache_alloc(k, slabCache(s), flags) : slub.kmem_cache_alloc(k, s, flags);
+}
+
+/** Context: any. */
+export function kmem_cache_free(k: Kernel, s: Cache, object: Vaddr): void {
+  if (isSlab(k)) slab.kmem_cache_free(k, slabCache(s), object);
+  else slub.kmem_cache_free(k, s, object);
+}
+
+/** The cache that kmalloc(@size) takes from. NULL for sizes that have none. */
+export const kmallocCache = (k: Kernel, size: number): Cache =>
+  isSlab(k) ? anyCache(slab.kmallocCache(k, size)) : slub.kmallocCache(k, size);
+
+/** Every cache, the youngest first. */
+export const eachCache = (k: Kernel): Cache[] => (isSlab(k) ? slab.eachCache(k).map(anyCache) : slub.eachCache(k));
+
+/** Exact when nobody allocates or frees meanwhile. */
+export const countCache = (k: Kernel, s: Cache): CacheCounters =>
+  isSlab(k) ? slab.countCache(k, slabCache(s)) : slub.countCache(k, s);
+
+/** Objects in a slab of kmalloc(@size). */
+export const objectsPerSlab = (k: Kernel, size: number): number => countCache(k, kmallocCache(k, size)).objectsPerSlab;

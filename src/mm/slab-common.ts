@@ -7,6 +7,24 @@ import { type Ptr, ptr, type Vaddr } from '../shared/types.js';
 import { type Page, pfn_to_page } from './page.js';
 
 export const MAX_ORDER = 11;
+/** The alignment of long long: 4 with ARM's old ABI. Source: include/linux/slub_def.h, mm/slab.c, Linux 2.6.22. */
+export const ARCH_KMALLOC_MINALIGN = (k: Kernel): number => (k.config.core.arch === 'arm' && k.config.oabi ? 4 : 8);
+
+/** Counters of one cache. Exact when nobody allocates or frees meanwhile. */
+export interface CacheCounters {
+  readonly name: string;
+  readonly objsize: number;
+  readonly size: number;
+  readonly objectsPerSlab: number;
+  readonly order: number;
+  readonly slabs: number;
+  readonly partial: number;
+  /** SLUB: slabs that belong to a CPU. */
+  readonly cpuSlabs: number;
+  /** Objects that are allocated. */
+  readonly active: number;
+}
+
 /** What kmalloc(0) answers: a pointer that nobody may follow. */
 export const ZERO_SIZE_PTR = ptr<never>(16);
 

@@ -35,7 +35,15 @@ import { gfp, gfpflags_allow_blocking } from './gfp.js';
 import { bit_spin_lock, bit_spin_trylock, bit_spin_unlock, initSpin, lockSpin, unlockSpin } from './lock-types.js';
 import { lowmem_page_address, type Page } from './page.js';
 import { __free_pages, alloc_pages } from './page_alloc.js';
-import { type Cache, clearPageFlags, setPageFlags, virt_to_head_page, ZERO_SIZE_PTR } from './slab-common.js';
+import {
+  ARCH_KMALLOC_MINALIGN,
+  type Cache,
+  type CacheCounters,
+  clearPageFlags,
+  setPageFlags,
+  virt_to_head_page,
+  ZERO_SIZE_PTR,
+} from './slab-common.js';
 import {
   cacheAt,
   cpuSlabOf,
@@ -496,9 +504,6 @@ export function kmem_cache_init(k: Kernel): void {
 
 // ---- kmalloc -------------------------------------------------------------------------------------------------------
 
-/** The alignment of long long: 4 with ARM's old ABI. Source: include/linux/slub_def.h, Linux 2.6.22. */
-const ARCH_KMALLOC_MINALIGN = (k: Kernel): number => (k.config.core.arch === 'arm' && k.config.oabi ? 4 : 8);
-
 const kmallocSize = (index: number): number => (index === 1 ? 96 : index === 2 ? 192 : 1 << index);
 
 /** Return: 0 for size 0, -1 for what is too large. */
@@ -573,20 +578,6 @@ export function ksize(k: Kernel, x: Vaddr): number {
 
 // ---- reports -------------------------------------------------------------------------------------------------------
 
-/** Counters of one cache. Exact when nobody allocates or frees meanwhile. */
-export interface CacheCounters {
-  readonly name: string;
-  readonly objsize: number;
-  readonly size: number;
-  readonly objectsPerSlab: number;
-  readonly order: number;
-  readonly slabs: number;
-  readonly partial: number;
-  readonly cpuSlabs: number;
-  /** Objects that are allocated. */
-  readonly active: number;
-}
-
 /** Count a cache. Debug slabs that are full and not tracked are on no list: they are what is missing to nr_slabs. */
 export function countCache(k: Kernel, s: Cache): CacheCounters {
   const f = k.structs.kmem_cache;
@@ -640,6 +631,3 @@ export function slubBanner(k: Kernel): string {
 /** How many slabs of kmalloc(@size) are on the list of partial ones: the word that a page cache page would have the root of its tree in. */
 export const partialSlabs = (k: Kernel, size: number): number =>
   k.read(get_node(k, kmallocCache(k, size)), k.structs.kmem_cache_node.nr_partial);
-
-export const objectsPerSlab = (k: Kernel, size: number): number =>
-  k.read(kmallocCache(k, size), k.structs.kmem_cache.objects);

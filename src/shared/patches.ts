@@ -21,6 +21,7 @@ export class PatchSet {
   'at91-mci-page-slab-check' = false;
   'arm-coherent-pages' = false;
   'arm-no-coherent-branch' = false;
+  'parisc-noncoherent-pages' = false;
   'pa-tlb-lock-irqsave' = false;
   'mutant-no-pa-tlb-lock' = false;
   'mutant-flush-without-purge' = false;
@@ -49,6 +50,8 @@ export class PatchSet {
   'mutant-dma-to-device' = false;
   'mutant-dma-bidirectional' = false;
   'mutant-entry-expected' = false;
+  'mutant-no-update-mmu-cache' = false;
+  'mutant-at91-mci-no-index' = false;
   // Seeds 000 and 004; see spec/vmalloc-gfp.md §11.
   'arm-consistent-no-bug' = false;
   rmk1 = false;

@@ -118,7 +118,7 @@ const PAGE_SHARED = L_PTE_PRESENT | L_PTE_YOUNG | L_PTE_DIRTY | L_PTE_WRITE | L_
 export function set_user_pte(k: Kernel, vma: Vma, addr: Vaddr, page: Page): void {
   const pte = mk_pte(page_to_pfn(k, page), PAGE_SHARED);
   set_pte_ext(k, userPte(k, addr), pte);
-  update_mmu_cache(k, vma, addr, pte);
+  if (!k.patched['mutant-no-update-mmu-cache']) update_mmu_cache(k, vma, addr, pte);
 }
 
 export function clear_user_pte(k: Kernel, addr: Vaddr): void {

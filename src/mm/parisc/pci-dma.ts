@@ -259,14 +259,19 @@ export function pa11_dma_free_consistent(k: Kernel, size: number, addr: Vaddr, h
   free_pages(k, k.__va(handle), order);
 }
 
-/** Cached memory from kmalloc(): machines that cannot map RAM uncached. Lines may be shared with other objects. */
+/**
+ * Cached memory from kmalloc(): machines that cannot map RAM uncached. Lines may be shared with other objects, unless the patch
+ * `parisc-noncoherent-pages` takes whole pages.
+ */
 export function pa11_dma_alloc_noncoherent(k: Kernel, size: number, gfp_mask: number): DmaMemory {
-  const addr = kmalloc(k, size, gfp_mask);
+  const pages = k.patched['parisc-noncoherent-pages'];
+  const addr = pages ? __get_free_pages(k, gfp_mask, get_order(size)) : kmalloc(k, size, gfp_mask);
   return { addr, handle: addr === NULL ? (0 as Paddr) : k.__pa(addr) };
 }
 
-export function pa11_dma_free_noncoherent(k: Kernel, addr: Vaddr): void {
-  kfree(k, addr);
+export function pa11_dma_free_noncoherent(k: Kernel, size: number, addr: Vaddr): void {
+  if (k.patched['parisc-noncoherent-pages']) free_pages(k, addr, get_order(size));
+  else kfree(k, addr);
 }
 
 /** dma_alloc_coherent(): uncached memory, or NULL on machines without (`pcx_dma_ops`). */

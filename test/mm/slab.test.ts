@@ -1,0 +1,199 @@
+/** SLAB of 2.6.22: layout of slabs, queues, debugging. spec/slab-dma.md §2.2, §2.5, §4.5. */
+import { describe, expect, it } from 'vitest';
+import type { MachineConfig } from '../../src/cpu/config.js';
+import type { Kernel } from '../../src/cpu/kernel.js';
+import { gfp } from '../../src/mm/gfp.js';
+import {
+  countCache,
+  kfree,
+  kmalloc,
+  kmallocCache,
+  kmem_cache_alloc,
+  kmem_cache_create,
+  kmem_cache_free,
+  ksize,
+} from '../../src/mm/kmalloc.js';
+import { page_plus } from '../../src/mm/page.js';
+import { GFP_KERNEL } from '../../src/mm/page_alloc.js';
+import { SLAB_HWCACHE_ALIGN, slabSizes, tunables } from '../../src/mm/slab/sizes.js';
+import { slabinfo } from '../../src/mm/slab.js';
+import { PageSlab, virt_to_head_page } from '../../src/mm/slab-common.js';
+import { Prng } from '../../src/shared/prng.js';
+import { struct_page } from '../../src/shared/structs/page.js';
+import { type Vaddr, vaddr } from '../../src/shared/types.js';
+import { dmesgOf, localMachine } from '../machine.js';
+
+const machine = (options: Partial<MachineConfig> = {}, core = 'arm926'): Kernel =>
+  localMachine(core, { kernel: '2.6.22', patches: [], preempt: false, lowmemPages: 1024, slab: 'slab', ...options }).k;
+const take = (k: Kernel, size: number): Vaddr => kmalloc(k, size, GFP_KERNEL) as Vaddr;
+
+const parameters = (debug: boolean, oabi: boolean, breakOrder = 1) => ({
+  lineBytes: 32,
+  longLongAlign: oabi ? 4 : 8,
+  minAlign: oabi ? 0 : 8,
+  slab_break_gfp_order: breakOrder,
+  debug,
+});
+
+describe('the layout of slabs', () => {
+  it.each([
+    // size, old ABI, buffer, order, objects, first object: spec/slab-dma.md §2.2
+    [64, true, 84, 0, null, null],
+    [64, false, 88, 0, null, null],
+    [1024, true, 1044, 1, 7, 56],
+    [1024, false, 1048, 1, 7, 56],
+    [2048, true, 2068, 1, 3, 40],
+    [2048, false, 2072, 1, 3, 40],
+  ])('with debugging, objects of %i bytes, old ABI %s', (size, oabi, buffer, order, num, s_mem) => {
+    const found = slabSizes(parameters(true, oabi), size, SLAB_HWCACHE_ALIGN, oabi ? 4 : 8);
+    expect([found?.buffer_size, found?.gfporder, found?.obj_offset]).toEqual([buffer, order, 8]);
+    if (num !== null) expect([found?.num, found?.slab_size]).toEqual([num, s_mem]);
+  });
+
+  it('with debugging has no red zones around a page, which stays aligned', () => {
+    const found = slabSizes(parameters(true, true), 4096, SLAB_HWCACHE_ALIGN, 4);
+    expect([found?.buffer_size, found?.obj_offset]).toEqual([4096, 0]);
+  });
+
+  it('without debugging aligns objects to lines, smaller ones to the largest part of a line that holds them', () => {
+    const sizeOf = (size: number) => slabSizes(parameters(false, true), size, SLAB_HWCACHE_ALIGN, 4)?.buffer_size;
+    expect([8, 16, 20, 33, 64, 100].map(sizeOf)).toEqual([8, 16, 32, 64, 64, 128]);
+  });
+
+  it('gives arrays of the lengths that the size asks for', () => {
+    const of = (size: number, cpus = 1) => tunables(parameters(false, true), size, cpus);
+    expect([64, 512, 4096, 8192, 1 << 18].map((s) => of(s).limit)).toEqual([120, 54, 24, 8, 1]);
+    expect(of(64, 2)).toEqual({ limit: 120, batchcount: 60, shared: 8 });
+    expect(of(8192, 2).shared).toBe(0);
+  });
+});
+
+describe('kmalloc() with SLAB', () => {
+  it('hands out objects of a line each', () => {
+    const k = machine();
+    const objects = Array.from({ length: 300 }, () => take(k, 8));
+    expect(new Set(objects).size).toBe(300);
+    expect(objects.every((x) => x % 32 === 0)).toBe(true);
+    expect(ksize(k, objects[0] as Vaddr)).toBe(32);
+  });
+
+  it('hands out last what was freed last', () => {
+    const k = machine();
+    const [a, b] = [take(k, 64), take(k, 64)];
+    kfree(k, a);
+    kfree(k, b);
+    expect([take(k, 64), take(k, 64)]).toEqual([b, a]);
+  });
+
+  it('marks every page of a slab, and leaves their mapping NULL', () => {
+    const k = machine({ lowmemPages: 9000 });
+    const x = take(k, 8192);
+    const page = virt_to_head_page(k, x);
+    for (let i = 0; i < 2; i++) {
+      expect(PageSlab(k, page_plus(page, i))).toBe(true);
+      expect(k.read(page_plus(page, i), struct_page.mapping)).toBe(0);
+    }
+  });
+
+  it('takes GFP_DMA from caches of their own, whatever the size', () => {
+    const k = machine({ dmaPages: 512, oabi: true });
+    const [a, b] = [
+      kmalloc(k, 96, GFP_KERNEL | gfp(k).GFP_DMA) as Vaddr,
+      kmalloc(k, 96, GFP_KERNEL | gfp(k).GFP_DMA) as Vaddr,
+    ];
+    expect(Math.abs(a - b)).toBe(96);
+    expect(k.__pa(a)).toBeLessThan(k.config.core.physBase + 512 * 4096);
+  });
+
+  it.each([false, true])('keeps bytes and counters over many allocations in any order, debugging %s', (debugSlab) => {
+    const k = machine({ debugSlab });
+    const prng = new Prng(7);
+    let wrong = 0;
+    const live: { x: Vaddr; size: number; tag: number }[] = [];
+    for (let i = 0; i < 800; i++) {
+      if (live.length > 150 || (live.length > 0 && prng.below(2) === 0)) {
+        const [one] = live.splice(prng.below(live.length), 1) as [{ x: Vaddr; size: number; tag: number }];
+        for (let at = 0; at < one.size; at += 4) if (k.load32(vaddr(one.x + at)) >>> 0 !== one.tag + at) wrong++;
+        kfree(k, one.x);
+        continue;
+      }
+      const size = [8, 32, 60, 96, 192, 512, 2048][prng.below(7)] as number;
+      const x = take(k, size);
+      expect(x).not.toBe(0);
+      for (let at = 0; at < size; at += 4) k.store32(vaddr(x + at), i * 4096 + at);
+      live.push({ x, size, tag: i * 4096 });
+    }
+    for (const size of [32, 64, 96, 192, 512, 2048]) {
+      const expected = live.filter((o) => kmallocCache(k, o.size) === kmallocCache(k, size)).length;
+      // A struct slab that stands elsewhere is an object of one of these caches.
+      expect(countCache(k, kmallocCache(k, size)).active).toBeGreaterThanOrEqual(expected);
+    }
+    for (const { x } of live) kfree(k, x);
+    expect(wrong).toBe(0);
+    expect(dmesgOf(k)).toEqual([]);
+    expect(countCache(k, kmallocCache(k, 96)).active).toBe(0);
+  });
+
+  it('shows the caches as /proc/slabinfo does', () => {
+    const k = machine();
+    take(k, 64);
+    const text = slabinfo(k);
+    expect(text[0]).toBe('slabinfo - version: 2.1');
+    const line = text.find((l) => l.startsWith('size-64 '));
+    expect(line).toBe(
+      'size-64               16     59     64   59    1 : tunables  120   60    0 : slabdata      1      1      0',
+    );
+  });
+});
+
+describe('a cache of its own', () => {
+  it('is filled, emptied and gives slabs back beyond its limit', () => {
+    const k = machine();
+    const s = kmem_cache_create(k, 'own', 100, 0, 0);
+    const objects = Array.from({ length: 2000 }, () => kmem_cache_alloc(k, s, GFP_KERNEL));
+    const full = countCache(k, s);
+    expect(full.active).toBe(2000);
+    for (const x of objects) kmem_cache_free(k, s, x);
+    const empty = countCache(k, s);
+    expect(empty.active).toBe(0);
+    expect(empty.slabs).toBeLessThan(full.slabs / 3);
+  });
+});
+
+describe('CONFIG_DEBUG_SLAB', () => {
+  it('notices a store behind an object when it is freed', () => {
+    const k = machine({ debugSlab: true });
+    const x = take(k, 64);
+    k.store8(vaddr(x + 64), 1);
+    kfree(k, x);
+    expect(dmesgOf(k)[0]).toBe(
+      "slab error in verify_redzone_free(): cache `size-64': memory outside object was overwritten",
+    );
+    expect(dmesgOf(k)[1]).toMatch(/^c0[0-9a-f]{6}: redzone 1:0xd84156c5635688c0, redzone 2:0xd84156c5635688\w\w$/);
+  });
+
+  it('notices a store to a free object when it is handed out again', () => {
+    const k = machine({ debugSlab: true });
+    const x = take(k, 64);
+    kfree(k, x);
+    k.store8(vaddr(x + 17), 0x11);
+    take(k, 64);
+    const text = dmesgOf(k);
+    expect(text[0]).toMatch(/^Slab corruption: start=c0[0-9a-f]{6}, len=64$/);
+    expect(text.at(-1)).toBe('010: 6b 11 6b 6b 6b 6b 6b 6b 6b 6b 6b 6b 6b 6b 6b 6b');
+  });
+
+  it('notices that an object is freed twice', () => {
+    const k = machine({ debugSlab: true });
+    const x = take(k, 64);
+    kfree(k, x);
+    kfree(k, x);
+    expect(dmesgOf(k)[0]).toContain('double free detected');
+  });
+
+  it('is a BUG for an address inside an object', () => {
+    const k = machine({ debugSlab: true });
+    const x = take(k, 64);
+    expect(() => kfree(k, vaddr(x + 8))).toThrow(/no object/);
+  });
+});

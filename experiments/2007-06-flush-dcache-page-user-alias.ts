@@ -6,7 +6,7 @@
  * A page of a file holds one word; user space has read it. The kernel stores another through its own address, and user space reads again.
  *
  * Kernels: 2.6.22 on ARM926. With flush_dcache_page() and a shared mapping: the new word. Without, or with a private mapping: the old one. On
- * Cortex-A9, physically tagged: the new one always.
+ * Cortex-A9, physically tagged: the new one always. PA-RISC flushes private mappings as well.
  * Source: arch/arm/mm/flush.c, Documentation/cachetlb.txt, Linux 2.6.22; spec/slab-dma.md §3.2, §3.3.
  */
 import {
@@ -26,6 +26,8 @@ import {
   race,
   set_user_pte,
   USER_BASE,
+  USER_WINDOW,
+  type Vaddr,
   VM_MAYSHARE,
   type Vma,
   vaddr,
@@ -36,7 +38,8 @@ import { AT91SAM9263 } from './lib/at91.js';
 const OLD = 0x11111111;
 const NEW = 0x22222222;
 const MM = 1;
-const AT = vaddr(USER_BASE + 0x5000);
+/** Not a place in the cache that the kernel's address of the page has, whichever page it is. */
+const userAddress = (k: Kernel): Vaddr => vaddr((k.config.core.arch === 'arm' ? USER_BASE : USER_WINDOW) + 0x5000);
 
 const mappingOf = (k: Kernel): AddressSpace => ptr<'address_space'>(k.sym.race_data);
 const vmaOf = (k: Kernel): Vma => ptr<'vm_area_struct'>(k.sym.race_data + 512);
@@ -45,6 +48,7 @@ function writeFile(k: Kernel): void {
   const { flush = 1, shared = 1 } = k.config.parameters;
   const page = k.vars.page as Page;
   const K = lowmem_page_address(k, page);
+  const AT = userAddress(k);
   const of = { mm: MM, start: AT, pages: 1, pgoff: 7, flags: shared === 1 ? VM_MAYSHARE : 0 };
   vma_link(k, vmaOf(k), mappingOf(k), of);
   set_user_pte(k, vmaOf(k), AT, page);
@@ -68,6 +72,13 @@ export default race({
     { name: 'flushed', outcome: 'clean' },
     { name: 'not flushed', machine: { parameters: { flush: 0 } }, ...STALE },
     { name: 'flushed, private mapping', machine: { parameters: { shared: 0 } }, ...STALE },
+    { name: 'flushed, PA-RISC', machine: { core: 'pcxs' }, outcome: 'clean' },
+    { name: 'not flushed, PA-RISC', machine: { core: 'pcxs', parameters: { flush: 0 } }, ...STALE },
+    {
+      name: 'flushed, private mapping, PA-RISC',
+      machine: { core: 'pcxs', parameters: { shared: 0 } },
+      outcome: 'clean',
+    },
     { name: 'not flushed, cortex-a9', machine: { core: 'cortex-a9', parameters: { flush: 0 } }, outcome: 'clean' },
   ],
   vars: ['page'],

@@ -154,13 +154,7 @@ export {
   type DmaDirection,
   type Scatterlist,
 } from './mm/arm/dma-mapping.js';
-export {
-  clear_user_pte,
-  flush_dcache_page,
-  flush_dcache_range,
-  set_user_pte,
-  USER_BASE,
-} from './mm/arm/flush.js';
+export { clear_user_pte, USER_BASE } from './mm/arm/flush.js';
 export { kmap_atomic_to_page } from './mm/arm/highmem.js';
 export {
   dma_map_page,
@@ -182,6 +176,7 @@ export {
   VM_SHARED,
   vma_link,
 } from './mm/filemap.js';
+export { flush_dcache_page, flush_dcache_range, set_user_pte } from './mm/flush.js';
 export { current_gfp_context, type Gfp, gfp, gfpflags_allow_blocking, showGfp } from './mm/gfp.js';
 export { GfpSite, gfpEvents, traceGfp } from './mm/gfp-events.js';
 export {

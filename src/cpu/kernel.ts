@@ -493,16 +493,17 @@ export class Kernel<S extends object = object, E extends string = never> impleme
   }
 
   #loadFar(addr: number): number {
-    if ((addr & 3) !== 0) this.#unaligned(addr);
+    if ((addr & 3) !== 0) this.unaligned(addr, false);
     return this.#word(addr);
   }
 
   #storeFar(addr: number, value: number, mask: number): void {
-    if ((addr & 3) !== 0) this.#unaligned(addr);
+    if ((addr & 3) !== 0) this.unaligned(addr, true);
     this.#putMasked(addr, value, mask);
   }
 
-  #unaligned(addr: number): never {
+  /** ARM: an alignment fault comes before every fault of a translation. */
+  protected unaligned(addr: number, _write: boolean): never {
     return this.dataAbort(addr, 1, false);
   }
 

@@ -11,8 +11,8 @@ import { type Device, deviceRead, deviceWrite, ringDoorbell } from '../cpu/devic
 import type { Kernel } from '../cpu/kernel.js';
 import { dma_alloc_coherent, dma_free_coherent } from '../mm/arm/dma-coherent.js';
 import { DMA_FROM_DEVICE, dma_map_page, dma_unmap_page } from '../mm/arm/dma-mapping.js';
-import { flush_dcache_page, flush_dcache_range } from '../mm/arm/flush.js';
 import { kmap_atomic, kunmap_atomic } from '../mm/arm/highmem.js';
+import { flush_dcache_page, flush_dcache_range } from '../mm/flush.js';
 import { gfp } from '../mm/gfp.js';
 import { kzalloc } from '../mm/kmalloc.js';
 import type { Page } from '../mm/page.js';

@@ -24,7 +24,7 @@ const structConfigOf = (config: MachineConfig): StructConfig => ({
   debugSpinlock: config.debugSpinlock,
   lockdep: false,
   nrCpus: config.cpus > 1 ? Math.max(NR_CPUS, config.cpus) : 1,
-  cpu: 'arm',
+  cpu: config.core.parisc === undefined ? 'arm' : config.core.parisc.pa20 ? 'pa2.0' : 'pa1.1',
   debugSlab: config.debugSlab,
 });
 

@@ -8,6 +8,7 @@
 import type { Kernel } from '../cpu/kernel.js';
 import { local_irq_disable, local_irq_enable, preempt_enable } from '../shared/irqflags.js';
 import { Point } from '../shared/point.js';
+import { ldcwWriteLock, ldcwWriteUnlock } from '../shared/rwlock-ldcw.js';
 import {
   _raw_spin_lock,
   _raw_spin_unlock,
@@ -40,13 +41,15 @@ const field = (lock: Vaddr, offset: number): Vaddr => vaddr(lock + offset);
 /** The lock is free, as after spin_lock_init(). */
 export function initSpin(k: Kernel, lock: SpinLock): void {
   const layout = k.structs.spinlock;
-  if (layout.rawBytes > 0) k.store(lock, k.structs.smp ? k.freeLock : 1);
+  const free = k.structs.smp ? k.freeLock : 1;
+  for (let at = 0; at < layout.rawBytes; at += 4) k.store(field(lock, at), free);
   initDebug(k, lock, layout, SPINLOCK_MAGIC);
 }
 
 export function initRw(k: Kernel, lock: RwLock): void {
   const layout = k.structs.rwlock;
-  if (layout.rawBytes > 0) k.store(lock, 0);
+  // PA-RISC: a spinlock, and behind it the counter.
+  for (let at = 0; at < layout.rawBytes; at += 4) k.store(field(lock, at), at + 4 < layout.rawBytes ? k.freeLock : 0);
   initDebug(k, lock, layout, RWLOCK_MAGIC);
 }
 
@@ -99,12 +102,18 @@ function debugSpinUnlock(k: Kernel, lock: SpinLock, layout: LockLayout): void {
   preempt_enable(k);
 }
 
+/** PA-RISC: the last word of the raw lock. */
+const counterOf = (lock: RwLock, layout: LockLayout): Vaddr => field(lock, layout.rawBytes - 4);
+
 /** write_lock_irq(). */
 export function writeLockIrq(k: Kernel, lock: RwLock): void {
   const layout = k.structs.rwlock;
   local_irq_disable(k);
   if (layout.sizeof === 0) k.preemptCount += 1;
-  else if (layout.magic < 0) write_lock(k, lock);
+  else if (k.freeLock !== 0) {
+    k.preemptCount += 1;
+    ldcwWriteLock(k, lock, counterOf(lock, layout));
+  } else if (layout.magic < 0) write_lock(k, lock);
   else {
     k.preemptCount += 1;
     complain(k, 'rwlock', lock, layout, RWLOCK_MAGIC);
@@ -117,7 +126,11 @@ export function writeLockIrq(k: Kernel, lock: RwLock): void {
 export function writeUnlockIrq(k: Kernel, lock: RwLock): void {
   const layout = k.structs.rwlock;
   if (layout.sizeof !== 0 && layout.magic < 0) {
-    write_unlock(k, lock);
+    if (k.freeLock === 0) write_unlock(k, lock);
+    else {
+      ldcwWriteUnlock(k, lock, counterOf(lock, layout));
+      preempt_enable(k);
+    }
     local_irq_enable(k);
     return;
   }

@@ -44,8 +44,7 @@ export function ldcwReadUnlock(k: KernelBase, lock: Vaddr): void {
 }
 
 /** While readers are there the lock is let go of, and the counter watched. */
-export function ldcwWriteLock(k: KernelBase, lock: Vaddr): void {
-  const counter = counterOf(k, lock);
+export function ldcwWriteLock(k: KernelBase, lock: Vaddr, counter: Vaddr = counterOf(k, lock)): void {
   for (;;) {
     const flags = local_irq_save(k);
     ldcwLockFlags(k, lock, flags);
@@ -61,7 +60,7 @@ export function ldcwWriteLock(k: KernelBase, lock: Vaddr): void {
   }
 }
 
-export function ldcwWriteUnlock(k: KernelBase, lock: Vaddr): void {
-  k.store(counterOf(k, lock), 0);
+export function ldcwWriteUnlock(k: KernelBase, lock: Vaddr, counter: Vaddr = counterOf(k, lock)): void {
+  k.store(counter, 0);
   k.release(lock);
 }

@@ -10,12 +10,12 @@ import type { Place } from '../../cpu/place.js';
 import { KernelBug } from '../../shared/errors.js';
 import { in_interrupt } from '../../shared/irqflags.js';
 import { hex8 } from '../../shared/types.js';
+import { kernelFunctions } from '../functions.js';
 
 const PAGE = 4096;
 /** Fault status bit of a write, ARMv6 and later. */
 const FSR_WRITE = 1 << 11;
 const UNKNOWN = '????????';
-const BACKTRACE_FRAMES = 24;
 
 export function do_kernel_fault(k: Kernel, addr: number, status: number, write: boolean): never {
   const fsr = write && (k.config.core.proc === 'v6' || k.config.core.proc === 'v7') ? status | FSR_WRITE : status;
@@ -63,21 +63,4 @@ function dump_backtrace(k: Kernel): void {
   names.slice(0, -1).forEach((name, i) => {
     k.printk(`[<${UNKNOWN}>] (${name}) from [<${UNKNOWN}>] (${names[i + 1]})`);
   });
-}
-
-/** Kernel names are in snake case, ours are not; frames of the laboratory end the list. */
-function kernelFunctions(): string[] {
-  const limit = Error.stackTraceLimit;
-  Error.stackTraceLimit = 60;
-  const lines = (new Error('here').stack ?? '').split('\n').slice(1);
-  Error.stackTraceLimit = limit;
-  const names: string[] = [];
-  for (const line of lines) {
-    if (/[/\\](lab|explore)[/\\]/.test(line)) break;
-    const name = /^\s*at (?:Object\.|Module\.)?([\w$]+)(?: \[as [\w$]+\])? \(/.exec(line)?.[1];
-    if (name === undefined || !/^_*[a-z0-9]+(_[A-Za-z0-9]+)+$/.test(name)) continue;
-    if (name === 'show_regs' || name === 'dump_backtrace' || name === 'do_kernel_fault') continue;
-    names.push(name);
-  }
-  return names.slice(0, BACKTRACE_FRAMES);
 }

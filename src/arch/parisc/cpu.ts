@@ -59,6 +59,12 @@ export class PariscKernel extends Kernel {
     super.store16((addr ^ 2) as Vaddr, value);
   }
 
+  /** Faults of the translation come first: misses, then access rights. */
+  protected override unaligned(addr: number, write: boolean): never {
+    this.mmu.translate(addr, write);
+    return this.dataAbort(addr, Trap.unaligned, write);
+  }
+
   // ---- locks -------------------------------------------------------------------------------------------------------
 
   /**

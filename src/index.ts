@@ -124,6 +124,16 @@ export { type MinimiseOptions, minimise } from './explore/minimise.js';
 export { type ReplayFile, readReplay, replay, toReplay, writeReplay } from './explore/replay-file.js';
 export { type SearchOptions, type SearchResult, searchFailure } from './explore/search.js';
 export type { Found, Standing } from './explore/standing.js';
+export type {
+  Decision,
+  Execution,
+  Situation,
+  StepRecord,
+  Strategy,
+  StrategyFactory,
+  StrategyOptions,
+  StrategyStats,
+} from './explore/strategy.js';
 export { type CacheTraceOptions, type CacheTraceResult, cacheTrace } from './lab/cache-trace.js';
 export { CORES, KERNELS, PATCHES, type Patch } from './lab/catalogue.js';
 export { assert, assertEqual, expect, expectWord, fillMemory, memoryWord, report, wrongByte } from './lab/oracle.js';
@@ -277,7 +287,9 @@ export type { DeclaredOf, SharedArray, SharedOf, SharedSpec } from './shared/dec
 export * from './shared/errors.js';
 export * from './shared/irqflags.js';
 export { advance_jiffies, HZ, jiffies } from './shared/jiffies.js';
+export { forgetting } from './shared/knowledge.js';
 export { type Mutex, mutex_init, mutex_is_locked, mutex_lock, mutex_trylock, mutex_unlock } from './shared/mutex.js';
+export { Point, pointName } from './shared/point.js';
 export { Prng } from './shared/prng.js';
 export { cpu_relax, waitUntil } from './shared/spin.js';
 export * from './shared/spinlock.js';

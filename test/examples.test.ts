@@ -4,7 +4,7 @@ import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, syml
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { explore, run } from '../src/index.js';
+import { type ExploreOptions, explore, run } from '../src/index.js';
 import { packageRoot } from '../src/lab/modules.js';
 
 const ROOT = packageRoot();
@@ -13,11 +13,19 @@ const names = readdirSync(EXAMPLES).filter((name) => name.endsWith('.ts'));
 const textOf = (name: string): string => readFileSync(join(EXAMPLES, name), 'utf8');
 
 /** Commands in the comment of an example. */
-function commandsOf(name: string): { mode: string; preemptions: number | null }[] {
-  const lines = textOf(name).matchAll(/npm run smp -- (run|explore) \.\/examples\/(\S+)(?: --preemptions (\d+))?/g);
-  return [...lines].map(([, mode = '', file, preemptions]) => {
+function commandsOf(name: string): { mode: string; options: ExploreOptions }[] {
+  const lines = textOf(name).matchAll(/npm run smp -- (run|explore) \.\/examples\/(\S+)(.*)$/gm);
+  return [...lines].map(([, mode = '', file, rest = '']) => {
     expect(file).toBe(name);
-    return { mode, preemptions: preemptions === undefined ? null : Number(preemptions) };
+    const preemptions = / --preemptions (\d+)/.exec(rest)?.[1];
+    const strategy = / --strategy \.\/examples\/(\S+)/.exec(rest)?.[1];
+    return {
+      mode,
+      options: {
+        ...(preemptions === undefined ? {} : { preemptions: Number(preemptions) }),
+        ...(strategy === undefined ? {} : { strategy: join(EXAMPLES, strategy) }),
+      },
+    };
   });
 }
 
@@ -35,12 +43,11 @@ describe('the examples', () => {
   it.each(races)('%s ends as it claims, in every mode that its comment names', async (name) => {
     const commands = commandsOf(name);
     expect(commands.length).toBeGreaterThan(0);
-    for (const { mode, preemptions } of commands) {
+    for (const { mode, options } of commands) {
       const path = join(EXAMPLES, name);
-      const bound = preemptions === null ? {} : { preemptions };
       const result =
         mode === 'explore'
-          ? await explore(path, { ...bound, seconds: 30 })
+          ? await explore(path, { ...options, seconds: 30 })
           : await run(path, { seconds: 1, patienceSeconds: 20, stopAtFailure: true });
       expect([mode, result.error, result.expected]).toEqual([mode, null, true]);
       expect(result.claimed, 'what it claims').not.toBeNull();

@@ -8,6 +8,7 @@ import type { DeclaredObjects, DeclaredOf, SharedOf } from '../shared/declared.j
 import { type BugKind, ExecutionStopped, KernelBug, MurphyError, UsageError } from '../shared/errors.js';
 import { type Footprint, Space } from '../shared/footprint.js';
 import type { KernelBase, Symbols } from '../shared/kernel-base.js';
+import type { Mark } from '../shared/knowledge.js';
 import type { Field } from '../shared/layout.js';
 import { type PatchName, type PatchSet, patchSet } from '../shared/patches.js';
 import { Point, pointName } from '../shared/point.js';
@@ -82,6 +83,15 @@ export interface Controller {
   point(kind: Point, addr: number): boolean | undefined;
   /** Decides every wait as well, while it says so: controlled mode, while the threads of a race run. */
   readonly waits?: Waits | null;
+  /** Keeps account of what the thread has learnt, while somebody wants to know. */
+  readonly knowledge?: Knowledge | null;
+}
+
+export interface Knowledge {
+  mark(): Mark;
+  /** Back to what it was at @mark. */
+  recall(mark: Mark): void;
+  learn(value: number): void;
 }
 
 export interface Waits {
@@ -102,6 +112,8 @@ const HINT_MASK = 255;
 
 const ACQUIRED_SHIFT = 5;
 const ACQUIRED_ONE = 1 << ACQUIRED_SHIFT;
+/** Beside what is remembered of steps: it stands for those that are forgotten. */
+const FORGOT = 0x666f7267;
 const SPINS = 60;
 const LOCK_SLEEP_MS = 0.2;
 /** Waiting rounds of LOCK_SLEEP_MS before a waiter looks for a cycle. */
@@ -421,6 +433,8 @@ export class Kernel<S extends object = object, E extends string = never> impleme
     const lines = Atomics.exchange(this.hw, this.#seat + Seat.pending, 0);
     const vectors = this.vectors;
     if (vectors === null) throw new MurphyError('interrupt before the kernel has installed its vectors');
+    const spin = this.#spin;
+    this.#spin = null;
     // Who is interrupted while it waits does not wait until the handler has returned: for the search for deadlocks.
     const waitKind = this.hw[this.#thread + Thread.waitKind] as number;
     this.hw[this.#thread + Thread.waitKind] = WaitKind.none;
@@ -434,6 +448,7 @@ export class Kernel<S extends object = object, E extends string = never> impleme
       this.irqsOff = was;
     }
     Atomics.store(this.hw, this.#thread + Thread.waitKind, waitKind);
+    this.#spin = spin;
     if (this.preemptCount === 0) this.preemptCheck();
   }
 
@@ -719,7 +734,9 @@ export class Kernel<S extends object = object, E extends string = never> impleme
 
   schedule(): void {
     if (this.scheduler === null) throw new MurphyError('schedule() before the scheduler is installed');
+    const mark = this.mark();
     this.scheduler.schedule(this);
+    this.forget(mark);
   }
 
   sleepsOn(addr: number): void {
@@ -759,6 +776,27 @@ export class Kernel<S extends object = object, E extends string = never> impleme
       seen,
       first,
     );
+  }
+
+  mark(): Mark | null {
+    return this.controller === null ? null : (this.controller.knowledge?.mark() ?? null);
+  }
+
+  recall(mark: Mark | null): void {
+    if (mark === null) return;
+    const { knowledge } = this.controller as Controller;
+    knowledge?.recall(mark);
+    // What a loop has read decides how long it will wait.
+    this.#spin?.eachWord((word) => knowledge?.learn(word));
+  }
+
+  forget(mark: Mark | null, learnt = 0): void {
+    if (mark === null) return;
+    this.recall(mark);
+    const { knowledge } = this.controller as Controller;
+    // A thread that has been here is further on than one that has not.
+    knowledge?.learn(FORGOT);
+    knowledge?.learn(learnt);
   }
 
   relax(): void {

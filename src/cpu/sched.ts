@@ -38,8 +38,10 @@ export class Scheduler {
   /** Preemption: the thread stays runnable whatever its state. Does nothing where preemption is forbidden. */
   preemptSchedule(k: Kernel): void {
     if (!k.preemptible || k.preemptCount !== 0 || k.irqsOff || k.hw[seatOf(k) + Seat.idle] !== 0) return;
+    const mark = k.mark();
     k.point(Point.Preempt, k.current);
     this.#schedule(k, true);
+    k.recall(mark);
   }
 
   #schedule(k: Kernel, preempted: boolean): void {

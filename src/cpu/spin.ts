@@ -16,6 +16,15 @@ export class SpinWatch {
     return !this.#active && this.indices.length > 0;
   }
 
+  /** All that the watch knows, as numbers. */
+  eachWord(look: (word: number) => void): void {
+    look(this.#active ? -1 : this.indices.length);
+    for (let i = 0; !this.#active && i < this.indices.length; i++) {
+      look(this.indices[i] as number);
+      look(this.seen[i] as number);
+    }
+  }
+
   clear(): void {
     this.indices.length = 0;
     this.seen.length = 0;

@@ -8,12 +8,13 @@
  */
 import { availableParallelism } from 'node:os';
 import { Control, Seat, Thread, Verdict, WaitKind } from '../cpu/hw.js';
-import { type Controller, stopAll, type Waits } from '../cpu/kernel.js';
+import { type Controller, type Knowledge, stopAll, type Waits } from '../cpu/kernel.js';
 import { TIMER_LINE } from '../cpu/lines.js';
 import { anyCycle, describeMachine, type MachineView } from '../lab/deadlock.js';
 import { settle } from '../lab/verdict.js';
 import { ExecutionStopped } from '../shared/errors.js';
 import { type Footprint, Space } from '../shared/footprint.js';
+import type { Mark } from '../shared/knowledge.js';
 import { Point } from '../shared/point.js';
 import {
   Block,
@@ -66,7 +67,7 @@ export interface BatonHost extends MachineView {
 
 const STOPPED = new ExecutionStopped('stopped');
 
-export class Baton implements Controller, Waits, Situation {
+export class Baton implements Controller, Knowledge, Waits, Situation {
   decision = 0;
   step = 0;
   readonly choices = new Int32Array(Choice.count);
@@ -94,6 +95,8 @@ export class Baton implements Controller, Waits, Situation {
   #told: Turn = Turn.none;
   /** A step of this context has begun, and what it touches has not been noted yet. */
   #open = false;
+  /** What that step announced has been noted, but it goes on. */
+  #noted = false;
 
   constructor(
     host: BatonHost,
@@ -127,6 +130,26 @@ export class Baton implements Controller, Waits, Situation {
   /** Itself while choices are recorded; not during setup and check. */
   get waits(): Waits | null {
     return this.#ex[Ex.running] === 0 ? null : this;
+  }
+
+  /** Itself while somebody asks for states. */
+  get knowledge(): Knowledge | null {
+    return this.#stateHash === null || this.#ex[Ex.running] === 0 ? null : this;
+  }
+
+  mark(): Mark {
+    if (this.#open) this.#note();
+    return [this.#ex[this.#own + Ctx.seenLow] as number, this.#ex[this.#own + Ctx.seenHigh] as number];
+  }
+
+  recall(mark: Mark): void {
+    if (this.#open) this.#note();
+    this.#ex[this.#own + Ctx.seenLow] = mark[0];
+    this.#ex[this.#own + Ctx.seenHigh] = mark[1];
+  }
+
+  learn(value: number): void {
+    this.#stateHash?.learn(this.#own, value);
   }
 
   /** A visible step comes next. */
@@ -234,6 +257,7 @@ export class Baton implements Controller, Waits, Situation {
     Atomics.add(this.#ex, Ex.active, 1);
     this.#told = turn;
     this.#open = false;
+    this.#noted = false;
     const { footprint } = this.#host;
     if (footprint !== null) footprint.clear();
     this.#ex[this.#own + Ctx.state] = CtxState.parked;
@@ -312,9 +336,19 @@ export class Baton implements Controller, Waits, Situation {
       this.#told = Turn.none;
       this.#open = true;
       if (turn === Turn.run) return;
-      if (turn === Turn.irq) this.#host.takeInterrupts();
-      else this.#host.preempt();
+      this.#interlude(turn);
     }
+  }
+
+  /** What was interrupted goes on as if nothing had been: it has learnt nothing. */
+  #interlude(turn: Turn): void {
+    const low = this.#ex[this.#own + Ctx.seenLow] as number;
+    const high = this.#ex[this.#own + Ctx.seenHigh] as number;
+    if (turn === Turn.irq) this.#host.takeInterrupts();
+    else this.#host.preempt();
+    if (this.#open) this.#close();
+    this.#ex[this.#own + Ctx.seenLow] = low;
+    this.#ex[this.#own + Ctx.seenHigh] = high;
   }
 
   #turnOf(choice: number): Turn {
@@ -609,25 +643,31 @@ export class Baton implements Controller, Waits, Situation {
 
   // ---- what a step has touched -------------------------------------------------------------------------------------
 
-  /** The step of this context that has just ended: note what it touched, and what has become of the state. */
   #close(): void {
+    this.#note();
     this.#open = false;
+    this.#noted = false;
+  }
+
+  /** The present step of this context: note what it has touched so far, and what has become of the state. */
+  #note(): void {
     const { footprint } = this.#host;
     if (footprint === null || this.#ex[Ex.finished] !== 0) return;
     const ex = this.#ex;
     const step = (ex[Ex.steps] as number) - 1;
-    this.#touchAnnounced(footprint, step);
+    if (!this.#noted) this.#touchAnnounced(footprint, step);
     if (this.#wants.footprints) this.#noteFootprint(footprint, step);
     const at = this.#layout.steps + step * Step.words;
-    this.#stateHash?.stepEnded(
+    this.#stateHash?.stepMade(
       footprint,
-      ex[at + Step.what] as number,
+      this.#noted ? -1 : (ex[at + Step.what] as number),
       ex[at + Step.addr] as number,
       this.#own,
       this.#host.cpu,
     );
     if (footprint.overflow) ex[Ex.footprintsLost] = 1;
     footprint.clear();
+    this.#noted = true;
   }
 
   #touchAnnounced(footprint: Footprint, step: number): void {
@@ -648,7 +688,7 @@ export class Baton implements Controller, Waits, Situation {
     if (index >= 0) {
       const write = kind !== Point.Load && kind !== Point.CachedLoad && kind !== Point.Wait;
       footprint.touch(Space.word, index, write);
-      if (!write || kind !== Point.Store)
+      if (kind !== Point.Store && kind !== Point.Unlock)
         footprint.observe(ex[this.#layout.details + step * Detail.words + Detail.before] as number);
       if (write) footprint.wordChanged(index);
     }

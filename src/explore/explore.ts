@@ -125,6 +125,7 @@ export interface ExploreResult {
   readonly decisionsMost: number;
   readonly stepsMost: number;
   readonly handovers: number;
+  /** A choice of the schedule was not there when it was repeated: the race is not the one that was recorded, or does not do the same each time. */
   readonly diverged: boolean;
   /** Preemptions of the failing execution. */
   readonly preemptions: number;

@@ -4,13 +4,15 @@
  * collision of 64 bits.
  *
  * A context's observations stand for its local variables, which nobody can see. They distinguish more than need be: a thread that has
- * forgotten what it read still counts as one that has read it, unless the race says so (`forget()`).
+ * forgotten what it read still counts as one that has read it. So what is known to be forgotten is taken out again: what an interrupt
+ * handler or another thread did on the way, what locks, wait queues and atomic operations read for themselves, and what the race declares by
+ * forgetting() (shared/knowledge.ts).
  */
 import { Seat, Thread, WB_HEAD } from '../cpu/hw.js';
 import type { MachineView } from '../lab/deadlock.js';
 import type { Footprint } from '../shared/footprint.js';
 import { Point } from '../shared/point.js';
-import { CONTEXTS_MAX, Ctx, CtxState, Ex, type ExLayout, kindOfStep } from './shared-state.js';
+import { Block, CONTEXTS_MAX, Ctx, CtxState, Ex, type ExLayout, kindOfStep } from './shared-state.js';
 
 /** Copies of memory and hardware area as the hash has them. */
 export interface Shadows {
@@ -92,15 +94,33 @@ export class StateHash {
     this.#ex[Ex.undoEnd] = 0;
   }
 
-  /** @what, @addr: the step's record, @own: the context's words. */
-  stepEnded(footprint: Footprint, what: number, addr: number, own: number, cpu: number): void {
+  /** @what, @addr: the step's record, @what negative when the step goes on and has been told of; @own: the context's words. */
+  stepMade(footprint: Footprint, what: number, addr: number, own: number, cpu: number): void {
     for (let i = 0; i < footprint.changedCount; i += 2) {
       const index = footprint.changed[i] as number;
       const words = footprint.changed[i + 1] as number;
       if (words > 0) this.#changed(this.#m.words, this.#words, index, words, 0);
       else this.#changed(this.#m.hw, this.#hw, index, -words, -1);
     }
-    this.#observed(footprint, what, addr, own, cpu);
+    if (what >= 0) this.#observed(footprint, what, addr, own, cpu);
+    else if (footprint.observed !== 0) this.learn(own, footprint.observed);
+  }
+
+  /** The context knows this too from now on. */
+  learn(own: number, value: number): void {
+    this.#from(own);
+    this.#take(value);
+    this.#to(own);
+  }
+
+  #from(own: number): void {
+    this.#low = this.#ex[own + Ctx.seenLow] as number;
+    this.#high = this.#ex[own + Ctx.seenHigh] as number;
+  }
+
+  #to(own: number): void {
+    this.#ex[own + Ctx.seenLow] = this.#low;
+    this.#ex[own + Ctx.seenHigh] = this.#high;
   }
 
   #changed(now: Int32Array, shadow: Int32Array, from: number, words: number, flip: number): void {
@@ -125,17 +145,14 @@ export class StateHash {
   }
 
   #observed(footprint: Footprint, what: number, addr: number, own: number, cpu: number): void {
-    const ex = this.#ex;
     const kind = kindOfStep(what) as Point;
-    this.#low = ex[own + Ctx.seenLow] as number;
-    this.#high = ex[own + Ctx.seenHigh] as number;
+    this.#from(own);
     this.#take(what & 0xffff);
     this.#take(addr);
     this.#take(footprint.observed);
     const asksSeat = kind === Point.Sched || kind === Point.Preempt || kind === Point.Wait || kind === Point.Raise;
     if (asksSeat && own < this.#layout.contexts + this.#m.config.threadsMax * Ctx.words) this.#takeSeat(cpu);
-    ex[own + Ctx.seenLow] = this.#low;
-    ex[own + Ctx.seenHigh] = this.#high;
+    this.#to(own);
   }
 
   #take(value: number): void {
@@ -166,6 +183,8 @@ export class StateHash {
       this.#take(context);
       this.#take(state === CtxState.parked ? CtxState.waiting : state);
       for (let word: number = Ctx.kind; word <= Ctx.blockValue; word++) this.#take(ex[at + word] as number);
+      const pairs = ex[at + Ctx.block] === Block.words ? (ex[at + Ctx.blockIndex] as number) : 0;
+      for (let word: number = Ctx.pairs; word < Ctx.pairs + pairs * 2; word++) this.#take(ex[at + word] as number);
       this.#take(ex[at + Ctx.seenLow] as number);
       this.#take(ex[at + Ctx.seenHigh] as number);
     }

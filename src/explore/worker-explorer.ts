@@ -66,6 +66,9 @@ export interface ExploreReport {
   readonly stats: StrategyStats;
 }
 
+const NOT_THE_SAME =
+  'it does not do the same each time: a choice that was there is not when the schedule is repeated; keep Math.random(), Date and ' +
+  'variables that outlive an execution out of it';
 /** The first executions, and then one in so many, make sure that what has changed was announced. */
 const AUDITS = 4;
 const AUDIT_EVERY = 1024;
@@ -233,7 +236,8 @@ export class WorkerExplorer extends RaceWorker {
     this.#tally(run);
     if (ex[Ex.footprintsLost] !== 0) {
       this.moduleError = 'a step touches more than this strategy can note; take another strategy, or a smaller machine';
-    } else this.#exhausted = !this.#strategy.end(run, this.#strategyWords());
+    } else if (this.#diverged && this.#strategy.name !== 'replay') this.moduleError = NOT_THE_SAME;
+    else this.#exhausted = !this.#strategy.end(run, this.#strategyWords());
     this.#over = this.#exhausted || this.moduleError !== null || (this.job.stopAtFailure && this.#chosen() !== null);
   }
 

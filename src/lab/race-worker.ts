@@ -2,6 +2,7 @@
  * A worker's part in the executions of a race, whatever the mode: the kernel object, reset and setup, running the thread's function, and
  * the verdict. How the workers of an execution keep in step is for `worker-runner.ts` (parallel) and `explore/` (controlled).
  */
+import { join } from 'node:path';
 import { Attention, Control, Seat, Stage, Thread, Verdict } from '../cpu/hw.js';
 import { open_softirq } from '../cpu/irq.js';
 import type { Kernel } from '../cpu/kernel.js';
@@ -16,19 +17,19 @@ import { struct_task_struct } from '../shared/wait.js';
 import { threadsOf } from './configure.js';
 import { anyCycle, describeMachine, findCycle } from './deadlock.js';
 import type { Job } from './job.js';
-import { builtFile } from './modules.js';
+import { builtFile, packageRoot } from './modules.js';
 import type { RaceSpec, ThreadFn } from './race.js';
 import { functionsOf } from './stack.js';
 import { type Failure, OUTCOMES, type Outcome } from './types.js';
 import { clearVerdict, type ShortFailure, settle, settledFailure } from './verdict.js';
 
-/** Frames of the stack that are ours, not the module's. */
-const LIBRARY = builtFile('src');
+/** Frames of the stack that are ours, not the module's: by the built file, or by its source where there is a source map. */
+const LIBRARY = [builtFile('src'), join(packageRoot(), 'src')];
 
 /** Class, message and place of an exception of the race module. */
 export const nameOfError = (error: unknown): string => {
   if (!(error instanceof Error)) return String(error);
-  const frames = (error.stack ?? '').split('\n').filter((l) => !l.includes(LIBRARY));
+  const frames = (error.stack ?? '').split('\n').filter((l) => !LIBRARY.some((folder) => l.includes(folder)));
   const place = frames.map((l) => /^\s*at .*?([^/\\(]+:\d+:\d+)\)?$/.exec(l)?.[1]).find((at) => at !== undefined);
   return `${error.name}: ${error.message}${place === undefined ? '' : ` (${place})`}`;
 };

@@ -18,15 +18,22 @@ export function atomic_add_return(k: KernelBase, value: number, v: Vaddr): numbe
 }
 
 export function atomic_inc(k: KernelBase, v: Vaddr): void {
+  const mark = k.mark();
   atomic_add_return(k, 1, v);
+  k.forget(mark);
 }
 
 export function atomic_dec(k: KernelBase, v: Vaddr): void {
+  const mark = k.mark();
   atomic_add_return(k, -1, v);
+  k.forget(mark);
 }
 
 export function atomic_dec_and_test(k: KernelBase, v: Vaddr): boolean {
-  return atomic_add_return(k, -1, v) === 0;
+  const mark = k.mark();
+  const zero = atomic_add_return(k, -1, v) === 0;
+  k.forget(mark, zero ? 1 : 0);
+  return zero;
 }
 
 export function atomic_inc_return(k: KernelBase, v: Vaddr): number {
@@ -45,13 +52,17 @@ export function atomic_xchg(k: KernelBase, v: Vaddr, value: number): number {
 }
 
 export function set_bit(k: KernelBase, nr: number, v: Vaddr): void {
+  const mark = k.mark();
   k.point(Point.Atomic, v);
   k.atomicOr(v, 1 << nr);
+  k.forget(mark);
 }
 
 export function clear_bit(k: KernelBase, nr: number, v: Vaddr): void {
+  const mark = k.mark();
   k.point(Point.Atomic, v);
   k.atomicAnd(v, ~(1 << nr));
+  k.forget(mark);
 }
 
 /** Return: whether the bit was set before. */

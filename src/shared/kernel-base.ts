@@ -1,6 +1,7 @@
 /**
  * What the kernel code of the lower floors asks of the CPU that executes it. The one implementation is `cpu/kernel.ts`.
  */
+import type { Mark } from './knowledge.js';
 import type { Field } from './layout.js';
 import type { PatchName, PatchSet } from './patches.js';
 import type { Point } from './point.js';
@@ -83,6 +84,12 @@ export interface KernelBase {
   waitForChange(addrs: readonly Vaddr[], seen: readonly number[]): void;
   /** A round of a loop that waits: see cpu_relax() of shared/spin.ts. */
   relax(): void;
+  /** What the thread has learnt so far, to come back to; null while nobody wants to know. */
+  mark(): Mark | null;
+  /** The thread knows what it knew at @mark, and stands where it stood: it goes round a loop. */
+  recall(mark: Mark | null): void;
+  /** Of what it has read since @mark the thread remembers nothing but @learnt, from here on. */
+  forget(mark: Mark | null, learnt?: number): void;
   /** Wake those who sleep in waitForLock() on the word. */
   lockReleased(addr: Vaddr): void;
   /** Bookkeeping for reports: which locks this thread holds. */

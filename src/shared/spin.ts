@@ -31,9 +31,15 @@ export function waitUntil(
   if (addrs.length === 0 || addrs.length > WAIT_WORDS_MAX) {
     throw new UsageError(`waitUntil() looks at 1 to ${WAIT_WORDS_MAX} words, not ${addrs.length}`);
   }
+  const mark = k.mark();
   for (;;) {
     const values = addrs.map((addr) => k.load(addr));
-    if (holds(...values)) return typeof where === 'number' ? (values[0] as number) : values;
+    if (holds(...values)) {
+      k.recall(mark);
+      for (const value of values) k.forget(k.mark(), value);
+      return typeof where === 'number' ? (values[0] as number) : values;
+    }
     k.waitForChange(addrs, values);
+    k.recall(mark);
   }
 }

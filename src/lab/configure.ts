@@ -105,12 +105,22 @@ function checkParisc(core: CoreRow, layers: readonly MachineSpec[], ticketLocks:
   if (ticketLocks) wrong('its kernels have no ticket locks; leave ticketLocks out');
 }
 
-/** The machine of one run. @layers: experiment, case, user, each overriding the one before. */
+/**
+ * CPUs for a race that asks for no number: one for each thread that is not placed, so that all of them run at once. Two at least, since
+ * whether there is a second one makes a difference to kernel code.
+ */
+const cpusFor = ({ threads }: RaceSpec): number =>
+  typeof threads === 'function'
+    ? 2
+    : Math.max(2, ...threads.map((t, index) => (typeof t === 'function' ? index : t.cpu) + 1));
+
+/** The machine of one run. @layers: experiment, case, user, each overriding the one before; @cpusDefault: where none of them says. */
 export function configure(
   layers: readonly MachineSpec[],
   threadsMax: number,
   devicesMax: number,
   seed: number,
+  cpusDefault = 2,
 ): MachineConfig {
   const merged: Required<Omit<MachineSpec, 'cpus' | 'patches'>> & { cpus?: number } = { ...MACHINE_DEFAULTS };
   for (const { patches: _, parameters, ...layer } of layers) {
@@ -127,7 +137,7 @@ export function configure(
     KERNELS.map((k) => k.id),
   );
   const core = CORES.find((c) => c.id === merged.core) as CoreRow;
-  const cpus = merged.cpus ?? Math.min(2, core.cpusMax);
+  const cpus = merged.cpus ?? Math.min(cpusDefault, core.cpusMax);
   checkCpus(cpus, core);
   checkNumber('pkmapSlots', merged.pkmapSlots, 2, 512);
   if ((merged.pkmapSlots & (merged.pkmapSlots - 1)) !== 0) {
@@ -290,7 +300,7 @@ export function configureRace(
   const layers = [race.machine, least, named?.machine ?? {}, fittedLayer(options, own), options.machine ?? {}];
   checkArch(race, own.core, options.core);
   const devices = race.devices?.length ?? 0;
-  const first = configure(layers, THREADS_MAX, devices + 1, options.seed ?? 1);
+  const first = configure(layers, THREADS_MAX, devices + 1, options.seed ?? 1, Math.min(CPUS_MAX, cpusFor(race)));
   const threads = placeThreads(race, first.cpus);
   const slots = Math.max(first.cpus, ...threads.map((t) => t.slot + 1));
   const declared = declaredOf(race, (what) => {

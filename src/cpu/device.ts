@@ -14,6 +14,7 @@ import { Attention, Control, DEVICE_WORDS, type HwLayout, layoutHw, Request, Sea
 import { askCpu, type Buffers, raiseLine } from './kernel.js';
 import { PhysicalMemory } from './memory.js';
 import { Mmu } from './mmu.js';
+import { OuterCache } from './outer.js';
 import { Ev, type Tracer } from './tracer.js';
 
 const DOORBELL = DEVICE_WORDS - 1;
@@ -33,6 +34,7 @@ export class Device {
   readonly config: MachineConfig;
   vars: Record<string, number> = {};
   #tracer: Tracer | null = null;
+  readonly #arena: SharedArrayBuffer;
   readonly #memory: PhysicalMemory;
   readonly hw: Int32Array;
   readonly layout: HwLayout;
@@ -41,6 +43,8 @@ export class Device {
   footprint: Footprint | null = null;
   /** The memory system of each CPU, for what its hardware does by itself: made when first asked for. */
   readonly #mmus: Mmu[] = [];
+  /** What those fill from and write to: memory with the outer cache, which the device's own transfers pass by. */
+  #behindCaches: PhysicalMemory | null = null;
   #io: CoherentIo | null = null;
 
   constructor(config: MachineConfig, buffers: Buffers, index: number) {
@@ -48,6 +52,7 @@ export class Device {
     this.index = index;
     this.layout = layoutHw(config);
     this.hw = new Int32Array(buffers.hw);
+    this.#arena = buffers.arena;
     this.#memory = new PhysicalMemory(buffers.arena, config.core.physBase);
     this.#registers = this.layout.devices + index * DEVICE_WORDS;
   }
@@ -63,7 +68,8 @@ export class Device {
   traceFootprints(footprint: Footprint | null): void {
     this.footprint = footprint;
     this.#memory.footprint = footprint;
-    for (const mmu of this.#mmus) mmu.traceFootprints(footprint);
+    for (const mmu of this.#mmus) mmu?.traceFootprints(footprint);
+    this.#behindCaches?.outer?.traceFootprints(footprint);
   }
 
   /** Have somebody watch this device's transfers, and what it makes the caches do. Null for nobody. */
@@ -191,7 +197,8 @@ export class Device {
   #mmuOf(cpu: number): Mmu {
     let mmu = this.#mmus[cpu];
     if (mmu === undefined) {
-      mmu = new Mmu(this.hw, this.layout, this.config, cpu, this.#memory, {
+      this.#behindCaches ??= this.#memoryBehindCaches();
+      mmu = new Mmu(this.hw, this.layout, this.config, cpu, this.#behindCaches, {
         point: (kind, addr) => this.point(kind, addr),
         dataAbort: (va) => {
           throw new MurphyError(`hardware of CPU ${cpu} faults at ${va.toString(16)}`);
@@ -202,6 +209,16 @@ export class Device {
       this.#mmus[cpu] = mmu;
     }
     return mmu;
+  }
+
+  #memoryBehindCaches(): PhysicalMemory {
+    const { core } = this.config;
+    const memory = new PhysicalMemory(this.#arena, core.physBase);
+    if (core.outer !== null && this.layout.outer !== null) {
+      memory.outer = new OuterCache(this.hw, this.layout.outer, core.outer, this.#arena, core.physBase);
+      memory.outer.traceFootprints(this.footprint);
+    }
+    return memory;
   }
 
   /** Sleep until the driver rings; takes one ring. */

@@ -456,6 +456,7 @@ export class Kernel<S extends object = object, E extends string = never> impleme
   #serveRequest(): void {
     Atomics.and(this.hw, this.#seat, ~Attention.request);
     const request = Atomics.exchange(this.hw, this.#seat + Seat.request, 0);
+    Atomics.notify(this.hw, this.#seat + Seat.request);
     const va = (request & ~Request.mask) >>> 0;
     if ((request & Request.mask) === Request.prefetch) this.mmu.speculativeFill(va);
     else if ((request & Request.mask) === Request.evict) this.mmu.evict(va);
@@ -1047,11 +1048,17 @@ export function raiseLine(hw: Int32Array, layout: HwLayout, cpu: number, line: n
   Atomics.notify(hw, seat + Seat.attention);
 }
 
-/** Ask the cache of @cpu to do something by itself at that CPU's next scheduling point. One request at a time: the last one counts. */
+/** How long a request is waited for: a CPU in a long stretch without scheduling points takes it later, if no other has come by then. */
+const REQUEST_MS = 0.05;
+
+/** Ask the cache of @cpu to do something by itself at that CPU's next scheduling point. Context: not on a CPU, may wait. */
 export function askCpu(hw: Int32Array, layout: HwLayout, cpu: number, va: number, request: number): void {
   const seat = layout.seats + cpu * Seat.words;
-  Atomics.store(hw, seat + Seat.request, (va & ~Request.mask) | request);
+  const asked = (va & ~Request.mask) | request;
+  Atomics.store(hw, seat + Seat.request, asked);
   Atomics.or(hw, seat + Seat.attention, Attention.request);
+  Atomics.notify(hw, seat + Seat.attention);
+  Atomics.wait(hw, seat + Seat.request, asked, REQUEST_MS);
 }
 
 /** Every context unwinds at its next scheduling point, and sleepers wake to do so. */

@@ -64,6 +64,36 @@ describe('the explanation of a stale translation (E6)', () => {
   });
 });
 
+describe('the explanation of bytes that a device moves', () => {
+  it('names the line that was fetched ahead of the read, and the device step that fetched it (E10)', async () => {
+    const { culprit, report } = await explained('highmem/E10', {
+      patches: ['mutant-inner-before-outer'],
+      core: 'cortex-a9-l2',
+    });
+    expect(culprit).toMatchObject({ kind: 'stale-line', cpu: -1, operation: 'fill', functions: ['fetchAhead'] });
+    const text = report.join('\n');
+    expect(text).toMatch(/stored step \d+, device0, in writeBuffer: at page 0x10014, by a device/);
+    expect(text).toMatch(
+      /stale {2}step \d+, device[12], in fetchAhead: brought the line .* with older bytes; nothing threw it away/,
+    );
+    expect(text).toMatch(/^steps .*CPU0 thread0.*device0.*device1/m);
+  });
+
+  it('says in which cache the byte stays that a device does not find in memory (E9)', async () => {
+    const { report } = await explained('2010-03-dma-unmapped-highmem-stale-memory', { kernel: '2.6.31' });
+    expect(report.join('\n')).toMatch(/stored step \d+, CPU1 thread1.*\n.*still in the cache of CPU1 under V0x/);
+  });
+
+  it('names the store that a line left behind under another address turned on the wrong page (E12)', async () => {
+    const race = '2007-06-at91-mci-kunmap-offset-stale-bytes';
+    const { culprit, report } = await explained(race, { patches: ['at91-mci-kunmap-offset'] });
+    expect(culprit).toMatchObject({ kind: 'superseded', operation: 'store' });
+    expect(report.join('\n')).toMatch(
+      /an old line, still in the cache: stored over it at V0xfff.*, meant for page 0x20041/,
+    );
+  });
+});
+
 describe('the explanation of aliases in a cache by virtual address (E8)', () => {
   it('finds the line that was written back over newer memory', async () => {
     const { culprit, report } = await explained('2009-09-kmap-atomic-alias-lost-store', { kernel: '2.6.30' });

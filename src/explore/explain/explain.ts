@@ -100,11 +100,12 @@ const OPERATIONS: Readonly<Record<number, string>> = {
 function operationOf(e: TraceEvent): string {
   if (e.what === Ev.lineDrop || e.what === Ev.lineWriteBack) return OPERATIONS[e.d >>> 8] ?? '';
   if (e.what === Ev.load) return 'load';
+  if (e.what === Ev.lineFill) return 'fill';
   return e.what === Ev.dmaWrite ? 'transfer' : 'store';
 }
 
 function culpritOf(kind: Culprit['kind'], e: TraceEvent, names: Names, text: string): Culprit {
-  const isLine = e.what === Ev.lineDrop || e.what === Ev.lineWriteBack;
+  const isLine = e.what === Ev.lineDrop || e.what === Ev.lineWriteBack || e.what === Ev.lineFill;
   const addr = isLine ? e.b : e.a;
   const slot = names.slotOf(addr);
   return {
@@ -140,13 +141,13 @@ function lostByte(failure: Failure, pfn: number, result: ExploreResult, names: N
   if (stored !== null) lines.push(`stored ${at(stored)}: at ${placeOf(stored, names)}`);
   const text = lossText(loss, names);
   if (culprit !== null) {
-    lines.push(`lost   ${at(culprit)}: ${text}`);
+    lines.push(`${loss.kind === 'stale-line' ? 'stale ' : 'lost  '} ${at(culprit)}: ${text}`);
     lines.push(...slotStory(culprit, stored, result.history.events, names));
     lines.push(...translationStory(culprit, result.history.events, names));
   } else if (text !== '') lines.push(`lost   ${text}`);
   if (read !== null && read !== culprit) lines.push(`read   ${at(read)}: at ${placeOf(read, names)}`);
   return {
-    ...{ lines, event: culprit, mark: `bytes lost: ${loss.kind}` },
+    ...{ lines, event: culprit, mark: loss.kind === 'stale-line' ? 'old line fetched' : `bytes lost: ${loss.kind}` },
     culprit: culprit === null ? null : culpritOf(loss.kind, culprit, names, text),
   };
 }
@@ -161,7 +162,9 @@ function placeOf(e: TraceEvent, names: Names): string {
 function lossText(loss: Loss, names: Names): string {
   const { kind, culprit: e } = loss;
   if (kind === 'not-seen' && loss.stored !== null) {
-    return `nowhere: the byte is still in ${names.cacheOf(loss.stored.d)} under ${names.mapped(loss.stored.a)}; the reader looked elsewhere`;
+    const inCache = loss.stored.what === Ev.store && loss.stored.d >= 0;
+    const place = inCache ? `${names.cacheOf(loss.stored.d)} under ${names.mapped(loss.stored.a)}` : 'memory';
+    return `nowhere: the byte is still in ${place}; the reader looked elsewhere`;
   }
   if (e === null) return '';
   const owner = `the line ${names.mapped(e.b)} of ${names.physical(e.c >>> 0)} in ${names.cacheOf(e.a)}`;
@@ -170,6 +173,8 @@ function lossText(loss: Loss, names: Names): string {
       return `${operationOf(e)} threw away ${owner}, dirty and not written back`;
     case 'overwritten':
       return `${operationOf(e)} wrote ${owner} over newer memory`;
+    case 'stale-line':
+      return `brought ${owner}, with older bytes; nothing threw it away before the read`;
     case 'stored-elsewhere':
     case 'read-elsewhere': {
       const verb = kind === 'stored-elsewhere' ? 'stored to' : 'read';
@@ -178,7 +183,9 @@ function lossText(loss: Loss, names: Names): string {
     default: {
       const misled = e.what === Ev.store && e.named !== e.b;
       const meant = misled && e.named !== 0xffffffff ? `, meant for ${names.physical(e.named)}` : '';
-      return `${misled ? 'a stale translation: ' : ''}stored over it at ${names.mapped(e.a)}${meant}`;
+      const by =
+        names.config.core.dcache.tagBy === 'VA' ? 'an old line, still in the cache: ' : 'a stale translation: ';
+      return `${misled ? by : ''}stored over it at ${names.mapped(e.a)}${meant}`;
     }
   }
 }
@@ -206,6 +213,7 @@ function slotStory(
 /** Why the translation was stale: when it was remembered, when its entry changed, and whom the flushes reached. */
 function translationStory(e: TraceEvent, events: readonly TraceEvent[], names: Names): string[] {
   if ((e.what !== Ev.load && e.what !== Ev.store) || e.named === e.b) return [];
+  if (e.d >= 0 && names.config.core.dcache.tagBy === 'VA') return [];
   const page = e.a & ~0xfff;
   const before = events.filter((o) => o.seq < e.seq);
   const filled = before.findLast((o) => o.what === Ev.tlbFill && o.cpu === e.cpu && (o.a & ~0xfff) === page);

@@ -21,6 +21,8 @@ export type LossKind =
   | 'read-elsewhere'
   /** Somebody else stored to the same place later. */
   | 'superseded'
+  /** It is in memory; the reader had an older copy in a line of a cache. */
+  | 'stale-line'
   /** It is where it was stored; the reader looked into another copy. */
   | 'not-seen'
   | 'unknown';
@@ -37,7 +39,7 @@ export interface Loss {
   readonly kind: LossKind;
   /** The store of the byte that was expected. */
   readonly stored: TraceEvent | null;
-  /** The event that lost it: the drop, the write-back, the later store, the misled access. */
+  /** The event that lost it: the drop, the write-back, the later store, the misled access, the fill of the reader's old line. */
   readonly culprit: TraceEvent | null;
   /** The read that saw something else. */
   readonly read: TraceEvent | null;
@@ -66,7 +68,7 @@ class Follower {
   readonly #buffers = new Map<string, Version[]>();
   readonly versions: Version[] = [];
   readonly lost: {
-    readonly kind: 'discarded' | 'overwritten';
+    readonly kind: 'discarded' | 'overwritten' | 'superseded';
     readonly version: Version;
     readonly event: TraceEvent;
   }[] = [];
@@ -92,6 +94,11 @@ class Follower {
   versionRead(read: TraceEvent): Version | undefined {
     if (read.what === Ev.load && read.d >= 0) return this.#copies.get(lineName(read.d));
     return read.what === Ev.load ? this.#behind() : this.#copies.get(MEMORY);
+  }
+
+  /** Has the version come as far as where data caches fill from? */
+  isBehindCaches(version: Version): boolean {
+    return this.#behind() === version || this.#copies.get(MEMORY) === version;
   }
 
   /** Is the version in a copy? */
@@ -162,8 +169,15 @@ class Follower {
     this.#pushed = null;
     const version = pushed ?? this.#version(e, e.c, false);
     version.event = e;
-    if (e.d >= 0) this.#copies.set(lineName(e.d), version);
-    else if (pushed === null) this.#copies.set(MEMORY, version);
+    if (e.d >= 0) this.#replace(lineName(e.d), version, e);
+    else if (pushed === null) this.#replace(MEMORY, version, e);
+  }
+
+  #replace(place: string, version: Version, event: TraceEvent): void {
+    const before = this.#copies.get(place);
+    this.#copies.set(place, version);
+    if (before === undefined || before === version || this.isSomewhere(before)) return;
+    this.lost.push({ kind: 'superseded', version: before, event });
   }
 
   #buffer(e: TraceEvent): void {
@@ -210,10 +224,14 @@ function findRead(events: readonly TraceEvent[], follower: Follower, byte: Wrong
   return events.findLast(saw) ?? null;
 }
 
-/** Follow the byte through the execution. */
-export function findLoss(events: readonly TraceEvent[], byte: WrongByte, geometry: CacheGeometry): Loss {
+/** What became of the byte before @read, or until the end of the execution. */
+function lossBefore(
+  read: TraceEvent | null,
+  events: readonly TraceEvent[],
+  byte: WrongByte,
+  geometry: CacheGeometry,
+): Loss {
   const follower = new Follower(byte, geometry);
-  const read = findRead(events, follower, byte);
   for (const e of events) {
     if (e === read) break;
     follower.step(e);
@@ -230,5 +248,19 @@ export function findLoss(events: readonly TraceEvent[], byte: WrongByte, geometr
   const lost = follower.lost.findLast((l) => l.version === expected);
   if (lost !== undefined) return found(lost.kind, lost.event);
   if (seen !== undefined && seen.order > expected.order) return found('superseded', seen.event);
+  if (read?.what === Ev.load && read.d >= 0 && follower.isBehindCaches(expected)) {
+    const fill = events.findLast((e) => e.seq < read.seq && e.what === Ev.lineFill && e.a === read.d);
+    return found('stale-line', fill ?? null);
+  }
   return found(follower.isSomewhere(expected) ? 'not-seen' : 'unknown', null);
+}
+
+/** Follow the byte through the execution. */
+export function findLoss(events: readonly TraceEvent[], byte: WrongByte, geometry: CacheGeometry): Loss {
+  const read = findRead(events, new Follower(byte, geometry), byte);
+  const loss = lossBefore(read, events, byte, geometry);
+  if (read === null || loss.stored !== null) return loss;
+  // Who saw the wrong value before the right one was stored is not who failed: that read left no event.
+  const whole = lossBefore(null, events, byte, geometry);
+  return whole.stored === null ? loss : whole;
 }

@@ -1,6 +1,7 @@
 /** What an address stands for, in the words of the kernel: slot, page, static object. */
 import { FIXADDR_START } from '../../arch/arm/memory.js';
 import type { MachineConfig } from '../../cpu/config.js';
+import { OUTER_LINE } from '../../cpu/tracer.js';
 import { symbolOf } from '../../lab/deadlock.js';
 import type { Symbols } from '../../shared/kernel-base.js';
 import { showVaddr } from '../../shared/types.js';
@@ -82,6 +83,7 @@ export class Names {
 
   /** The cache that a line belongs to. */
   cacheOf(line: number): string {
+    if (line >= OUTER_LINE) return 'the outer cache';
     const { sets, ways } = this.config.core.dcache;
     if (this.config.core.coherence === 'shared') return 'the shared cache';
     return `the cache of CPU${Math.floor(line / (sets * ways))}`;

@@ -1,4 +1,4 @@
-/** `explore EXPERIMENT`, `replay FILE`, `minimise FILE`: controlled mode. */
+/** `explore EXPERIMENT`, `replay FILE`, `minimise FILE`, `report FILE`: controlled mode. */
 import { basename } from 'node:path';
 import { type Command, Option } from 'commander';
 import type { Explanation } from '../explore/explain/explain.js';
@@ -14,6 +14,7 @@ import { type Host, invocation } from './host.js';
 import { interruptible } from './interrupt.js';
 import type { Lab } from './lab.js';
 import { addMachineOptions, type MachineOptions, machineRunOptions, quote, seconds, wholeNumber } from './options.js';
+import { addReportCommand } from './report.js';
 
 interface Options extends MachineOptions {
   strategy: string;
@@ -130,6 +131,7 @@ export function addExploreCommands(program: Command, context: CommandContext): v
     .action(async (file: string, options: { seconds?: number; output?: string }) => {
       context.exitCode = await runMinimise(context.host, file, options);
     });
+  addReportCommand(program, context);
 }
 
 function exploreOptions(options: Options, lab: Lab): ExploreOptions {

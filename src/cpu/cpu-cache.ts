@@ -22,7 +22,12 @@ import { Cause, Ev, type Tracer } from './tracer.js';
 import { WriteBuffer } from './write-buffer.js';
 
 /** What a maintenance operation does to a line (steps S8 to S10). */
-export const CacheOp = { clean: Cause.clean, invalidate: Cause.invalidate, flush: Cause.flush } as const;
+export const CacheOp = {
+  evict: Cause.evict,
+  clean: Cause.clean,
+  invalidate: Cause.invalidate,
+  flush: Cause.flush,
+} as const;
 export type CacheOp = (typeof CacheOp)[keyof typeof CacheOp];
 
 export interface PointSink {
@@ -304,7 +309,7 @@ export class CpuCache {
   /** Clean and invalidate one line of this CPU's cache only, as an eviction does. @key: VA on VIVT, else PA. */
   evict(key: number): void {
     const bus = this.#lockBus(key);
-    this.#lineOpIn(this.own, CacheOp.flush, key);
+    this.#lineOpIn(this.own, CacheOp.evict, key);
     this.#unlockBus(bus);
   }
 

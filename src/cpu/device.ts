@@ -159,6 +159,7 @@ export class Device {
   raise(cpu: number, line: number): void {
     this.point(Point.Raise, line);
     this.footprint?.touch(Space.seat, cpu, true);
+    if (this.#tracer !== null) this.#tracer.event(Ev.raise, cpu, line, 0, 0);
     raiseLine(this.hw, this.layout, cpu, line);
     Atomics.add(this.hw, Control.progress, 1);
   }
@@ -246,6 +247,7 @@ export interface DeviceAccess {
   readonly mmu: { drain(): void };
   readonly footprint: Footprint | null;
   point(kind: Point, addr: number): void;
+  trace(what: Ev, a: number): void;
 }
 
 export function deviceWrite(k: DeviceAccess, device: number, register: number, value: number): void {
@@ -271,6 +273,7 @@ export function deviceRead(k: DeviceAccess, device: number, register: number): n
 export function ringDoorbell(k: DeviceAccess, device: number): void {
   k.point(Point.Raise, device);
   k.mmu.drain();
+  k.trace(Ev.doorbell, device);
   const bell = k.layout.devices + device * DEVICE_WORDS + DOORBELL;
   k.footprint?.touch(Space.hw, bell, true);
   k.footprint?.hwChanged(bell, 1);

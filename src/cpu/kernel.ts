@@ -752,6 +752,7 @@ export class Kernel<S extends object = object, E extends string = never> impleme
   /** Raise an interrupt line of a CPU. */
   raise(cpu: number, line: number): void {
     this.footprint?.touch(Space.seat, cpu, true);
+    this.trace(Ev.raise, cpu, line);
     raiseLine(this.hw, this.layout, cpu, line);
   }
 

@@ -189,6 +189,7 @@ export class Scheduler {
     const asleep = Atomics.exchange(k.words, k.wordIndex(task), TASK_RUNNING) !== TASK_RUNNING;
     const queued = asleep && k.hw[thread + Thread.onRq] === 0;
     if (queued) enqueue(k, cpu, slot);
+    if (asleep) k.trace(Ev.wakeUp, slot, cpu);
     unlockWord(k.hw, seat + Seat.rqLock);
     if (asleep) Atomics.add(k.hw, Control.progress, 1);
     if (queued && cpu !== k.cpu) k.raise(cpu, IPI_RESCHEDULE);

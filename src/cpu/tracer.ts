@@ -51,6 +51,12 @@ export const Ev = {
   /** A bus master read, wrote a word of memory. (physical address, word) */
   dmaRead: 22,
   dmaWrite: 23,
+  /** An interrupt line of a CPU was raised. (CPU, line) */
+  raise: 24,
+  /** A device was told that there is work. (device) */
+  doorbell: 25,
+  /** A sleeping thread was made runnable. (thread slot, its CPU) */
+  wakeUp: 26,
 } as const;
 export type Ev = (typeof Ev)[keyof typeof Ev];
 

@@ -37,6 +37,9 @@ export interface TraceEvent {
   readonly mask: number;
   /** Loads and stores: the physical address that the page tables named, or -1 for none. */
   readonly named: number;
+  /** Interrupts off, and the thread's preempt count. */
+  readonly irqsOff: boolean;
+  readonly preempt: number;
   /** Functions, innermost first. */
   readonly stack: readonly string[];
 }
@@ -101,10 +104,13 @@ export class Recorder implements Tracer {
     this.flush();
     switch (what) {
       case Ev.point:
-      case Ev.wait:
         this.#stack = callers();
         this.#standing.push(this.#stand(what, a, b));
         return;
+      case Ev.wait:
+        this.#stack = callers();
+        this.#standing.push(this.#stand(what, a, b));
+        break;
       case Ev.step:
         if (this.#standing.pop() === undefined) this.#stack = [];
         this.#record(what, a, b, c, d);
@@ -182,13 +188,13 @@ export class Recorder implements Tracer {
   }
 
   #record(what: number, a: number, b: number, c: number, d: number): void {
-    const { cpu, slot, hw } = this.#k;
+    const { cpu, slot, hw, irqsOff, preemptCount: preempt } = this.#k;
     const stage = hw[Control.stage] as number;
     const step = stage === Stage.setup ? -1 : this.#steps() - (stage === Stage.check ? 0 : 1);
     // The handler's depth is counted by the handler itself.
     const irq = this.#irqDepth() + (what === Ev.irqEnter || what === Ev.irqExit ? 1 : 0);
     this.#events.push({
-      ...{ seq: Atomics.add(this.#counter, 0, 1), step, stage, cpu, slot, irq },
+      ...{ seq: Atomics.add(this.#counter, 0, 1), step, stage, cpu, slot, irq, irqsOff, preempt },
       ...{ what, a: a >>> 0, b: b >>> 0, c, d, mask: this.#mask, named: this.#named ?? b >>> 0, stack: this.#stack },
     });
     this.#mask = -1;
@@ -217,7 +223,19 @@ export class DeviceRecorder implements Tracer {
     }
     this.#events.push({
       ...{ seq: Atomics.add(this.#counter, 0, 1), step: this.#step(), stage: Stage.threads, cpu: -1, slot: this.#slot },
-      ...{ irq: 0, what, a: a >>> 0, b: b >>> 0, c, d, mask: -1, named: b >>> 0, stack: this.#stack },
+      ...{
+        irq: 0,
+        irqsOff: false,
+        preempt: 0,
+        what,
+        a: a >>> 0,
+        b: b >>> 0,
+        c,
+        d,
+        mask: -1,
+        named: b >>> 0,
+        stack: this.#stack,
+      },
     });
   }
 

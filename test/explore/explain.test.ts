@@ -74,9 +74,17 @@ describe('the explanation of bytes that a device moves', () => {
     const text = report.join('\n');
     expect(text).toMatch(/stored step \d+, device0, in writeBuffer: at page 0x10014, by a device/);
     expect(text).toMatch(
-      /stale {2}step \d+, device[12], in fetchAhead: brought the line .* with older bytes; nothing threw it away/,
+      /stale {2}step \d+, device[12], in fetchAhead: brought the line of page 0x10014 in the cache of CPU0, with older bytes; nothing threw it away/,
     );
     expect(text).toMatch(/^steps .*CPU0 thread0.*device0.*device1/m);
+  });
+
+  it('names the eviction that wrote old bytes over them', async () => {
+    const { culprit, report } = await explained(race('evicted'), {});
+    expect(culprit).toMatchObject({ kind: 'overwritten', cpu: -1, context: 'device1', operation: 'evict' });
+    expect(report.join('\n')).toMatch(
+      /lost {3}step \d+, device1.*: evict wrote the line V0x.* of page .* over newer memory/,
+    );
   });
 
   it('says in which cache the byte stays that a device does not find in memory (E9)', async () => {

@@ -6,7 +6,8 @@ import { Recorded, type TraceEvent } from '../recorder.js';
 import { type Names, where } from './names.js';
 
 const CAUSES = Object.entries(Cause);
-const causeOf = (d: number): string => CAUSES.find(([, value]) => value === d >>> 8)?.[0] ?? '';
+/** Why a line was written back or dropped, in a word: from the fourth number of its event. */
+export const causeOf = (d: number): string => CAUSES.find(([, value]) => value === d >>> 8)?.[0] ?? '';
 
 /** Name of the context that an event belongs to. */
 export const contextOf = (e: { cpu: number; slot: number; irq: number }): string => {
@@ -98,8 +99,12 @@ function touched(names: Names, kind: number, addr: number): string {
   }
 }
 
+/** A step in a few words: what it does, to what. */
+export const stepText = (names: Names, e: TraceEvent): string =>
+  `${pointName(e.a as Point)} ${e.cpu < 0 && e.a === Points.Raise ? `interrupt ${e.b}` : touched(names, e.a, e.b)}`.trim();
+
 /** What came of a step, where that is worth a word. */
-function consequence(names: Names, e: TraceEvent): string {
+export function consequence(names: Names, e: TraceEvent): string {
   const line = (): string => `line ${names.virtual(e.b)} of ${names.physical(e.c >>> 0)}`;
   switch (e.what) {
     case Recorded.change:
@@ -167,8 +172,7 @@ export function fullColumns(
     if (e.what === Ev.step) {
       const locks = holds.of(context).map((lock) => names.virtual(lock));
       const held = locks.length === 0 ? '' : ` {${locks.join(', ')}}`;
-      const what = `${pointName(e.a as Point)} ${touched(names, e.a, e.b)}`.trim();
-      row(String(e.step), context, `${what}  ${where(e.stack, 2)}${held}`);
+      row(String(e.step), context, `${stepText(names, e)}  ${where(e.stack, 2)}${held}`);
     } else {
       const text = consequence(names, e);
       if (text !== '') row('', context, `  ${text}`);

@@ -8,7 +8,7 @@ import { hex2, showVaddr } from '../../shared/types.js';
 import type { ExploreResult } from '../explore.js';
 import { Recorded, type TraceEvent } from '../recorder.js';
 import { contextOf, fullColumns, shortColumns } from './columns.js';
-import { findLoss, type Loss, type LossKind } from './loss.js';
+import { findLoss, type Loss, type LossKind, type WrongByte } from './loss.js';
 import { Names, where } from './names.js';
 import { waitLines } from './waits.js';
 
@@ -30,49 +30,65 @@ export interface Culprit {
   readonly text: string;
 }
 
+/** A line of the report, and the event that it tells of. */
+export interface Moment {
+  readonly text: string;
+  readonly event: TraceEvent | null;
+}
+
 export interface Explanation {
   /** Under 20 lines. */
   readonly report: readonly string[];
   /** Every step, in columns. */
   readonly trace: readonly string[];
   readonly culprit: Culprit | null;
+  /** What the report tells between its first line and the columns. */
+  readonly moments: readonly Moment[];
+  /** The event that decided it, and what to write beside it. */
+  readonly event: TraceEvent | null;
+  readonly mark: string;
+  /** The byte that was wrong, where one was. */
+  readonly byte: WrongByte | null;
 }
 
 const ROWS_MAX = 7;
 const LINES_MAX = 19;
 
 interface Story {
-  readonly lines: readonly string[];
+  readonly moments: readonly Moment[];
   readonly culprit: Culprit | null;
   readonly event: TraceEvent | null;
   readonly mark: string;
+  readonly byte?: WrongByte;
 }
+
+const told = (text: string, event: TraceEvent | null = null): Moment => ({ text, event });
+const NOTHING: Story = { moments: [], culprit: null, event: null, mark: '' };
 
 /** Explain a failing execution. @result: of a replay with its history. */
 export function explain(result: ExploreResult): Explanation {
   const { failure, history } = result;
   const names = new Names(result.machine, layoutStatics(result.machine).sym);
-  if (failure === null) return { report: ['no failure'], trace: [], culprit: null };
+  if (failure === null) return { report: ['no failure'], trace: [], ...NOTHING, byte: null };
   const story = tell(failure, result, names);
-  const marked = story.event?.step ?? null;
-  const room = Math.max(4, Math.min(ROWS_MAX, LINES_MAX - 2 - story.lines.length));
+  const { event, mark, moments } = story;
+  const room = Math.max(4, Math.min(ROWS_MAX, LINES_MAX - 2 - moments.length));
   const report = [
     `${failure.outcome}: ${failure.message}`,
-    ...story.lines.slice(0, LINES_MAX - 2 - room),
-    ...shortColumns(history.events, marked, story.mark, room),
+    ...moments.slice(0, LINES_MAX - 2 - room).map((m) => m.text),
+    ...shortColumns(history.events, event?.step ?? null, mark, room),
   ];
-  return { report, trace: fullColumns(history.events, names, story.event, story.mark), culprit: story.culprit };
+  return { report, trace: fullColumns(history.events, names, event, mark), byte: null, ...story };
 }
 
 function tell(failure: Failure, result: ExploreResult, names: Names): Story {
   const { history } = result;
-  const nothing = { culprit: null, event: null, mark: '' };
   switch (failure.outcome) {
     case 'wrong-bytes':
-      return failure.pfn === undefined ? { lines: [], ...nothing } : lostByte(failure, failure.pfn, result, names);
+      return failure.pfn === undefined ? NOTHING : lostByte(failure, failure.pfn, result, names);
     case 'deadlock':
     case 'hang':
-      return { lines: waitLines(history, names), ...nothing };
+      return { ...NOTHING, moments: waitLines(history, names).map((line) => told(line)) };
     case 'oops':
       return fault(failure, history.events, names);
     case 'bug':
@@ -128,26 +144,31 @@ function lostByte(failure: Failure, pfn: number, result: ExploreResult, names: N
   const { core } = result.machine;
   const { offset = 0, expected = 0, seen = 0 } = failure;
   const bigEndian = core.arch === 'parisc';
-  const byte = { pa: pfn * 4096 + offset, expected, seen, bigEndian };
+  let byte: WrongByte = { pa: pfn * 4096 + offset, expected, seen, bigEndian };
   let loss = findLoss(result.history.events, byte, core.dcache);
   // A race may count the bytes of a word from the other end.
-  if (loss.read === null && bigEndian)
-    loss = findLoss(result.history.events, { ...byte, bigEndian: false }, core.dcache);
+  if (loss.read === null && bigEndian) {
+    byte = { ...byte, bigEndian: false };
+    loss = findLoss(result.history.events, byte, core.dcache);
+  }
   const line = offset & -core.dcache.lineBytes;
-  const lines = [
-    `byte   ${names.page(pfn)}, offset 0x${offset.toString(16)}, cache line 0x${line.toString(16)} to 0x${(line + core.dcache.lineBytes - 1).toString(16)}: expected 0x${hex2(expected)}, saw 0x${hex2(seen)}`,
+  const moments = [
+    told(
+      `byte   ${names.page(pfn)}, offset 0x${offset.toString(16)}, cache line 0x${line.toString(16)} to 0x${(line + core.dcache.lineBytes - 1).toString(16)}: expected 0x${hex2(expected)}, saw 0x${hex2(seen)}`,
+    ),
   ];
   const { stored, culprit, read } = loss;
-  if (stored !== null) lines.push(`stored ${at(stored)}: at ${placeOf(stored, names)}`);
+  if (stored !== null) moments.push(told(`stored ${at(stored)}: at ${placeOf(stored, names)}`, stored));
   const text = lossText(loss, names);
   if (culprit !== null) {
-    lines.push(`${loss.kind === 'stale-line' ? 'stale ' : 'lost  '} ${at(culprit)}: ${text}`);
-    lines.push(...slotStory(culprit, stored, result.history.events, names));
-    lines.push(...translationStory(culprit, result.history.events, names));
-  } else if (text !== '') lines.push(`lost   ${text}`);
-  if (read !== null && read !== culprit) lines.push(`read   ${at(read)}: at ${placeOf(read, names)}`);
+    moments.push(told(`${loss.kind === 'stale-line' ? 'stale ' : 'lost  '} ${at(culprit)}: ${text}`, culprit));
+    moments.push(...slotStory(culprit, stored, result.history.events, names));
+    moments.push(...translationStory(culprit, result.history.events, names));
+  } else if (text !== '') moments.push(told(`lost   ${text}`));
+  if (read !== null && read !== culprit) moments.push(told(`read   ${at(read)}: at ${placeOf(read, names)}`, read));
   return {
-    ...{ lines, event: culprit, mark: loss.kind === 'stale-line' ? 'old line fetched' : `bytes lost: ${loss.kind}` },
+    ...{ moments, byte, event: culprit },
+    mark: loss.kind === 'stale-line' ? 'old line fetched' : `bytes lost: ${loss.kind}`,
     culprit: culprit === null ? null : culpritOf(loss.kind, culprit, names, text),
   };
 }
@@ -167,7 +188,9 @@ function lossText(loss: Loss, names: Names): string {
     return `nowhere: the byte is still in ${place}; the reader looked elsewhere`;
   }
   if (e === null) return '';
-  const owner = `the line ${names.mapped(e.b)} of ${names.physical(e.c >>> 0)} in ${names.cacheOf(e.a)}`;
+  // Lines of physically tagged caches have no other address.
+  const tag = e.b === e.c >>> 0 ? '' : `${names.mapped(e.b)} `;
+  const owner = `the line ${tag}of ${names.physical(e.c >>> 0)} in ${names.cacheOf(e.a)}`;
   switch (kind) {
     case 'discarded':
       return `${operationOf(e)} threw away ${owner}, dirty and not written back`;
@@ -196,7 +219,7 @@ function slotStory(
   stored: TraceEvent | null,
   events: readonly TraceEvent[],
   names: Names,
-): string[] {
+): Moment[] {
   const addr = culprit.what === Ev.lineDrop || culprit.what === Ev.lineWriteBack ? culprit.b : (stored?.a ?? culprit.a);
   const slot = names.slotOf(addr);
   if (slot < 0) return [];
@@ -206,12 +229,12 @@ function slotStory(
   return changes.slice(-2).map((e) => {
     const [before, now] = [e.b >>> 12, (e.c >>> 0) >>> 12];
     const what = e.c === 0 ? `taken from ${names.page(before)}` : `given to ${names.page(now)}`;
-    return `slot ${slot} ${what}: ${at(e)}`;
+    return told(`slot ${slot} ${what}: ${at(e)}`, e);
   });
 }
 
 /** Why the translation was stale: when it was remembered, when its entry changed, and whom the flushes reached. */
-function translationStory(e: TraceEvent, events: readonly TraceEvent[], names: Names): string[] {
+function translationStory(e: TraceEvent, events: readonly TraceEvent[], names: Names): Moment[] {
   if ((e.what !== Ev.load && e.what !== Ev.store) || e.named === e.b) return [];
   if (e.d >= 0 && names.config.core.dcache.tagBy === 'VA') return [];
   const page = e.a & ~0xfff;
@@ -220,47 +243,50 @@ function translationStory(e: TraceEvent, events: readonly TraceEvent[], names: N
   const flush = before.findLast(
     (o) => o.what === Ev.tlbFlush && o.b === 0 && o.cpu !== e.cpu && ((o.a & ~0xfff) === page || o.a === 0xffffffff),
   );
-  const lines: string[] = [];
-  if (filled !== undefined) lines.push(`TLB    of CPU${e.cpu} has it since ${at(filled)}`);
+  const found: Moment[] = [];
+  if (filled !== undefined) found.push(told(`TLB    of CPU${e.cpu} has it since ${at(filled)}`, filled));
   if (flush !== undefined && flush.seq > (filled?.seq ?? -1))
-    lines.push(`flush  reached only CPU${flush.cpu}: ${at(flush)}`);
-  return lines.map((line) => line.replace(' < ', ` (${names.virtual(page >>> 0)}) < `));
+    found.push(told(`flush  reached only CPU${flush.cpu}: ${at(flush)}`, flush));
+  const slot = ` (${names.virtual(page >>> 0)}) < `;
+  return found.map(({ text, event }) => told(text.replace(' < ', slot), event));
 }
 
 // ---- other outcomes ----------------------------------------------------------------------------------------------
 
 function fault(failure: Failure, events: readonly TraceEvent[], names: Names): Story {
   const event = events.findLast((e) => e.what === Ev.fault) ?? null;
-  if (event === null) return { lines: [], culprit: null, event, mark: '' };
+  if (event === null) return NOTHING;
   const slot = names.slotOf(event.a);
   const access = event.c === 1 ? 'write' : 'read or cache operation';
-  const lines = [`fault  ${at(event)}: ${access} at ${names.mapped(event.a)}`];
+  const moments = [told(`fault  ${at(event)}: ${access} at ${names.mapped(event.a)}`, event)];
   const change = events.findLast((e) => e.what === Recorded.change && slot >= 0 && names.slotOfEntry(e.a) === slot);
   if (change !== undefined) {
     const page = names.page((change.c === 0 ? change.b : change.c >>> 0) >>> 12);
-    lines.push(`entry  of slot ${slot} ${change.c === 0 ? 'cleared' : 'set'}, ${page}: ${at(change)}`);
+    const what = change.c === 0 ? 'cleared' : 'set';
+    moments.push(told(`entry  of slot ${slot} ${what}, ${page}: ${at(change)}`, change));
   }
   const text = `fault at ${showVaddr(failure.addr ?? event.a)}`;
-  return { lines, event, mark: 'fault', culprit: culpritOf('fault', change ?? event, names, text) };
+  return { moments, event, mark: 'fault', culprit: culpritOf('fault', change ?? event, names, text) };
 }
 
 /** The last changes of the words that belong to the address that the assertion names. */
 function bug(failure: Failure, events: readonly TraceEvent[], names: Names): Story {
-  const lines = [`died   in ${where(failure.functions ?? [], 4)} on CPU${failure.cpu}`];
+  const moments = [told(`died   in ${where(failure.functions ?? [], 4)} on CPU${failure.cpu}`)];
   const slot = slotOfBug(failure.addr ?? 0, events, names);
   const changes = events.filter((e) => e.what === Recorded.change && slot >= 0 && changesSlot(e, slot, names));
   for (const e of changes.slice(-4)) {
-    lines.push(`${names.virtual(e.a)}: ${(e.b >>> 0).toString(16)} -> ${(e.c >>> 0).toString(16)}: ${at(e)}`);
+    const change = `${(e.b >>> 0).toString(16)} -> ${(e.c >>> 0).toString(16)}`;
+    moments.push(told(`${names.virtual(e.a)}: ${change}: ${at(e)}`, e));
   }
   const last = changes.at(-1) ?? null;
   return {
-    ...{ lines, event: last, mark: 'last change' },
-    culprit: last === null ? null : culpritOf('change', last, names, lines.at(-1) as string),
+    ...{ moments, event: last, mark: 'last change' },
+    culprit: last === null ? null : culpritOf('change', last, names, (moments.at(-1) as Moment).text),
   };
 }
 
 const changesSlot = (e: TraceEvent, slot: number, names: Names): boolean =>
-  names.slotOfEntry(e.a) === slot || e.a === names.sym.pkmap_count + slot * 4;
+  names.slotOfEntry(e.a) === slot || names.slotOfCount(e.a) === slot;
 
 /** The slot of the address, or the one that last had the page. */
 function slotOfBug(addr: number, events: readonly TraceEvent[], names: Names): number {
@@ -291,18 +317,17 @@ function lostUpdate(events: readonly TraceEvent[], names: Names): Story {
       found = { load, between, store: e };
     changes.set(e.a, e);
   }
-  if (found === null) return { lines: [], culprit: null, event: null, mark: '' };
+  if (found === null) return NOTHING;
   const word = (e: TraceEvent): string => `${(e.b >>> 0).toString(16)} -> ${(e.c >>> 0).toString(16)}`;
   const name = names.virtual(found.store.a);
-  const lines = [
-    `loaded ${at(found.load)}: ${name}`,
-    `change ${at(found.between)}: ${name} ${word(found.between)}`,
-    `lost   ${at(found.store)}: stored over that change, ${name} ${word(found.store)}`,
+  const lost = `lost   ${at(found.store)}: stored over that change, ${name} ${word(found.store)}`;
+  const moments = [
+    told(`loaded ${at(found.load)}: ${name}`, found.load),
+    told(`change ${at(found.between)}: ${name} ${word(found.between)}`, found.between),
+    told(lost, found.store),
   ];
   return {
-    lines,
-    event: found.store,
-    mark: 'update lost',
-    culprit: culpritOf('superseded', found.store, names, lines[2] as string),
+    ...{ moments, event: found.store, mark: 'update lost' },
+    culprit: culpritOf('superseded', found.store, names, lost),
   };
 }

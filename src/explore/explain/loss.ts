@@ -90,6 +90,11 @@ class Follower {
     return (word >>> (lane * 8)) & 0xff;
   }
 
+  /** Every copy, by its place. */
+  copies(): ReadonlyMap<string, Version> {
+    return this.#copies;
+  }
+
   /** What a read of this event saw. */
   versionRead(read: TraceEvent): Version | undefined {
     if (read.what === Ev.load && read.d >= 0) return this.#copies.get(lineName(read.d));
@@ -263,4 +268,40 @@ export function findLoss(events: readonly TraceEvent[], byte: WrongByte, geometr
   // Who saw the wrong value before the right one was stored is not who failed: that read left no event.
   const whole = lossBefore(null, events, byte, geometry);
   return whole.stored === null ? loss : whole;
+}
+
+/** A copy of a byte: where, from which event to which, and its value if an event has told it. */
+export interface CopySpan {
+  /** `memory`, `outer` for the outer cache, or `line N`. */
+  readonly place: string;
+  readonly from: TraceEvent | null;
+  to: TraceEvent | null;
+  readonly value: number | null;
+}
+
+/** All copies of the byte, from event to event. */
+export function copySpans(events: readonly TraceEvent[], byte: WrongByte, geometry: CacheGeometry): CopySpan[] {
+  const follower = new Follower(byte, geometry);
+  const open = new Map<string, { version: Version; span: CopySpan }>();
+  const spans: CopySpan[] = [];
+  const compare = (e: TraceEvent | null): void => {
+    const now = follower.copies();
+    for (const [place, { version, span }] of open) {
+      if (now.get(place) === version) continue;
+      span.to = e;
+      open.delete(place);
+    }
+    for (const [place, version] of now) {
+      if (open.has(place)) continue;
+      const span = { place, from: e, to: null, value: version.event === null ? null : version.value };
+      spans.push(span);
+      open.set(place, { version, span });
+    }
+  };
+  compare(null);
+  for (const e of events) {
+    follower.step(e);
+    compare(e);
+  }
+  return spans;
 }

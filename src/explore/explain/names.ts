@@ -39,6 +39,12 @@ export class Names {
     return Number.isInteger(nr) && nr >= 0 && nr < this.config.pkmapSlots ? nr : -1;
   }
 
+  /** Number of the pkmap slot whose pkmap_count is at an address, or -1. */
+  slotOfCount(addr: number): number {
+    const nr = (addr - this.sym.pkmap_count) / 4;
+    return Number.isInteger(nr) && nr >= 0 && nr < this.config.pkmapSlots ? nr : -1;
+  }
+
   /** `V0xbffff060 (pkmap slot 1)`. */
   mapped(va: number): string {
     const slot = this.slotOf(va);
@@ -59,8 +65,8 @@ export class Names {
     if (entry >= 0) return `pkmap entry ${entry}`;
     const hardware = this.slotOfEntry(addr + PTE_HW_OFFSET);
     if (hardware >= 0) return `pkmap entry ${hardware} (hardware)`;
-    const count = (addr - sym.pkmap_count) / 4;
-    if (Number.isInteger(count) && count >= 0 && count < config.pkmapSlots) return `pkmap_count[${count}]`;
+    const count = this.slotOfCount(addr);
+    if (count >= 0) return `pkmap_count[${count}]`;
     const page = (addr - sym.mem_map) / STRUCT_PAGE;
     if (page >= 0 && page < config.lowmemPages + config.highmemPages) {
       return `struct page of ${hex(Math.floor(page) + (config.core.physBase >>> 12))}${plus(addr - sym.mem_map - Math.floor(page) * STRUCT_PAGE)}`;

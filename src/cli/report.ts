@@ -1,0 +1,78 @@
+/** `report FILE`: a recorded failure as a page to look at, or as a trace for other tools. */
+import { writeFileSync } from 'node:fs';
+import { type Command, Option } from 'commander';
+import type { Execution } from '../report/trace/execution.js';
+import { UsageError } from '../shared/errors.js';
+import type { CommandContext } from './command.js';
+import type { Host } from './host.js';
+
+type Format = 'html' | 'ftrace' | 'chrome';
+
+interface Options {
+  readonly format: Format;
+  readonly output?: string;
+}
+
+const FORMATS: Readonly<Record<Format, { readonly suffix: string; readonly use: string }>> = {
+  html: { suffix: '.html', use: 'open it in a browser' },
+  ftrace: { suffix: '.ftrace.txt', use: 'ftrace text; Perfetto opens it too' },
+  chrome: { suffix: '.trace.json', use: 'open it in Perfetto or chrome://tracing' },
+};
+
+export function addReportCommand(program: Command, context: CommandContext): void {
+  program
+    .command('report')
+    .argument('<file>', 'a replay file')
+    .summary('a recorded failure as a page to look at, or as a trace for other tools')
+    .description(
+      'Run the recorded schedule again and write what happened: a timeline in one HTML file, ftrace text, or a Chrome trace for Perfetto.',
+    )
+    .addOption(new Option('--format <name>', 'what to write').choices(Object.keys(FORMATS)).default('html'))
+    .option('--output <file>', 'where it goes; - for standard output (default: beside the replay file)')
+    .action(async (file: string, options: Options) => {
+      context.exitCode = await runReport(context.host, file, options);
+    });
+}
+
+/** Return: 0 when the recorded failure has happened again, 1 when something else has. */
+async function runReport(host: Host, file: string, { format, output }: Options): Promise<number> {
+  const { readReplay, replay } = await import('../explore/replay-file.js');
+  const recorded = readReplay(file);
+  const { reproduced, result } = await replay(recorded, { history: true });
+  const { executionOf } = await import('../report/trace/execution.js');
+  const text = await rendered(format, executionOf(result, await threadNames(recorded.race, result.cpus)));
+  if (!reproduced)
+    host.stderr.write('murphy: not reproduced: race or model have changed; this is what the schedule does now\n');
+  const out = output ?? `${file.replace(/(\.replay)?\.json$/, '')}${FORMATS[format].suffix}`;
+  if (out === '-') host.stdout.write(text);
+  else {
+    write(out, text);
+    host.stdout.write(`${out}: ${FORMATS[format].use}\n`);
+  }
+  return reproduced ? 0 : 1;
+}
+
+async function rendered(format: Format, execution: Execution): Promise<string> {
+  if (format === 'ftrace') return (await import('../report/trace/ftrace.js')).toFtrace(execution);
+  if (format === 'chrome') {
+    const { toChromeTrace } = await import('../report/trace/chrome.js');
+    return `${JSON.stringify(toChromeTrace(execution))}\n`;
+  }
+  return (await import('../report/trace/page.js')).toHtml(execution);
+}
+
+/** What the race calls its threads, by slot. */
+async function threadNames(name: string, cpus: number): Promise<Map<number, string>> {
+  const { loadRace } = await import('../lab/modules.js');
+  const { placeThreads } = await import('../lab/configure.js');
+  const { race } = await loadRace(name);
+  return new Map(placeThreads(race, cpus).map((t) => [t.slot, t.name]));
+}
+
+function write(file: string, text: string): void {
+  try {
+    writeFileSync(file, text);
+  } catch (error) {
+    throw new UsageError(`cannot write ${file}: ${(error as Error).message}; give --output another path`);
+  }
+}

@@ -1,0 +1,192 @@
+/**
+ * An execution as the text that ftrace gives: `cat trace` of a kernel with event tracing, which Perfetto and the kernel's own tools read.
+ *
+ * Events of the kernel have the kernel's names and fields; those of the emulated hardware (cache lines, TLB, write buffer, DMA) and the steps
+ * of controlled mode have names of ours. Functions are `tracing_mark_write` begin and end marks, from which readers make slices.
+ *
+ * Source: kernel/trace/trace.c, trace_output.c, Linux 4.9; spec/checkers.md §8.1.
+ */
+import { WaitKind } from '../../cpu/hw.js';
+import { Ev } from '../../cpu/tracer.js';
+import { causeOf, stepText } from '../../explore/explain/columns.js';
+import { Recorded, type TraceEvent } from '../../explore/recorder.js';
+import { type Execution, Frames, taskOf } from './execution.js';
+
+/** Devices come after the CPUs, their pids after those of threads. */
+const DEVICE_PID = 1000;
+const COMM_MAX = 15;
+const PRIO = 120;
+
+export const pidOf = (e: { cpu: number; slot: number }): number => (e.cpu < 0 ? DEVICE_PID : 1) + e.slot;
+
+const hex = (value: number): string => (value >>> 0).toString(16);
+const hex8 = (value: number): string => hex(value).padStart(8, '0');
+
+function header(entries: number, cpus: number): string[] {
+  return [
+    '# tracer: nop',
+    '#',
+    `# entries-in-buffer/entries-written: ${entries}/${entries}   #P:${cpus}`,
+    '#',
+    '#                              _-----=> irqs-off',
+    '#                             / _----=> need-resched',
+    '#                            | / _---=> hardirq/softirq',
+    '#                            || / _--=> preempt-depth',
+    '#                            ||| /     delay',
+    '#           TASK-PID   CPU#  ||||    TIMESTAMP  FUNCTION',
+    '#              | |       |   ||||       |         |',
+  ];
+}
+
+const flagsOf = (e: TraceEvent): string =>
+  `${e.irqsOff ? 'd' : '.'}.${e.irq > 0 ? 'h' : '.'}${e.preempt === 0 ? '.' : Math.min(e.preempt & 0xff, 15).toString(16)}`;
+
+class Writer {
+  readonly #execution: Execution;
+  readonly #frames = new Frames();
+  /** Functions that are open, by pid. */
+  readonly #open = new Map<number, readonly string[]>();
+  /** Locks that somebody waits for, by pid. */
+  readonly #contended = new Map<number, number>();
+  readonly lines: string[] = [];
+  #micros = 0;
+
+  constructor(execution: Execution) {
+    this.#execution = execution;
+  }
+
+  see(e: TraceEvent): void {
+    this.#functions(e);
+    for (const text of this.#texts(e)) this.#line(e, text);
+    if (e === this.#execution.explanation.event) this.#line(e, `murphy_mark: ${this.#execution.explanation.mark}`);
+    this.#frames.see(e);
+    this.#micros++;
+  }
+
+  /** Ends what is still open, so that begins and ends are in pairs. */
+  close(last: ReadonlyMap<number, TraceEvent>): void {
+    for (const [pid, e] of last) this.#marks(e, pid, []);
+  }
+
+  #functions(e: TraceEvent): void {
+    this.#marks(e, pidOf(e), this.#frames.all(e));
+  }
+
+  #marks(e: TraceEvent, pid: number, now: readonly string[]): void {
+    const open = this.#open.get(pid) ?? [];
+    const same = open.findIndex((name, i) => name !== now[i]);
+    const kept = same < 0 ? open.length : same;
+    for (let i = open.length; i > kept; i--) this.#line(e, `tracing_mark_write: E|${pid}`);
+    for (const name of now.slice(kept)) this.#line(e, `tracing_mark_write: B|${pid}|${name}`);
+    this.#open.set(pid, now);
+  }
+
+  #line(e: TraceEvent, text: string): void {
+    const { cpus } = this.#execution.result;
+    const task = taskOf(this.#execution, e).slice(0, COMM_MAX).padStart(16);
+    const cpu = String(e.cpu < 0 ? cpus + e.slot : e.cpu).padStart(3, '0');
+    const seconds = String(Math.floor(this.#micros / 1e6)).padStart(5);
+    const micros = String(this.#micros % 1e6).padStart(6, '0');
+    this.lines.push(`${task}-${String(pidOf(e)).padEnd(5)} [${cpu}] ${flagsOf(e)} ${seconds}.${micros}: ${text}`);
+  }
+
+  #texts(e: TraceEvent): string[] {
+    const { names } = this.#execution;
+    switch (e.what) {
+      case Ev.step:
+        return [`murphy_step: step=${e.step} what=${stepText(names, e)}`];
+      case Ev.wait:
+      case Ev.lockAcquired:
+      case Ev.lockReleased:
+        return this.#lock(e);
+      case Ev.irqEnter:
+        return [`irq_handler_entry: irq=${e.a} name=irq${e.a}`];
+      case Ev.irqExit:
+        return [`irq_handler_exit: irq=${e.a} ret=handled`];
+      case Ev.raise:
+        return [`irq_raise: cpu=${e.a} irq=${e.b}`];
+      case Ev.doorbell:
+        return [`device_doorbell: device=${e.a}`];
+      case Ev.switchTo:
+        return [this.#switch(e)];
+      case Ev.wakeUp: {
+        const comm = this.#execution.threads.get(e.a) ?? `thread${e.a}`;
+        return [`sched_wakeup: comm=${comm} pid=${e.a + 1} prio=${PRIO} target_cpu=${String(e.b).padStart(3, '0')}`];
+      }
+      case Recorded.change:
+        return [`kernel_data: addr=${hex8(e.a)} old=${hex8(e.b)} new=${hex8(e.c)} name=${names.virtual(e.a)}`];
+      default:
+        return this.#hardware(e);
+    }
+  }
+
+  #lock(e: TraceEvent): string[] {
+    const { names } = this.#execution;
+    const pid = pidOf(e);
+    if (e.what === Ev.wait) {
+      if (e.a !== WaitKind.lock) return [];
+      const lock = `${hex8(e.b)} ${names.virtual(e.b)}`;
+      if (this.#contended.get(pid) === e.b) return [];
+      this.#contended.set(pid, e.b);
+      return [`lock_acquire: ${lock}`, `lock_contended: ${lock}`];
+    }
+    const lock = `${hex8(e.a)} ${names.virtual(e.a)}`;
+    if (e.what === Ev.lockReleased) return [`lock_release: ${lock}`];
+    if (this.#contended.get(pid) !== e.a) return [`lock_acquire: ${lock}`];
+    this.#contended.delete(pid);
+    return [`lock_acquired: ${lock}`];
+  }
+
+  #switch(e: TraceEvent): string {
+    const next = this.#execution.threads.get(e.a) ?? `thread${e.a}`;
+    const state = e.irq > 0 || e.stack.some((name) => name.startsWith('preempt')) ? 'R' : 'S';
+    const prev = `prev_comm=${taskOf(this.#execution, e)} prev_pid=${pidOf(e)} prev_prio=${PRIO} prev_state=${state}`;
+    return `sched_switch: ${prev} ==> next_comm=${next} next_pid=${e.a + 1} next_prio=${PRIO}`;
+  }
+
+  #hardware(e: TraceEvent): string[] {
+    const line = (): string => `line=${e.a} va=${hex8(e.b)} pa=${hex8(e.c)}`;
+    switch (e.what) {
+      case Ev.load:
+        return [`cached_load: va=${hex8(e.a)} pa=${hex8(e.b)} value=${hex8(e.c)} line=${e.d}`];
+      case Ev.store:
+        return [`cached_store: va=${hex8(e.a)} pa=${hex8(e.b)} value=${hex8(e.c)} mask=${hex8(e.mask)} line=${e.d}`];
+      case Ev.lineFill:
+        return [`cache_line_fill: ${line()}`];
+      case Ev.lineWriteBack:
+        return [`cache_line_write_back: ${line()} dirty=${hex(e.d & 0xff)} cause=${causeOf(e.d)}`];
+      case Ev.lineDrop:
+        return [`cache_line_drop: ${line()} dirty=${hex(e.d & 0xff)} cause=${causeOf(e.d)}`];
+      case Ev.bufferPush:
+        return [`write_buffer_push: pa=${hex8(e.a)} value=${hex8(e.b)} mask=${hex8(e.c)}`];
+      case Ev.bufferDrain:
+        return [`write_buffer_drain: pa=${hex8(e.a)} value=${hex8(e.b)} mask=${hex8(e.c)}`];
+      case Ev.tlbFill:
+        return [`tlb_entry_fill: va=${hex8(e.a)} pte=${hex8(e.b)}`];
+      case Ev.tlbFlush:
+        return [`tlb_entry_flush: va=${e.a === 0xffffffff ? 'all' : hex8(e.a)} cpus=${e.b === 1 ? 'all' : e.cpu}`];
+      case Ev.fault:
+        return [`mmu_fault: va=${hex8(e.a)} status=${hex(e.b)} write=${e.c}`];
+      case Ev.dmaRead:
+      case Ev.dmaWrite:
+        return [`${e.what === Ev.dmaRead ? 'dma_read' : 'dma_write'}: pa=${hex8(e.a)} value=${hex8(e.b)}`];
+      default:
+        return [];
+    }
+  }
+}
+
+/** The whole trace, header first. */
+export function toFtrace(execution: Execution): string {
+  const writer = new Writer(execution);
+  const last = new Map<number, TraceEvent>();
+  const devices = new Set<number>();
+  for (const e of execution.events) {
+    writer.see(e);
+    last.set(pidOf(e), e);
+    if (e.cpu < 0) devices.add(e.slot);
+  }
+  writer.close(last);
+  const cpus = execution.result.cpus + devices.size;
+  return `${[...header(writer.lines.length, cpus), ...writer.lines].join('\n')}\n`;
+}

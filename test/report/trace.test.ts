@@ -1,0 +1,271 @@
+import { beforeAll, describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { type ChromeEvent, toChromeTrace } from '../../src/report/trace/chrome.js';
+import { draw } from '../../src/report/trace/drawing.js';
+import { toFtrace } from '../../src/report/trace/ftrace.js';
+import { toHtml } from '../../src/report/trace/page.js';
+import { drawingOf } from '../../src/report/trace/timeline.js';
+import { fetchedAhead, recycled, type Sample } from './trace-sample.js';
+
+let e1: Sample;
+let e10: Sample;
+
+beforeAll(async () => {
+  e1 = await recycled();
+  e10 = await fetchedAhead();
+});
+
+/** As kernel/trace/trace_output.c, Linux 4.9, prints an event: 16 columns of name, pid, CPU, flags, time, event. */
+const ENTRY =
+  /^(?<comm>.{16})-(?<pid>\d+) *\[(?<cpu>\d{3})\] (?<flags>[d.X][Nnp.][ZzHhs.][0-9a-f.]) +(?<time>\d+\.\d{6}): (?<event>[a-z_]+): (?<text>.*)$/;
+/** How Perfetto finds the parts of a line. */
+const PERFETTO = /-(\d+)\s+(\(\s*[\d-]+\)\s+)?\[(\d+)\]\s+([a-zA-Z0-9.]{0,5}\s+)?(\d+\.\d+):\s+(\S+):/;
+
+interface Entry {
+  readonly comm: string;
+  readonly pid: string;
+  readonly cpu: string;
+  readonly flags: string;
+  readonly time: string;
+  readonly event: string;
+  readonly text: string;
+}
+
+const linesOf = (text: string): string[] => text.trimEnd().split('\n');
+const entriesOf = (text: string): Entry[] =>
+  linesOf(text)
+    .filter((line) => !line.startsWith('#'))
+    .map((line) => (ENTRY.exec(line)?.groups ?? { event: `not an entry: ${line}` }) as unknown as Entry);
+
+describe('an execution as ftrace text', () => {
+  it('begins with the header of the kernel, with as many entries as there are', () => {
+    const [tracer, , entries] = linesOf(toFtrace(e1.execution));
+    expect(tracer).toBe('# tracer: nop');
+    const count = entriesOf(toFtrace(e1.execution)).length;
+    expect(entries).toBe(`# entries-in-buffer/entries-written: ${count}/${count}   #P:2`);
+  });
+
+  it('has every entry in the columns of the kernel, in the order of time', () => {
+    const entries = entriesOf(toFtrace(e1.execution));
+    expect(entries.filter((e) => e.event.startsWith('not an entry'))).toEqual([]);
+    expect(entries.map((e) => Number(e.time))).toEqual(entries.map((e) => Number(e.time)).toSorted((a, b) => a - b));
+    for (const line of linesOf(toFtrace(e10.execution)).filter((l) => !l.startsWith('#')))
+      expect(line).toMatch(PERFETTO);
+  });
+
+  it('begins and ends each function', () => {
+    const open = new Map<string, string[]>();
+    for (const { event, text } of entriesOf(toFtrace(e10.execution))) {
+      if (event !== 'tracing_mark_write') continue;
+      const [what, pid = '', name = ''] = text.split('|');
+      const stack = open.get(pid) ?? [];
+      open.set(pid, stack);
+      if (what === 'B') stack.push(name);
+      else expect(stack.pop()).toBeDefined();
+    }
+    expect([...open.values()].flat()).toEqual([]);
+  });
+
+  it('takes and releases each lock, with interrupts off where the kernel has them off', () => {
+    const locks = entriesOf(toFtrace(e1.execution)).filter(
+      (e) => e.event.startsWith('lock_') && e.text.endsWith(' kmap_lock'),
+    );
+    expect(locks.map((e) => e.event).slice(0, 4)).toEqual([
+      'lock_acquire',
+      'lock_release',
+      'lock_acquire',
+      'lock_release',
+    ]);
+    expect(locks.length % 2).toBe(0);
+    const irqs = entriesOf(toFtrace(e10.execution)).filter((e) => e.event.startsWith('irq_handler'));
+    expect(irqs.map((e) => `${e.event} ${e.text}`)).toEqual([
+      'irq_handler_entry irq=5 name=irq5',
+      'irq_handler_exit irq=5 ret=handled',
+    ]);
+    expect(irqs.every((e) => /^d.h/.test(e.flags))).toBe(true);
+  });
+
+  it('marks the step that lost the bytes, after the line that it dropped', () => {
+    const entries = entriesOf(toFtrace(e1.execution));
+    const marked = entries.findIndex((e) => e.event === 'murphy_mark');
+    expect(entries[marked]).toMatchObject({ cpu: '000', text: 'bytes lost: discarded' });
+    expect(entries[marked - 1]).toMatchObject({ event: 'cache_line_drop', time: entries[marked]?.time });
+    expect(entries[marked - 1]?.text).toMatch(/dirty=[1-9a-f]\w* cause=invalidate$/);
+  });
+
+  it('has devices on rows after the CPUs', () => {
+    const words = entriesOf(toFtrace(e10.execution)).filter((e) => e.event === 'dma_write');
+    expect(words.map((e) => [e.comm.trim(), e.pid, e.cpu])).toEqual([['device0', '1000', '001']]);
+  });
+});
+
+const number = z.number().min(0);
+const base = { pid: z.literal(1), tid: number, ts: number };
+const args = z.record(z.string(), z.union([z.string(), z.number()]));
+/** Trace Event Format: what each phase has to have. */
+const chromeEvent = z.discriminatedUnion('ph', [
+  z.strictObject({
+    ...base,
+    ph: z.literal('M'),
+    name: z.enum(['process_name', 'thread_name', 'thread_sort_index']),
+    args,
+  }),
+  z.strictObject({ ...base, ph: z.literal('X'), name: z.string().min(1), cat: z.string(), dur: z.number().positive() }),
+  z.strictObject({ ...base, ph: z.literal('b'), name: z.string(), cat: z.string(), id: number, args }),
+  z.strictObject({ ...base, ph: z.literal('e'), name: z.string(), cat: z.string(), id: number }),
+  z.strictObject({
+    ...base,
+    ph: z.literal('i'),
+    name: z.string().min(1),
+    cat: z.string(),
+    s: z.enum(['t', 'p', 'g']),
+    args,
+  }),
+  z.strictObject({ ...base, ph: z.literal('C'), name: z.string(), args: z.record(z.string(), z.number()) }),
+  z.strictObject({ ...base, ph: z.literal('s'), name: z.string(), cat: z.string(), id: number }),
+  z.strictObject({ ...base, ph: z.literal('f'), name: z.string(), cat: z.string(), id: number, bp: z.literal('e') }),
+]);
+const chromeTrace = z.strictObject({
+  traceEvents: z.array(chromeEvent),
+  displayTimeUnit: z.enum(['ns', 'ms']),
+  metadata: args,
+});
+
+const phase = (events: readonly ChromeEvent[], ph: string): ChromeEvent[] => events.filter((e) => e.ph === ph);
+
+describe('an execution as a Chrome trace', () => {
+  it('is what the Trace Event Format asks for', () => {
+    for (const { execution } of [e1, e10]) {
+      const parsed = chromeTrace.safeParse(JSON.parse(JSON.stringify(toChromeTrace(execution))));
+      expect(parsed.error?.issues.slice(0, 3)).toBeUndefined();
+    }
+  });
+
+  it('has slices that nest on each track', () => {
+    for (const { execution } of [e1, e10]) {
+      const open = new Map<number, ChromeEvent[]>();
+      const end = (e: ChromeEvent): number => e.ts + (e.dur ?? 0);
+      const slices = phase(toChromeTrace(execution).traceEvents, 'X');
+      for (const e of slices.toSorted((a, b) => a.ts - b.ts || (b.dur ?? 0) - (a.dur ?? 0))) {
+        const stack = (open.get(e.tid) ?? []).filter((outer) => end(outer) > e.ts);
+        for (const outer of stack) expect(end(e)).toBeLessThanOrEqual(end(outer));
+        open.set(e.tid, [...stack, e]);
+      }
+    }
+  });
+
+  it('begins and ends each hold of a lock, by the name of the lock', () => {
+    const { traceEvents } = toChromeTrace(e1.execution);
+    const [begun, ended] = [phase(traceEvents, 'b'), phase(traceEvents, 'e')];
+    expect(begun.map((e) => e.id).sort()).toEqual(ended.map((e) => e.id).sort());
+    expect(begun.some((e) => e.name === 'kmap_lock' && e.args?.by === 'writer')).toBe(true);
+  });
+
+  it('points from doorbell, interrupt and wake-up to who takes it', () => {
+    const { traceEvents } = toChromeTrace(e10.execution);
+    const ends = new Map(phase(traceEvents, 'f').map((e) => [e.id, e]));
+    const arrows = phase(traceEvents, 's').map((e) => `${e.name}: ${e.tid} to ${ends.get(e.id)?.tid}`);
+    expect(arrows).toEqual(expect.arrayContaining(['doorbell: 1 to 1000', 'interrupt: 1000 to 1', 'wake-up: 1 to 1']));
+  });
+
+  it('counts dirty lines and free pkmap slots, and marks the step that lost the bytes', () => {
+    const { traceEvents } = toChromeTrace(e1.execution);
+    const of = (name: string): unknown[] =>
+      phase(traceEvents, 'C')
+        .filter((e) => e.name === name)
+        .map((e) => Object.values(e.args ?? {})[0]);
+    expect(of('pkmap slots')).toContain(0);
+    expect(Math.max(...(of('dirty lines') as number[]))).toBeGreaterThan(0);
+    expect(
+      phase(traceEvents, 'i')
+        .filter((e) => e.s === 'g')
+        .map((e) => [e.name, e.args?.step]),
+    ).toEqual([['bytes lost: discarded', e1.execution.explanation.event?.step]]);
+  });
+});
+
+describe('an execution as a timeline', () => {
+  const lane = (sample: Sample, title: string | RegExp) =>
+    drawingOf(sample.execution).lanes.find((l) =>
+      typeof title === 'string' ? l.title === title : title.test(l.title),
+    );
+
+  it('has a lane for each context, with its functions and locks', () => {
+    const titles = drawingOf(e10.execution).lanes.map((l) => l.title);
+    expect(titles.slice(0, 5)).toEqual(['CPU0 interrupt', 'CPU0 thread0', 'device0', 'device1', 'device2']);
+    expect(lane(e10, 'CPU0 thread0')?.sub).toBe('driver');
+    const boxes = lane(e1, 'CPU1 thread1')?.boxes ?? [];
+    expect(boxes.map((b) => b.text)).toEqual(
+      expect.arrayContaining(['kmap_high', 'flush_all_zero_pkmaps', 'kmap_lock']),
+    );
+  });
+
+  it('shows who waits, for what', () => {
+    const boxes = lane(e10, 'CPU0 thread0')?.boxes ?? [];
+    expect(boxes.filter((b) => b.kind === 'wait').map((b) => b.text)).toEqual(['CPU idle']);
+    expect(lane(e10, 'device0')?.boxes[0]?.text).toBe('writeBuffer');
+  });
+
+  it('shows the byte in each place where it is, until the last right copy is gone', () => {
+    const { event } = e1.execution.explanation;
+    const cached = lane(e1, /^in the shared cache, line/)?.boxes ?? [];
+    expect(cached.map((b) => b.kind)).toEqual(expect.arrayContaining(['right', 'gone']));
+    expect(cached.find((b) => b.kind === 'right')?.to).toBe((event?.step ?? 0) + 1);
+    expect(lane(e1, 'in memory')?.boxes.map((b) => [b.kind, b.text])).toEqual([['old', 'old (0x01)']]);
+    expect(lane(e10, 'in memory')?.boxes.map((b) => b.kind)).toEqual(['old', 'right']);
+    expect(lane(e10, /^in the cache of CPU0/)?.boxes.map((b) => b.kind)).toEqual(['old', 'old']);
+  });
+
+  it('shows whose page a pkmap slot gives, and when the lost line was dirty', () => {
+    const pages = lane(e1, 'slot 0')?.boxes.map((b) => b.text.replace(/,.*/, '')) ?? [];
+    expect(pages.filter((page, i) => page !== pages[i - 1])).toEqual(['page 0x20043', 'no page', 'page 0x20040']);
+    const dirty = drawingOf(e1.execution)
+      .lanes.flatMap((l) => (l.folded ? [] : l.boxes))
+      .filter((b) => b.kind === 'dirty');
+    expect(dirty.map((b) => b.to)).toEqual([(e1.execution.explanation.event?.step ?? 0) + 1]);
+  });
+
+  it('marks the story in the order of its steps, the losing one in the lane of who made it', () => {
+    const { marks, lanes } = drawingOf(e1.execution);
+    expect(marks.map((m) => m.at)).toEqual(marks.map((m) => m.at).toSorted((a, b) => a - b));
+    const lost = marks.filter((m) => m.lost);
+    expect(lost.map((m) => lanes[m.lane]?.title)).toEqual(['CPU0 thread0']);
+    expect(lost[0]?.text).toMatch(/invalidate threw away/);
+  });
+
+  it('draws only what is in the view, and outlines what is looked for', () => {
+    const drawing = drawingOf(e1.execution);
+    const at = drawing.marks.find((m) => m.lost)?.at ?? 0;
+    const view = { from: at - 5, to: at + 5, width: 1000, everything: false, search: 'dma_inv_range' };
+    const svg = draw(drawing, view);
+    expect(svg).toContain('dma_inv_range</text>');
+    expect(svg).not.toContain('flush_all_zero_pkmaps</text>');
+    expect(svg.match(/class="box [^"]* found"/g)?.length).toBeGreaterThan(0);
+    expect(draw(drawing, { ...view, from: 0, to: 5 })).not.toContain('class="mark lost"');
+  });
+});
+
+describe('the page of a timeline', () => {
+  it('needs nothing but itself, and names what was lost where', () => {
+    const html = toHtml(e1.execution);
+    expect(html.match(/(src|href)=/g)).toBeNull();
+    expect(html).not.toMatch(/https?:\/\/(?!www\.w3\.org\/2000\/svg)/);
+    expect(html).toMatch(/<h1>wrong-bytes: page frame 0x20040/);
+    expect(html).toMatch(
+      /<li class="lost" data-step="\d+"><b>\d<\/b><span><em>lost<\/em> step \d+, CPU0 thread0, in dma_inv_range/,
+    );
+  });
+
+  it('has every step in its table, and the picture in full for readers without scripts', () => {
+    const html = toHtml(e1.execution);
+    expect(html.match(/<tr class="[^"]*" data-step=/g)?.length).toBe(e1.execution.result.steps);
+    expect(html.match(/<tr class="lost near"/g)?.length).toBe(1);
+    expect(html.match(/<figure[^>]*><svg /g)?.length).toBe(2);
+  });
+
+  it('keeps text that looks like markup as text', () => {
+    const { result } = e1.execution;
+    const html = toHtml({ ...e1.execution, result: { ...result, title: '<script>alert(1)</script>' } });
+    expect(html).not.toContain('<script>alert(1)');
+  });
+});

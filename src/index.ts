@@ -120,6 +120,7 @@ export {
   type Shard,
 } from './explore/explore.js';
 export { type Search, searchOf } from './explore/identity.js';
+export { type Merged, mergeResults, parseResults } from './explore/merge.js';
 export { type MinimiseOptions, minimise } from './explore/minimise.js';
 export { type ReplayFile, readReplay, replay, toReplay, writeReplay } from './explore/replay-file.js';
 export { type SearchOptions, type SearchResult, searchFailure } from './explore/search.js';

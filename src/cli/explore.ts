@@ -224,14 +224,11 @@ const replayName = (first: string, index: number): string =>
 
 async function printJson(host: Host, result: ExploreResult, search: Search, kept: readonly Kept[]): Promise<void> {
   const { exploreToJson } = await import('../report/json.js');
-  const { searchKey } = await import('../explore/identity.js');
   const failures = kept.map(({ found: { signature, count, failure, preemptions }, file }) => ({
     ...{ signature, count, outcome: failure.outcome, message: failure.message, preemptions, replay: file },
   }));
   const culprit = kept[0] === undefined ? null : (await explained(kept[0].recorded)).culprit;
-  host.stdout.write(
-    `${exploreToJson(result, kept[0]?.file ?? null, { failures, culprit, search: { ...search, key: searchKey(search) } })}\n`,
-  );
+  host.stdout.write(`${exploreToJson(result, kept[0]?.file ?? null, { failures, culprit, search })}\n`);
 }
 
 async function printFailures(

@@ -10,6 +10,7 @@ import { type Host, invocation } from './host.js';
 import { addListCommand } from './list.js';
 import { loadLab } from './load-lab.js';
 import { addMatrixCommand } from './matrix.js';
+import { addMergeCommand } from './merge.js';
 import { addRunCommand } from './run.js';
 import { addStressCommand } from './stress.js';
 
@@ -19,6 +20,7 @@ const EXIT_USAGE = 2;
 const COMMANDS = [
   addRunCommand,
   addExploreCommands,
+  addMergeCommand,
   addMatrixCommand,
   addListCommand,
   addStressCommand,

@@ -199,10 +199,12 @@ export function keeping(file: string | null, from: string | null, search: Search
 }
 
 function resumable(from: string, search: Search, jobs: number): readonly (Standing | null)[] {
-  const recorded = readCheckpoint(from);
-  const differentJobs = recorded.parts.length === jobs ? null : `it has ${recorded.parts.length} jobs, not ${jobs}`;
-  const difference = differenceOf(recorded.search, search) ?? differentJobs;
-  if (difference === null) return recorded.parts;
+  const { search: recorded, parts } = readCheckpoint(from);
+  const other = differenceOf(recorded, search);
+  if (other === null && parts.length === jobs) return parts;
+  const what = other?.what ?? 'the number of jobs';
+  const [was, is] = other === null ? [parts.length, jobs] : [other.a, other.b];
+  const difference = was === null ? `${what} has changed since` : `${what} was ${was}, and is ${is} now`;
   throw new UsageError(
     `${from} cannot be resumed: ${difference}; give the options it was made with, or begin again without --resume`,
   );

@@ -1,5 +1,4 @@
 /** What a search follows from. Parts of one search, before and after a checkpoint or in several shards, have all of it in common. */
-import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { configureRace, machineSpecOf } from '../lab/configure.js';
 import { loadRace, moduleUrl } from '../lab/modules.js';
@@ -64,19 +63,6 @@ export async function searchOf(race: string | RaceSpec, options: ExploreOptions)
   };
 }
 
-/** Hash of all that the search follows from but the shard: equal for the shards of one search, on whatever host. */
-export function searchKey(search: Search): string {
-  const {
-    race: _,
-    shard: { count: shards },
-    ...rest
-  } = search;
-  return createHash('sha256')
-    .update(JSON.stringify({ ...rest, shards }))
-    .digest('hex')
-    .slice(0, 16);
-}
-
 const CHANGED: Readonly<Record<string, string>> = {
   sourceHash: "the race's source",
   modelHash: 'the emulated kernel or hardware',
@@ -84,15 +70,22 @@ const CHANGED: Readonly<Record<string, string>> = {
   strategyHash: "the strategy's source",
 };
 
-/** What the two searches do not have in common, in words: the first such thing; null when they are the same. */
-export function differenceOf(recorded: Search, now: Search): string | null {
-  if (recorded.experiment !== now.experiment) return `it is of "${recorded.experiment}", not of "${now.experiment}"`;
+/** Something that two searches do not have in common; without values where they would tell nobody anything. */
+export interface Difference {
+  readonly what: string;
+  readonly a: string | null;
+  readonly b: string | null;
+}
+
+/** The first thing that the two searches do not have in common; null when they are the same. */
+export function differenceOf(a: Search, b: Search): Difference | null {
+  if (a.experiment !== b.experiment) return { what: 'the experiment', a: a.experiment, b: b.experiment };
   for (const [key, what] of Object.entries(CHANGED)) {
-    if (recorded[key as keyof Search] !== now[key as keyof Search]) return `${what} has changed since`;
+    if (a[key as keyof Search] !== b[key as keyof Search]) return { what, a: null, b: null };
   }
-  const [was, is] = [flat(recorded), flat(now)];
-  const key = Object.keys(was).find((k) => was[k] !== is[k]);
-  return key === undefined ? null : `${key} was ${was[key]}, and is ${is[key]} now`;
+  const [one, two] = [flat(a), flat(b)];
+  const what = Object.keys(one).find((k) => one[k] !== two[k]);
+  return what === undefined ? null : { what, a: one[what] ?? null, b: two[what] ?? null };
 }
 
 /** Every setting by the name that a user knows it by. */

@@ -7,28 +7,13 @@ import { UsageError } from '../shared/errors.js';
 import type { ExploreOptions, ExploreProgress, ExploreResult, Shard } from './explore.js';
 import { raceName } from './race-name.js';
 import type { ShardAnswer, ShardJob, ShardNews } from './shard-job.js';
-import { chooseFound, joinTallies, type Standing } from './standing.js';
-import type { StrategyStats } from './strategy.js';
+import { chooseFound, joinStats, joinTallies, type Standing } from './standing.js';
 
 /** The part that job @job of @jobs has of a shard: what is left to it modulo the number of parts is the shard's, too. */
 const partOf = ({ index, count }: Shard, job: number, jobs: number): Shard => ({
   index: index + count * job,
   count: count * jobs,
 });
-
-/** Numbers of all parts. How many traces are distinct cannot be told from how many are in each. */
-export function joinStats(parts: readonly StrategyStats[]): StrategyStats {
-  const names = new Set(parts.flatMap((part) => Object.keys(part)));
-  names.delete('distinctTraces');
-  const joined: Record<string, number> = {};
-  for (const name of names) {
-    const values = parts.map((part) => part[name] ?? 0);
-    const sum = values.reduce((a, b) => a + b, 0);
-    if (name === 'exploredPart') joined[name] = sum / parts.length;
-    else joined[name] = name === 'tableFull' ? Math.max(...values) : sum;
-  }
-  return joined;
-}
 
 function joinProgress(parts: readonly ExploreProgress[]): ExploreProgress {
   const sum = (of: (part: ExploreProgress) => number): number => parts.reduce((total, part) => total + of(part), 0);

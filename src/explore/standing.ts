@@ -1,5 +1,6 @@
 /** What an exploration has come to so far: what a checkpoint keeps, and what the parts of a divided search add up to. */
 import type { Failure, Outcome } from '../lab/types.js';
+import type { StrategyStats } from './strategy.js';
 
 /** A failing execution: what failed where, and how to get there. */
 export interface Found {
@@ -111,4 +112,18 @@ export function joinTallies(a: Tally, b: Tally, shortest = false): Tally {
     diverged: a.diverged || b.diverged,
     failures: joinFailures(a.failures, b.failures, shortest),
   };
+}
+
+/** Numbers of all parts. How many traces are distinct cannot be told from how many are in each. */
+export function joinStats(parts: readonly StrategyStats[]): StrategyStats {
+  const names = new Set(parts.flatMap((part) => Object.keys(part)));
+  names.delete('distinctTraces');
+  const joined: Record<string, number> = {};
+  for (const name of names) {
+    const values = parts.map((part) => part[name] ?? 0);
+    const sum = values.reduce((a, b) => a + b, 0);
+    if (name === 'exploredPart') joined[name] = sum / parts.length;
+    else joined[name] = name === 'tableFull' ? Math.max(...values) : sum;
+  }
+  return joined;
 }

@@ -9,6 +9,7 @@ import { builtFile } from '../src/lab/modules.js';
 import { Machine } from '../src/lab/run.js';
 import { V8_FLAGS } from '../src/lab/workers.js';
 import type { Sample } from './measure.js';
+import { EXECUTIONS, memory } from './memory.js';
 
 interface Row {
   readonly name: string;
@@ -90,9 +91,13 @@ async function bareWorkers(): Promise<number> {
 
 /** Return: exit status. */
 export async function main(argv: readonly string[]): Promise<number> {
-  const unknown = argv.find((a) => a !== '--json');
-  if (unknown !== undefined) {
-    process.stderr.write(`murphy: bench does not know "${unknown}"; the only option is --json\n`);
+  const json = argv.includes('--json');
+  const [what, size = `${EXECUTIONS}`, ...more] = argv.filter((a) => a !== '--json');
+  if (what === 'memory' && more.length === 0 && Number(size) >= 1000) return await memory(Number(size), json);
+  if (what !== undefined) {
+    process.stderr.write(
+      `murphy: bench does not know "${argv.join(' ')}"; give nothing or "memory [EXECUTIONS]", 1000 at least, and --json\n`,
+    );
     return 2;
   }
   setFlagsFromString(V8_FLAGS);
@@ -113,7 +118,7 @@ export async function main(argv: readonly string[]): Promise<number> {
   rows.push(row('spin_lock_irqsave + spin_unlock_irqrestore', locks, 'irqsave pair', 'raw', ''));
   rows.push(await scaling());
   rows.push(await boot());
-  if (argv.includes('--json')) {
+  if (json) {
     for (const r of rows) process.stdout.write(`${JSON.stringify(r)}\n`);
     return 0;
   }

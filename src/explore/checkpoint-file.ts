@@ -2,7 +2,7 @@
  * Where an exploration stands, as a file: versioned JSON with a checksum, checked when it is read. A search that is divided among jobs has
  * one file with a part for each.
  */
-import { closeSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { crc32, deflateRawSync, inflateRawSync } from 'node:zlib';
 import { z } from 'zod';
 import { OUTCOMES } from '../lab/types.js';
@@ -183,19 +183,31 @@ export interface Keeping {
 
 /**
  * Keep the checkpoint @file up to date, and go on from the checkpoint @from; null for none. @search: what is asked for, see searchOf().
- * Throws UsageError, one line, when @from is not a checkpoint of the same search.
+ * Throws UsageError, one line, when @from is not a checkpoint of the same search, or @file is another file that is there.
  */
 export function keeping(file: string | null, from: string | null, search: Search, jobs: number): Keeping {
   const before = from === null ? null : resumable(from, search, jobs);
   if (file === null) return { file };
+  if (file !== from) checkPlace(file);
   const parts: (Standing | null)[] = before === null ? new Array<null>(jobs).fill(null) : [...before];
   const onCheckpoint = (at: Standing, part: number): void => {
     parts[part] = at;
     writeCheckpoint(file, { search, parts });
   };
-  // A file that cannot be written is said before the search, not after it.
-  writeCheckpoint(file, { search, parts });
   return { file, onCheckpoint, ...(before === null ? {} : { resume: before }) };
+}
+
+/** What is there already may have taken days; and a file that cannot be written is said before the search, not after it. */
+function checkPlace(file: string): void {
+  if (existsSync(file)) {
+    throw new UsageError(`${file} is there already; go on with --resume ${file}, or give --checkpoint another path`);
+  }
+  try {
+    closeSync(openSync(`${file}.tmp`, 'w'));
+    rmSync(`${file}.tmp`);
+  } catch (error) {
+    throw new UsageError(`cannot write the checkpoint ${file}: ${(error as Error).message}; give another path`);
+  }
 }
 
 function resumable(from: string, search: Search, jobs: number): readonly (Standing | null)[] {

@@ -176,6 +176,13 @@ describe('a checkpoint file', () => {
     }
   });
 
+  it('that is there already is not written over', async () => {
+    const before = readFileSync(file, 'utf8');
+    const { status, stderr } = await resume('--checkpoint', file);
+    expect([status, stderr]).toEqual([2, expect.stringMatching(/is there already; go on with --resume/)]);
+    expect(readFileSync(file, 'utf8')).toBe(before);
+  });
+
   it('that cannot be written is said before the search', async () => {
     const { status, stderr } = await resume('--checkpoint', join(folder, 'no-such-folder', 'x.json'));
     expect([status, stderr]).toEqual([2, expect.stringMatching(/^murphy: cannot write the checkpoint .*\n$/)]);

@@ -212,15 +212,20 @@ describe('the shards of a search', () => {
     expect(all.sort()).toEqual(logged(whole));
   });
 
-  it('have each class of DPOR once', async () => {
-    const options = { strategy: 'dpor', noPatches: ['kmap-high-get'], keepGoing: true };
-    const whole = await explore(race('counter'), options);
+  const CLASSES: readonly (readonly [what: string, name: string, options: ExploreOptions])[] = [
+    ['threads', race('counter'), { noPatches: ['kmap-high-get'] }],
+    ['an interrupt', '2003-01-vread-irq-deadlock', {}],
+  ];
+
+  it.each(CLASSES)('have each class of DPOR once (%s)', async (_, name, more) => {
+    const options = { ...more, strategy: 'dpor', keepGoing: true };
+    const whole = await explore(name, options);
     const logs: string[][] = [];
     let classes = 0;
     for (let index = 1; index <= 3; index++) {
       const log = fresh('log');
-      const part = await explore(race('counter'), { ...options, log, shard: { index, count: 3 } });
-      expect(part.exhausted).toBe(true);
+      const part = await explore(name, { ...options, log, shard: { index, count: 3 } });
+      expect([part.exhausted, part.stats.classes]).toEqual([true, part.executions]);
       classes += part.executions;
       logs.push(logged(log));
     }

@@ -183,7 +183,7 @@ export class Dpor implements Strategy {
 
   end(execution: Execution): boolean {
     if (execution.abandoned) this.#blocked++;
-    else this.#classes++;
+    else if (this.counts(execution)) this.#classes++;
     this.#truncate(this.#branch);
     let decision = 0;
     let sleep = new Map<number, Touched>();

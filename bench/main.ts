@@ -35,11 +35,11 @@ const row = (name: string, samples: Map<string, number>, model: string, raw: str
   return { name, measured, baseline, ratio: measured / baseline, unit: 'ns', aim };
 };
 
-/** Executions a second of private cached work on 2 CPUs, twice the work, against 1 CPU. */
-async function scaling(): Promise<Row> {
+/** Executions a second of private work on 2 CPUs, twice the work, against 1 CPU. */
+async function scaling(name: string, module: string, aim: string): Promise<Row> {
   const machine = await Machine.boot({ cpus: 2 });
   const rate = async (cpus: number): Promise<number> => {
-    const result = await machine.run(builtFile('bench', 'private-work.js'), { cpus, seconds: 1.5 });
+    const result = await machine.run(builtFile('bench', module), { cpus, seconds: 1.5 });
     return (result.executions * cpus) / result.seconds;
   };
   const ones: number[] = [];
@@ -51,14 +51,7 @@ async function scaling(): Promise<Row> {
   await machine.close();
   const one = ones.sort((a, b) => a - b)[1] as number;
   const two = twos.sort((a, b) => a - b)[1] as number;
-  return {
-    name: 'private cached work, 2 CPUs',
-    measured: two,
-    baseline: one,
-    ratio: two / one,
-    unit: 'executions/s',
-    aim: '>= 1.8',
-  };
+  return { name, measured: two, baseline: one, ratio: two / one, unit: 'executions/s', aim };
 }
 
 /** Until the first execution has ended: workers up, kernel booted, race loaded. A run is polled every 100 ms, so that much is noise. */
@@ -116,7 +109,12 @@ export async function main(argv: readonly string[]): Promise<number> {
   rows.push(row('spin_lock + spin_unlock', locks, 'lock pair', 'raw', '<= 1.5'));
   rows.push(row('the same against a raw release by plain store', locks, 'lock pair', 'raw, plain store', ''));
   rows.push(row('spin_lock_irqsave + spin_unlock_irqrestore', locks, 'irqsave pair', 'raw', ''));
-  rows.push(await scaling());
+  for (const allocator of ['slub', 'slab']) {
+    const samples = await group(allocator);
+    rows.push(row(`kmalloc + kfree of 64 bytes, ${allocator.toUpperCase()}`, samples, 'kmalloc pair', 'raw', ''));
+  }
+  rows.push(await scaling('private cached work, 2 CPUs', 'private-work.js', '>= 1.8'));
+  rows.push(await scaling('kmalloc + kfree of own objects, 2 CPUs', 'private-kmalloc.js', ''));
   rows.push(await boot());
   if (json) {
     for (const r of rows) process.stdout.write(`${JSON.stringify(r)}\n`);

@@ -2,7 +2,8 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { kmap } from '../src/mm/arm/highmem.js';
 import { kmap_high, kunmap_high } from '../src/mm/highmem.js';
-import { alloc_page, GFP_HIGHUSER } from '../src/mm/page_alloc.js';
+import { kfree, kmalloc } from '../src/mm/kmalloc.js';
+import { alloc_page, GFP_HIGHUSER, GFP_KERNEL } from '../src/mm/page_alloc.js';
 import { spin_lock, spin_lock_irqsave, spin_unlock, spin_unlock_irqrestore } from '../src/shared/spinlock.js';
 import { type Vaddr, vaddr } from '../src/shared/types.js';
 import { localKernel } from './local-kernel.js';
@@ -36,6 +37,32 @@ function cached(core: string): Sample[] {
       },
     },
     2_000_000,
+  );
+}
+
+/** An object of 64 bytes allocated and freed, against a chain of free objects in an array: the first comes off and goes back. */
+function slab(allocator: 'slub' | 'slab'): Sample[] {
+  const k = localKernel('cortex-a9', { slab: allocator });
+  const raw = new Int32Array(new SharedArrayBuffer(4096));
+  for (let i = 0; i < 64; i++) raw[i * 16] = (i + 1) * 16;
+  kfree(k, kmalloc(k, 64, GFP_KERNEL));
+  let head = 0;
+  return measure(
+    {
+      raw: (n) => {
+        for (let i = 0; i < n; i++) {
+          const object = head;
+          head = raw[object] as number;
+          raw[object] = head;
+          head = object;
+        }
+        return head;
+      },
+      'kmalloc pair': (n) => {
+        for (let i = 0; i < n; i++) kfree(k, kmalloc(k, 64, GFP_KERNEL));
+      },
+    },
+    100_000,
   );
 }
 
@@ -169,6 +196,8 @@ const GROUPS: Readonly<Record<string, () => Sample[]>> = {
   'cached cortex-a9': () => cached('cortex-a9'),
   'cached vivt-shared': () => cached('vivt-shared'),
   locks,
+  slub: () => slab('slub'),
+  slab: () => slab('slab'),
   kmap: () => kmapPair(false),
   'kmap, plain release': () => kmapPair(true),
 };

@@ -286,6 +286,9 @@ export const PATCHES: readonly Patch[] = [
   mutant('dma-bidirectional', 'a driver maps a page DMA_BIDIRECTIONAL instead of DMA_FROM_DEVICE', 'highmem/E3'),
   mutant('entry-expected', 'a reader relies on the page-table entry of what page_address() answers', 'highmem/E15'),
   mutant('no-update-mmu-cache', 'a page is mapped for user space without update_mmu_cache()', 'slab-dma/S20'),
+  mutant('slub-no-slab-lock', 'SLUB takes no lock of a slab', 'stress slab'),
+  mutant('slub-free-irqs-on', 'kfree() of SLUB leaves interrupts on', 'stress slab'),
+  mutant('slab-no-list-lock', 'SLAB takes no lock of its lists', 'stress slab'),
   mutant('at91-mci-no-index', 'at91_mci finishes all pieces anew at each interrupt', 'slab-dma/S24'),
   mutant('inner-before-outer', 'unmap maintains the inner cache before the outer one', 'highmem/E10'),
 ];

@@ -172,11 +172,11 @@ function cache_init_objs(k: Kernel, s: SlabCache, slab: Slab): void {
 /** Where the objects of the next slab begin: a line further each time, as far as there is room. Takes and releases list_lock. */
 function nextColour(k: Kernel, s: SlabCache, l3: List3): number {
   const { colour_next } = k.structs.kmem_list3;
-  lockSpin(k, listLockOf(k, l3));
+  lockLists(k, l3);
   const offset = k.read(l3, colour_next);
   const next = offset + 1;
   k.write(l3, colour_next, next >= k.read(s, k.structs.slab_kmem_cache.colour) ? 0 : next);
-  unlockSpin(k, listLockOf(k, l3));
+  unlockLists(k, l3);
   return offset * k.read(s, k.structs.slab_kmem_cache.colour_off);
 }
 
@@ -195,10 +195,10 @@ function cache_grow(k: Kernel, s: SlabCache, flags: number): boolean {
   const slab = makeSlab(k, s, colour, local_flags);
   if (maySleep) local_irq_disable(k);
   if (slab === NULL) return false;
-  lockSpin(k, listLockOf(k, l3));
+  lockLists(k, l3);
   list_add_tail(k, listOfSlab(k, slab), freeOf(k, l3));
   changeFree(k, l3, k.read(s, k.structs.slab_kmem_cache.num));
-  unlockSpin(k, listLockOf(k, l3));
+  unlockLists(k, l3);
   return true;
 }
 
@@ -281,6 +281,14 @@ function takeObjects(k: Kernel, s: SlabCache, ac: ArrayCache, slab: Slab, wanted
   return left;
 }
 
+/** The lock of a cache's lists. Context: interrupts off. */
+function lockLists(k: Kernel, l3: List3): void {
+  if (!k.patched['mutant-slab-no-list-lock']) lockSpin(k, listLockOf(k, l3));
+}
+function unlockLists(k: Kernel, l3: List3): void {
+  if (!k.patched['mutant-slab-no-list-lock']) unlockSpin(k, listLockOf(k, l3));
+}
+
 /** This CPU's array is empty. Context: interrupts off; on meanwhile if a slab has to be made and the mask allows to sleep. */
 function cache_alloc_refill(k: Kernel, s: SlabCache, flags: number): Vaddr {
   const f = k.structs.array_cache;
@@ -289,9 +297,9 @@ function cache_alloc_refill(k: Kernel, s: SlabCache, flags: number): Vaddr {
     let batchcount = k.read(ac, f.batchcount);
     if (k.read(ac, f.touched) === 0) batchcount = Math.min(batchcount, BATCHREFILL_LIMIT);
     const l3 = nodelist(k, s);
-    lockSpin(k, listLockOf(k, l3));
+    lockLists(k, l3);
     refill(k, s, ac, l3, batchcount);
-    unlockSpin(k, listLockOf(k, l3));
+    unlockLists(k, l3);
     if (k.read(ac, f.avail) === 0) {
       const grown = cache_grow(k, s, flags);
       // Interrupts may have been on: the array may have been filled meanwhile.
@@ -336,7 +344,7 @@ function cache_flusharray(k: Kernel, s: SlabCache, ac: ArrayCache): void {
   const f = k.structs.array_cache;
   const l3 = nodelist(k, s);
   let batchcount = k.read(ac, f.batchcount);
-  lockSpin(k, listLockOf(k, l3));
+  lockLists(k, l3);
   const shared = sharedOf(k, l3);
   const have = shared === NULL ? 0 : k.read(shared, f.avail);
   const room = shared === NULL ? 0 : k.read(shared, f.limit) - have;
@@ -345,7 +353,7 @@ function cache_flusharray(k: Kernel, s: SlabCache, ac: ArrayCache): void {
     for (let i = 0; i < batchcount; i++) k.store(entryOf(k, shared, have + i), k.load(entryOf(k, ac, i)));
     k.write(shared, f.avail, have + batchcount);
   } else free_block(k, s, ac, batchcount);
-  unlockSpin(k, listLockOf(k, l3));
+  unlockLists(k, l3);
   const left = k.read(ac, f.avail) - batchcount;
   k.write(ac, f.avail, left);
   for (let i = 0; i < left; i++) k.store(entryOf(k, ac, i), k.load(entryOf(k, ac, batchcount + i)));
@@ -557,7 +565,19 @@ function countList(k: Kernel, head: List): { slabs: number; inuse: number } {
   return { slabs, inuse };
 }
 
-/** Count a cache: objects in arrays are free. Exact when nobody allocates or frees meanwhile. */
+/** How many objects of the cache are struct slab of other caches. */
+function managementObjects(k: Kernel, s: SlabCache): number {
+  const f = k.structs.slab_kmem_cache;
+  let count = 0;
+  for (const other of eachCache(k)) {
+    if (k.read(other, f.slabp_cache) !== s) continue;
+    const l3 = nodelist(k, other);
+    for (const head of [partialOf(k, l3), fullOf(k, l3), freeOf(k, l3)]) count += countList(k, head).slabs;
+  }
+  return count;
+}
+
+/** Count a cache: objects in arrays are free, those that hold other caches' struct slab do not count. Exact when nobody allocates or frees meanwhile. */
 export function countCache(k: Kernel, s: SlabCache): CacheCounters {
   const f = k.structs.slab_kmem_cache;
   const l3 = nodelist(k, s);
@@ -582,7 +602,7 @@ export function countCache(k: Kernel, s: SlabCache): CacheCounters {
     slabs: partial.slabs + full.slabs + free.slabs,
     partial: partial.slabs,
     cpuSlabs: 0,
-    active: partial.inuse + full.inuse + free.inuse - queued,
+    active: partial.inuse + full.inuse + free.inuse - queued - managementObjects(k, s),
   };
 }
 

@@ -103,9 +103,14 @@ export const slubSymbols = (structs: Structs): Record<string, SymbolSpec> => ({
 // ---- the lock of a slab --------------------------------------------------------------------------------------------
 
 const flagsOf = (page: Page): Vaddr => vaddr(page + struct_page.flags.offset);
-const slab_lock = (k: Kernel, page: Page): void => bit_spin_lock(k, PG_locked, flagsOf(page));
-const slab_trylock = (k: Kernel, page: Page): boolean => bit_spin_trylock(k, PG_locked, flagsOf(page));
-const slab_unlock = (k: Kernel, page: Page): void => bit_spin_unlock(k, PG_locked, flagsOf(page));
+const unlocked = (k: Kernel): boolean => k.patched['mutant-slub-no-slab-lock'];
+function slab_lock(k: Kernel, page: Page): void {
+  if (!unlocked(k)) bit_spin_lock(k, PG_locked, flagsOf(page));
+}
+const slab_trylock = (k: Kernel, page: Page): boolean => unlocked(k) || bit_spin_trylock(k, PG_locked, flagsOf(page));
+function slab_unlock(k: Kernel, page: Page): void {
+  if (!unlocked(k)) bit_spin_unlock(k, PG_locked, flagsOf(page));
+}
 
 /** A frozen slab is some CPU's, and on no list. Context: slab lock held, or the page known to nobody. */
 const SlabFrozen = (k: Kernel, page: Page): boolean => (k.read(page, struct_page.flags) & (1 << PG_active)) !== 0;
@@ -415,12 +420,12 @@ function __slab_free(k: Kernel, s: Cache, page: Page, object: Vaddr): void {
 }
 
 function slab_free(k: Kernel, s: Cache, page: Page, object: Vaddr): void {
-  const irqs = local_irq_save(k);
+  const irqs = k.patched['mutant-slub-free-irqs-on'] ? 0 : local_irq_save(k);
   if (page === k.loadPtr<'page'>(cpuSlabOf(k, s, k.cpu)) && !SlabDebug(k, page)) {
     k.store32(vaddr(object + k.read(page, struct_page.offset) * 4), k.read(page, struct_page.lockless_freelist));
     k.write(page, struct_page.lockless_freelist, object);
   } else __slab_free(k, s, page, object);
-  local_irq_restore(k, irqs);
+  if (!k.patched['mutant-slub-free-irqs-on']) local_irq_restore(k, irqs);
 }
 
 /** Context: any. */

@@ -52,6 +52,9 @@ export class PatchSet {
   'mutant-entry-expected' = false;
   'mutant-no-update-mmu-cache' = false;
   'mutant-at91-mci-no-index' = false;
+  'mutant-slub-no-slab-lock' = false;
+  'mutant-slub-free-irqs-on' = false;
+  'mutant-slab-no-list-lock' = false;
   // Seeds 000 and 004; see spec/vmalloc-gfp.md §11.
   'arm-consistent-no-bug' = false;
   rmk1 = false;

@@ -22,22 +22,25 @@ async function resultsOf(suite: string, options: RunOptions): Promise<RunResult[
 describe('the stress suites', () => {
   it('are those of the folder, and claim to be clean', async () => {
     const suites = await listSuites();
-    expect([...suites.keys()]).toEqual(['kmap', 'locks']);
+    expect([...suites.keys()]).toEqual(['kmap', 'locks', 'slab']);
     for (const { cases } of suites.values()) expect(new Set(cases.map((c) => c.outcome))).toEqual(new Set(['clean']));
   });
 
-  it.each([['locks'], ['kmap']])('%s: clean on every machine of its cases, which share the time', async (suite) => {
-    const started = performance.now();
-    const results = await resultsOf(suite, { seconds: CLEAN_SECONDS, cpus: 2 });
-    expect(results.map((r) => r.caseName)).toEqual((await listSuites()).get(suite)?.cases.map((c) => c.name));
-    for (const result of results) {
-      expect(result.failure).toBeNull();
-      expect(result).toMatchObject({ outcome: 'clean', expected: true, error: null });
-      expect(result.executions).toBeGreaterThan(0);
-    }
-    expect(results.map((r) => r.cpus)).toEqual(results.map((r) => (r.core === 'arm926' ? 1 : 2)));
-    expect((performance.now() - started) / 1000).toBeLessThan(CLEAN_SECONDS + 30);
-  });
+  it.each([['locks'], ['kmap'], ['slab']])(
+    '%s: clean on every machine of its cases, which share the time',
+    async (suite) => {
+      const started = performance.now();
+      const results = await resultsOf(suite, { seconds: CLEAN_SECONDS, cpus: 2 });
+      expect(results.map((r) => r.caseName)).toEqual((await listSuites()).get(suite)?.cases.map((c) => c.name));
+      for (const result of results) {
+        expect(result.failure).toBeNull();
+        expect(result).toMatchObject({ outcome: 'clean', expected: true, error: null });
+        expect(result.executions).toBeGreaterThan(0);
+      }
+      expect(results.map((r) => r.cpus)).toEqual(results.map((r) => (r.core === 'arm926' ? 1 : 2)));
+      expect((performance.now() - started) / 1000).toBeLessThan(CLEAN_SECONDS + 30);
+    },
+  );
 
   it('run on the core that is named: the cases that have it, or the first one moved there', async () => {
     const once = { executions: 1, cpus: 2 };
@@ -114,5 +117,20 @@ describe('the kmap torture', () => {
     expect(outcomes).toContain(result?.outcome);
     expect(result?.failure?.message).toMatch(message);
     expect(result?.expected).toBe(false);
+  });
+});
+
+describe('the slab torture', () => {
+  const broken = ['report', 'oops', 'bug', 'hang', 'deadlock'];
+  it.each<[string, string, string]>([
+    ['slabs without their lock', 'SLUB', 'mutant-slub-no-slab-lock'],
+    ['kfree() with interrupts on', 'SLUB', 'mutant-slub-free-irqs-on'],
+    ['lists of SLAB without their lock', 'SLAB', 'mutant-slab-no-list-lock'],
+  ])('notices %s', async (_, caseName, patch) => {
+    const result = await run(fileURLToPath(new URL('../../stress/slab.ts', import.meta.url)), {
+      ...{ caseName, patches: [patch], cpus: 2, seconds: FOUND_SECONDS, stopAtFailure: true },
+    });
+    expect(broken).toContain(result.outcome);
+    expect(result.expected).toBe(false);
   });
 });

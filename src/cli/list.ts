@@ -1,6 +1,7 @@
 /** `list [what]`: what there is to run, and to run it on. */
 import { type Command, Option } from 'commander';
 import type { Case, RaceSpec } from '../lab/race.js';
+import { FLUSH_ARCHITECTURES, verdictOf } from '../mm/flush-architectures.js';
 import { hasColour } from '../report/output.js';
 import { table } from '../report/table.js';
 import { UsageError } from '../shared/errors.js';
@@ -11,12 +12,17 @@ import { quote } from './options.js';
 import { didYouMean } from './suggest.js';
 
 const KINDS = ['experiments', 'suites', 'cores', 'kernels', 'patches'] as const;
-type Kind = (typeof KINDS)[number];
+/** Shown only when asked for: a table of the specification, not something to run. */
+const TABLES = ['architectures'] as const;
+type Kind = (typeof KINDS)[number] | (typeof TABLES)[number];
 
 export function addListCommand(program: Command, context: CommandContext): void {
   program
     .command('list')
-    .argument('[what]', `${KINDS.join(', ')} (default: all of them)`)
+    .argument(
+      '[what]',
+      `${KINDS.join(', ')} (default: all of them), or ${TABLES.join(', ')}: flush_dcache_page() on each`,
+    )
     .summary('what there is: experiments, stress suites, cores, kernels, patches')
     .description(
       'Show the experiments and the stress suites with their cases, the cores, the kernel versions and the patches.',
@@ -34,12 +40,17 @@ export function addListCommand(program: Command, context: CommandContext): void 
 }
 
 function kindOf(what: string): Kind {
-  const kind = KINDS.find((name) => name === what || name === `${what}s` || name === `${what}es`);
+  const kind = [...KINDS, ...TABLES].find((name) => name === what || name === `${what}s` || name === `${what}es`);
   if (kind !== undefined) return kind;
-  throw new UsageError(`cannot list ${quote(what)}${didYouMean(what, KINDS)}: there are ${KINDS.join(', ')}`);
+  throw new UsageError(
+    `cannot list ${quote(what)}${didYouMean(what, KINDS)}: there are ${[...KINDS, ...TABLES].join(', ')}`,
+  );
 }
 
 async function rowsOf(kind: Kind, lab: Lab): Promise<readonly (RaceSpec | CatalogueRow)[]> {
+  if (kind === 'architectures') {
+    return FLUSH_ARCHITECTURES.map((row) => ({ ...row, title: row.source, verdict: verdictOf(row) }));
+  }
   if (kind === 'experiments') return lab.listExperiments();
   if (kind === 'suites') return [...(await lab.listSuites())].map(([id, race]) => ({ ...race, id }));
   return kind === 'cores' ? lab.cores : kind === 'kernels' ? lab.kernels : lab.patches;
@@ -53,7 +64,7 @@ function toJson(kind: Kind, row: RaceSpec | CatalogueRow): object {
   return { kind: kind === 'suites' ? 'suite' : 'experiment', id, title, source, spec, machine, cases };
 }
 
-const KIND_OF_ROW = { cores: 'core', kernels: 'kernel', patches: 'patch' } as const;
+const KIND_OF_ROW = { cores: 'core', kernels: 'kernel', patches: 'patch', architectures: 'architecture' } as const;
 
 function toTable(host: Host, kind: Kind, rows: readonly (RaceSpec | CatalogueRow)[]): string {
   const colour = hasColour(host.stdout, host.env);
@@ -68,6 +79,14 @@ function toTable(host: Host, kind: Kind, rows: readonly (RaceSpec | CatalogueRow
       row.title,
     ]);
     return table(['patch', 'kind', 'since', 'seed', 'from', 'what it does'], cells, colour);
+  }
+  if (kind === 'architectures') {
+    const cells = FLUSH_ARCHITECTURES.map((row) => [row.id, row.claim, row.source, verdictOf(row)]);
+    return table(
+      ['architecture', 'the mail says', 'flush_dcache_page() in 2.6.22', 'harm by a SLUB page'],
+      cells,
+      colour,
+    );
   }
   const cells = (rows as readonly CatalogueRow[]).map((row) => [row.id, row.title]);
   return table([KIND_OF_ROW[kind], 'what it is'], cells, colour);

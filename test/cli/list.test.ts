@@ -34,6 +34,13 @@ describe('murphy list', () => {
     expect(host.stdout.text).not.toContain('arm926');
   });
 
+  it('shows what flush_dcache_page() does on each architecture, when asked for it', async () => {
+    await host.murphy('list architectures');
+    expect(host.stdout.text).toMatch(/^parisc +uses mapping .* oops$/m);
+    expect(host.stdout.text).toMatch(/^xtensa +uses mapping .* none$/m);
+    expect(host.stdout.lines.filter((line) => line !== '')).toHaveLength(15);
+  });
+
   it('prints one JSON object a line with --json', async () => {
     expect(await host.murphy('list --json')).toBe(0);
     const rows = host.stdout.lines.map((line) => JSON.parse(line));

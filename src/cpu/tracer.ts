@@ -57,6 +57,15 @@ export const Ev = {
   doorbell: 25,
   /** A sleeping thread was made runnable. (thread slot, its CPU) */
   wakeUp: 26,
+  /** A block of pages was handed out, or with address 0 refused; was given back. (address of its first struct page, order, mask) */
+  pageAlloc: 27,
+  pageFree: 28,
+  /** A block of kmalloc() (address or 0, bytes asked for, mask); kfree() (address). */
+  kmalloc: 29,
+  kfree: 30,
+  /** An object of a cache (address or 0, address of the cache, mask); given back (address, address of the cache). */
+  cacheAlloc: 31,
+  cacheFree: 32,
 } as const;
 export type Ev = (typeof Ev)[keyof typeof Ev];
 

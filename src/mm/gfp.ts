@@ -146,7 +146,7 @@ const SHOWN: readonly (keyof Gfp | readonly [name: string, ...of: (keyof Gfp)[]]
   ['GFP_HIGHUSER_MOVABLE', 'GFP_HIGHUSER', '__GFP_MOVABLE'],
   'GFP_HIGHUSER',
   'GFP_USER',
-  'GFP_TEMPORARY',
+  ['GFP_TEMPORARY', 'GFP_KERNEL', '__GFP_RECLAIMABLE'],
   ['GFP_KERNEL_ACCOUNT', 'GFP_KERNEL', '__GFP_ACCOUNT'],
   'GFP_KERNEL',
   'GFP_NOFS',
@@ -189,7 +189,8 @@ export function showGfp(k: HasVersion, gfp_mask: number): string {
   for (const entry of SHOWN) {
     const [name, ...of] = typeof entry === 'string' ? ([entry, entry] as const) : entry;
     const bits = of.reduce((sum, flag) => sum | flags[flag as keyof Gfp], 0);
-    if (bits === 0 || (left & bits) !== bits) continue;
+    // A version without one of the flags has not got the name.
+    if (of.some((flag) => flags[flag as keyof Gfp] === 0) || (left & bits) !== bits) continue;
     names.push(name);
     left &= ~bits;
   }

@@ -3,6 +3,7 @@
  */
 import type { MachineConfig } from '../cpu/config.js';
 import type { Kernel } from '../cpu/kernel.js';
+import { Ev } from '../cpu/tracer.js';
 import type { SymbolSpec } from '../shared/kernel-base.js';
 import { layoutStructs, type StructConfig, type Structs } from '../shared/structs/configured.js';
 import { type Ptr, ptr, type Vaddr } from '../shared/types.js';
@@ -59,7 +60,9 @@ const anyCache = (s: SlabCache): Cache => ptr<'kmem_cache'>(s);
  * Return:  a linear address; NULL when there is none. For no bytes ZERO_SIZE_PTR with SLUB, an object with SLAB.
  */
 export function kmalloc<T extends string = never>(k: Kernel, size: number, gfp_mask: number): Ptr<T> {
-  return ptr<T>(isSlab(k) ? slab.__kmalloc(k, size, gfp_mask) : slub.__kmalloc(k, size, gfp_mask));
+  const block = isSlab(k) ? slab.__kmalloc(k, size, gfp_mask) : slub.__kmalloc(k, size, gfp_mask);
+  k.trace(Ev.kmalloc, block, size, gfp_mask);
+  return ptr<T>(block);
 }
 
 /** As kmalloc(), and all bytes are 0. */
@@ -69,6 +72,7 @@ export function kzalloc<T extends string = never>(k: Kernel, size: number, gfp_m
 
 /** Context: any. NULL is ignored. */
 export function kfree(k: Kernel, block: Vaddr): void {
+  k.trace(Ev.kfree, block);
   if (isSlab(k)) slab.kfree(k, block);
   else slub.kfree(k, block);
 }
@@ -86,11 +90,14 @@ export function kmem_cache_create(k: Kernel, name: string, size: number, align: 
 
 /** An object of the cache. Context: any if @flags do not allow to sleep, else process. Return: NULL without memory. */
 export function kmem_cache_alloc(k: Kernel, s: Cache, flags: number): Vaddr {
-  return isSlab(k) ? slab.kmem_cache_alloc(k, slabCache(s), flags) : slub.kmem_cache_alloc(k, s, flags);
+  const object = isSlab(k) ? slab.kmem_cache_alloc(k, slabCache(s), flags) : slub.kmem_cache_alloc(k, s, flags);
+  k.trace(Ev.cacheAlloc, object, s, flags);
+  return object;
 }
 
 /** Context: any. */
 export function kmem_cache_free(k: Kernel, s: Cache, object: Vaddr): void {
+  k.trace(Ev.cacheFree, object, s);
   if (isSlab(k)) slab.kmem_cache_free(k, slabCache(s), object);
   else slub.kmem_cache_free(k, s, object);
 }

@@ -7,6 +7,7 @@
  */
 import { virt_addr_valid, virt_to_page } from '../arch/arm/memory.js';
 import type { Kernel } from '../cpu/kernel.js';
+import { Ev } from '../cpu/tracer.js';
 import { atomic_dec_and_test, atomic_set } from '../shared/atomic.js';
 import { BUG_ON } from '../shared/bug.js';
 import { PG_reserved, struct_page } from '../shared/structs/page.js';
@@ -45,6 +46,12 @@ export const GFP_HIGHUSER = GFP_KERNEL | __GFP_HIGHMEM;
  */
 export function __alloc_pages_nodemask(k: Kernel, gfp_mask: number, order: number): Page {
   k.op();
+  const page = allocOfVersion(k, gfp_mask, order);
+  k.trace(Ev.pageAlloc, page, order, gfp_mask);
+  return page;
+}
+
+function allocOfVersion(k: Kernel, gfp_mask: number, order: number): Page {
   if (k.LINUX_VERSION_CODE >= LINUX_4_4) return __alloc_pages_4_12(k, gfp_mask, order);
   return k.LINUX_VERSION_CODE >= LINUX_2_6
     ? __alloc_pages_2_6_22(k, gfp_mask, order)
@@ -70,6 +77,7 @@ export function __free_pages(k: Kernel, page: Page, order: number): void {
   const reserved = (k.read(page, struct_page.flags) & (1 << PG_reserved)) !== 0;
   if (reserved && k.LINUX_VERSION_CODE < LINUX_2_6) return;
   if (!atomic_dec_and_test(k, page_count_addr(page))) return;
+  k.trace(Ev.pageFree, page, order);
   if (order !== 0 && PageCompound(k, page)) destroy_compound_page(k, page, compound_order(k, page));
   if (order === 0) free_hot_cold_page(k, page, false);
   else __free_pages_ok(k, page, order);

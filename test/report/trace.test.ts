@@ -93,6 +93,13 @@ describe('an execution as ftrace text', () => {
     expect(entries[marked - 1]?.text).toMatch(/dirty=[1-9a-f]\w* cause=invalidate$/);
   });
 
+  it('has the allocations, with their flags in words', () => {
+    const pages = entriesOf(toFtrace(e10.execution)).filter((e) => e.event === 'mm_page_alloc');
+    expect(pages.map((e) => e.text)).toEqual([
+      expect.stringMatching(/^page=c[0-9a-f]{7} pfn=65556 order=0 migratetype=0 gfp_flags=GFP_KERNEL$/),
+    ]);
+  });
+
   it('has devices on rows after the CPUs', () => {
     const words = entriesOf(toFtrace(e10.execution)).filter((e) => e.event === 'dma_write');
     expect(words.map((e) => [e.comm.trim(), e.pid, e.cpu])).toEqual([['device0', '1000', '001']]);

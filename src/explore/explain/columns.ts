@@ -2,6 +2,7 @@
 import { Stage } from '../../cpu/hw.js';
 import { Cause, Ev } from '../../cpu/tracer.js';
 import { type Point, Point as Points, pointName } from '../../shared/point.js';
+import { showVaddr } from '../../shared/types.js';
 import { Recorded, type TraceEvent } from '../recorder.js';
 import { type Names, where } from './names.js';
 
@@ -121,6 +122,16 @@ export function consequence(names: Names, e: TraceEvent): string {
       return `FAULT at ${names.mapped(e.a)}`;
     case Ev.irqEnter:
       return `takes interrupt ${e.a}`;
+    case Ev.pageAlloc:
+      return e.a === 0 ? 'gets no pages' : `gets ${names.page(names.pfnOf(e.a))}, order ${e.b}`;
+    case Ev.pageFree:
+      return `gives back ${names.page(names.pfnOf(e.a))}, order ${e.b}`;
+    case Ev.kmalloc:
+    case Ev.cacheAlloc:
+      return e.a === 0 ? 'gets no object' : `gets an object at ${showVaddr(e.a)}`;
+    case Ev.kfree:
+    case Ev.cacheFree:
+      return `gives back the object at ${showVaddr(e.a)}`;
     case Ev.load:
     case Ev.store:
       return e.named === e.b ? '' : `STALE TRANSLATION: ${names.physical(e.b)}`;

@@ -45,6 +45,11 @@ export class Names {
     return Number.isInteger(nr) && nr >= 0 && nr < this.config.pkmapSlots ? nr : -1;
   }
 
+  /** Frame of the page whose struct page is at an address. */
+  pfnOf(page: number): number {
+    return (page - this.sym.mem_map) / STRUCT_PAGE + (this.config.core.physBase >>> 12);
+  }
+
   /** `V0xbffff060 (pkmap slot 1)`. */
   mapped(va: number): string {
     const slot = this.slotOf(va);

@@ -107,6 +107,7 @@ function categoryOf(e: TraceEvent): string {
   if (e.what === Ev.step) return 'step';
   if (e.what === Ev.tlbFill || e.what === Ev.tlbFlush || e.what === Ev.fault) return 'tlb';
   if (e.what === Ev.dmaRead || e.what === Ev.dmaWrite) return 'dma';
+  if (e.what >= Ev.pageAlloc && e.what <= Ev.cacheFree) return 'alloc';
   return e.what === Recorded.change ? 'data' : 'cache';
 }
 

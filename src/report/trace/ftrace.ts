@@ -10,6 +10,8 @@ import { WaitKind } from '../../cpu/hw.js';
 import { Ev } from '../../cpu/tracer.js';
 import { causeOf, stepText } from '../../explore/explain/columns.js';
 import { Recorded, type TraceEvent } from '../../explore/recorder.js';
+import { showGfp } from '../../mm/gfp.js';
+import { versionCode } from '../../shared/version.js';
 import { type Execution, Frames, taskOf } from './execution.js';
 
 /** Devices come after the CPUs, their pids after those of threads. */
@@ -43,6 +45,7 @@ const flagsOf = (e: TraceEvent): string =>
 
 class Writer {
   readonly #execution: Execution;
+  readonly #version: { readonly LINUX_VERSION_CODE: number };
   readonly #frames = new Frames();
   /** Functions that are open, by pid. */
   readonly #open = new Map<number, readonly string[]>();
@@ -53,6 +56,7 @@ class Writer {
 
   constructor(execution: Execution) {
     this.#execution = execution;
+    this.#version = { LINUX_VERSION_CODE: versionCode(execution.result.kernel) };
   }
 
   see(e: TraceEvent): void {
@@ -115,8 +119,37 @@ class Writer {
       }
       case Recorded.change:
         return [`kernel_data: addr=${hex8(e.a)} old=${hex8(e.b)} new=${hex8(e.c)} name=${names.virtual(e.a)}`];
+      case Ev.pageAlloc:
+      case Ev.pageFree:
+      case Ev.kmalloc:
+      case Ev.kfree:
+      case Ev.cacheAlloc:
+      case Ev.cacheFree:
+        return [this.#allocation(e)];
       default:
         return this.#hardware(e);
+    }
+  }
+
+  /** There are no addresses of code: the call site is a function's name. Include/trace/events/kmem.h, Linux 4.9. */
+  #allocation(e: TraceEvent): string {
+    const pages = (): string => {
+      const pfn = e.a === 0 ? 0 : this.#execution.names.pfnOf(e.a);
+      return `page=${hex8(e.a)} pfn=${pfn} order=${e.b}`;
+    };
+    const site = `call_site=${e.stack[0] ?? ''} ptr=${hex8(e.a)}`;
+    const flags = `gfp_flags=${showGfp(this.#version, e.c)}`;
+    switch (e.what) {
+      case Ev.pageAlloc:
+        return `mm_page_alloc: ${pages()} migratetype=0 ${flags}`;
+      case Ev.pageFree:
+        return `mm_page_free: ${pages()}`;
+      case Ev.kmalloc:
+        return `kmalloc: ${site} bytes_req=${e.b} ${flags}`;
+      case Ev.cacheAlloc:
+        return `kmem_cache_alloc: ${site} cache=${hex8(e.b)} ${flags}`;
+      default:
+        return `${e.what === Ev.kfree ? 'kfree' : 'kmem_cache_free'}: ${site}`;
     }
   }
 

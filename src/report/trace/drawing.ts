@@ -58,7 +58,7 @@ export interface View {
 const LABELS = 190;
 const ROW = 17;
 const AXIS = 22;
-const BADGES = 26;
+const BADGES = 42;
 const HEADING = 20;
 const GAP = 7;
 const CHARACTER = 6.1;
@@ -145,14 +145,13 @@ function marksSvg(
       const tall = (drawing.lanes[mark.lane]?.rows ?? 1) * ROW;
       out.push(`<rect class="here" x="${px(at - step / 2)}" y="${top - 2}" width="${px(step)}" height="${tall + 2}"/>`);
     }
-    out.push(`<line x1="${px(at)}" x2="${px(badge)}" y1="${AXIS + BADGES - 6}" y2="${AXIS + BADGES - 12}"/>`);
+    out.push(`<line x1="${px(at)}" x2="${px(badge)}" y1="${AXIS + BADGES - 6}" y2="${AXIS + 17}"/>`);
     out.push(`<circle cx="${px(badge)}" cy="${AXIS + 8}" r="8.5"/>`);
     out.push(`<text class="badge" x="${px(badge)}" y="${AXIS + 12}">${mark.number}</text>`);
     if (mark.lost) {
-      const right = badge + 14 + drawing.markText.length * 7 < view.width;
-      const place = right ? `x="${px(badge + 13)}"` : `x="${px(badge - 13)}" text-anchor="end"`;
-      out.push(`<text class="losttext" ${place} y="${AXIS + 12}">${escaped(drawing.markText)}</text>`);
-      if (right) free += drawing.markText.length * 7 + 14;
+      const half = (drawing.markText.length * 8.2) / 2;
+      const middle = Math.min(Math.max(badge, LABELS + half), view.width - half);
+      out.push(`<text class="losttext" x="${px(middle)}" y="${AXIS + 30}">${escaped(drawing.markText)}</text>`);
     }
     out.push('</g>');
   }

@@ -21,7 +21,7 @@ svg .ground{fill:#f7f9fb}svg .outside{fill:#eceff3}svg .tick{stroke:#e3e8ee}
 .right rect{fill:#5fb878}.old rect{fill:#d7dde4}.gone rect{fill:#fbd5d6;stroke:#c8141b}.gone text{fill:#c8141b;font-weight:600}
 .mark line{stroke:#56677a;stroke-dasharray:2 3}.mark circle{fill:#56677a}.mark .here{fill:none;stroke:#56677a}
 .mark.lost line{stroke:#c8141b;stroke-width:1.8;stroke-dasharray:none}.mark.lost circle{fill:#c8141b}.mark.lost .here{stroke:#c8141b;stroke-width:2.2}
-svg .badge{fill:#fff;font:600 11px system-ui,"DejaVu Sans",sans-serif;text-anchor:middle}svg .losttext{fill:#c8141b;font:700 13px system-ui,"DejaVu Sans",sans-serif}
+svg .badge{fill:#fff;font:600 11px system-ui,"DejaVu Sans",sans-serif;text-anchor:middle}svg .losttext{fill:#c8141b;text-anchor:middle;paint-order:stroke;stroke:#fff;stroke-width:4px;font:700 13px system-ui,"DejaVu Sans",sans-serif}
 .legend{display:flex;flex-wrap:wrap;gap:16px;margin:8px 0 0;color:#556;font-size:12px}.legend svg{vertical-align:-2px;margin-right:5px}
 table{border-collapse:collapse;font:12px/1.35 "DejaVu Sans Mono",ui-monospace,monospace;width:100%}thead th{position:sticky;top:34px;background:#fff;text-align:left}
 td,th{padding:1px 8px;vertical-align:top;border-bottom:1px solid #eef1f4}tbody th{text-align:right;color:#6b7885;font-weight:400}tbody tr{cursor:pointer}

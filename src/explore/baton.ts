@@ -192,7 +192,9 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
   reset(threads: readonly number[], devices: number): void {
     const ex = this.#ex;
     const { contexts } = this.#layout;
+    const steps = ex[Ex.steps] as number;
     ex.fill(0, 0, Ex.handovers);
+    ex[Ex.alike] = steps;
     ex[Ex.current] = -1;
     for (let slot = 0; slot < this.#contexts; slot++) {
       const at = contexts + slot * Ctx.words;
@@ -499,6 +501,7 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
     const kind = ex[from + Ctx.kind] as number;
     const addr = ex[from + Ctx.addr] as number;
     const at = this.#layout.steps + step * Step.words;
+    if (step < (ex[Ex.alike] as number)) this.#compare(at, choice, kind, addr);
     let what = choice | (kind << 8);
     if (this.#detailed) {
       what |= this.#maskedCpus() << 16;
@@ -513,6 +516,15 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
     hash = Math.imul(hash ^ choice, 0x01000193);
     hash = Math.imul(hash ^ kind, 0x01000193);
     ex[Ex.traceHash] = Math.imul(hash ^ addr, 0x01000193);
+  }
+
+  /** As long as the choices are those of the execution before, the steps have to be. */
+  #compare(at: number, choice: number, kind: number, addr: number): void {
+    const ex = this.#ex;
+    const before = ex[at + Step.what] as number;
+    const same = choiceOf(before) === choice;
+    if (same ? kindOfStep(before) !== kind || ex[at + Step.addr] !== addr : this.count === 1) ex[Ex.diverged] = 1;
+    if (!same) ex[Ex.alike] = 0;
   }
 
   /**

@@ -46,6 +46,8 @@ export const Ex = {
   delays: 17,
   /** Non-zero: the last step has been made; what idle CPUs still do is none. */
   finished: 18,
+  /** Steps that the execution before left in `steps`; 0 once a choice differs from it. */
+  alike: 19,
   /** For each CPU, how often its thread was preempted since one made a step of its own. */
   barren: 24,
   /** Hand-overs of the baton, over all executions. */

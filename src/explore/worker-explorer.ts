@@ -67,8 +67,8 @@ export interface ExploreReport {
 }
 
 const NOT_THE_SAME =
-  'it does not do the same each time: a choice that was there is not when the schedule is repeated; keep Math.random(), Date and ' +
-  'variables that outlive an execution out of it';
+  'it does not do the same each time: the same choices lead to other steps; keep Math.random(), Date and variables that outlive an ' +
+  'execution out of it';
 /** The first executions, and then one in so many, make sure that what has changed was announced. */
 const AUDITS = 4;
 const AUDIT_EVERY = 1024;

@@ -46,7 +46,10 @@ export interface Case {
 
 export type ThreadFn<K = Kernel> = (k: K, index: number) => void;
 
-/** A kernel thread of the race. A bare function runs on the CPU of its position in the list, modulo the CPUs; a race that asks for no number of them has enough. */
+/**
+ * A kernel thread of the race. A bare function runs on the CPU of its position in the list, modulo the CPUs; a race that asks for no number of CPUs
+ * has one for each thread, two at least.
+ */
 export interface ThreadSpec<K = Kernel> {
   readonly run: ThreadFn<K>;
   readonly cpu: number;

@@ -165,6 +165,14 @@ export {
   type DmaDirection,
   type Scatterlist,
 } from './mm/arm/dma-mapping.js';
+export {
+  type BounceDevice,
+  dmabounce_map_single,
+  dmabounce_register_dev,
+  dmabounce_sync_single,
+  dmabounce_unmap_single,
+  struct_dmabounce_device_info,
+} from './mm/arm/dmabounce.js';
 export { clear_user_pte, USER_BASE } from './mm/arm/flush.js';
 export { kmap_atomic_to_page } from './mm/arm/highmem.js';
 export {

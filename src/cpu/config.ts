@@ -23,6 +23,8 @@ export interface SlabOptions {
   readonly oabi: boolean;
   /** arch_is_coherent(): devices see the caches, and dma_alloc_coherent() is kmalloc(). */
   readonly coherentDma: boolean;
+  /** ARM's ISA_DMA_THRESHOLD: the last bus address that GFP_DMA gives memory up to. Devices with smaller masks are refused coherent memory. */
+  readonly isaDmaThreshold: number;
 }
 
 /** As a kernel is built and booted when nobody asks for anything. */
@@ -37,6 +39,7 @@ export const SLAB_DEFAULTS: SlabOptions = {
   debugVm: false,
   oabi: false,
   coherentDma: false,
+  isaDmaThreshold: 0xffffffff,
 };
 
 export interface MachineConfig extends SlabOptions {

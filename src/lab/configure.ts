@@ -94,6 +94,7 @@ function checkSlab(options: SlabOptions): void {
   checkNumber('slubMinOrder', options.slubMinOrder, 0, 10);
   checkNumber('slubMaxOrder', options.slubMaxOrder, options.slubMinOrder, 10);
   checkNumber('slubMinObjects', options.slubMinObjects, 1, 512);
+  checkNumber('isaDmaThreshold', options.isaDmaThreshold, 0, 0xffffffff);
 }
 
 /** PA-RISC kernels have neither highmem nor ticket locks; and what is written for an ARM core uses page tables and mappings of ARM. */

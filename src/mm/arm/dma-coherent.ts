@@ -24,7 +24,7 @@ import { region_alloc, region_free } from './consistent-region.js';
 export const struct_device = defineStruct('device', 8, { dma_mask: 0, coherent_dma_mask: 4 });
 
 /** Machines with less say so. Source: include/asm-arm/dma.h. */
-const ISA_DMA_THRESHOLD = 0xffffffff;
+const ISA_DMA_THRESHOLD = (k: Kernel): number => k.config.isaDmaThreshold;
 const NO_HANDLE = 0xffffffff as Paddr;
 const FAILED: Consistent = { addr: NULL, handle: NO_HANDLE };
 
@@ -40,8 +40,8 @@ function allocCached(k: Kernel, size: number, flags: number): Consistent {
 /** Can the device reach memory at all? It is said why not. */
 function checkMask(k: Kernel, mask: number): boolean {
   if (mask === 0) k.printk('coherent DMA mask is unset');
-  else if ((~mask & ISA_DMA_THRESHOLD) !== 0) {
-    k.printk(`coherent DMA mask 0x${hex8(mask)} is smaller than system GFP_DMA mask 0x${hex8(ISA_DMA_THRESHOLD)}`);
+  else if ((~mask & ISA_DMA_THRESHOLD(k)) !== 0) {
+    k.printk(`coherent DMA mask 0x${hex8(mask)} is smaller than system GFP_DMA mask 0x${hex8(ISA_DMA_THRESHOLD(k))}`);
   } else return true;
   return false;
 }
@@ -55,7 +55,7 @@ function checkMask(k: Kernel, mask: number): boolean {
 export function dma_alloc_coherent(k: Kernel, dev: Ptr<'device'>, size: number, flags: number): Consistent {
   k.op();
   if (coherentBranch(k)) return allocCached(k, size, flags);
-  const mask = dev === NULL ? ISA_DMA_THRESHOLD : k.read(dev, struct_device.coherent_dma_mask);
+  const mask = dev === NULL ? ISA_DMA_THRESHOLD(k) : k.read(dev, struct_device.coherent_dma_mask);
   if (!checkMask(k, mask)) return FAILED;
   const got = region_alloc(k, mask === 0xffffffff ? flags : flags | gfp(k).GFP_DMA, size);
   if (got.addr === NULL) return FAILED;

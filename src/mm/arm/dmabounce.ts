@@ -1,0 +1,186 @@
+/**
+ * Streaming DMA of devices that do not reach all of memory: buffers that they cannot reach are copied to and from ones that they can.
+ *
+ * Source: arch/arm/common/dmabounce.c, Linux 2.6.22; spec/slab-dma.md §4.3. What a device may reach is its dma_mask; machines with such devices have an
+ * ISA_DMA_THRESHOLD (`isaDmaThreshold`), up to which GFP_DMA gives memory.
+ * Differs: which buffers bounce is decided by the mask alone, no platform is asked. Left out: the pools for small and large buffers, statistics, sg lists.
+ */
+import { dma_clean_range } from '../../arch/arm/cache.js';
+import type { Kernel } from '../../cpu/kernel.js';
+import { BUG_ON } from '../../shared/bug.js';
+import { defineStruct } from '../../shared/layout.js';
+import { container_of, INIT_LIST_HEAD, type List, list_add, list_del, list_next, list_of } from '../../shared/list.js';
+import {
+  type RwLock,
+  read_lock_irqsave,
+  read_unlock_irqrestore,
+  write_lock_irqsave,
+  write_unlock_irqrestore,
+} from '../../shared/spinlock.js';
+import { NULL, type Paddr, type Ptr, ptr, type Vaddr, vaddr } from '../../shared/types.js';
+import { gfp } from '../gfp.js';
+import { kfree, kmalloc } from '../kmalloc.js';
+import { memcpy } from '../string.js';
+import { dma_alloc_coherent, dma_free_coherent, struct_device } from './dma-coherent.js';
+import {
+  DMA_BIDIRECTIONAL,
+  DMA_FROM_DEVICE,
+  DMA_NONE,
+  DMA_TO_DEVICE,
+  type DmaDirection,
+  dma_map_single,
+  dma_sync_single_for_cpu,
+} from './dma-mapping.js';
+
+/** `struct dmabounce_device_info`: the caller's memory, static as its lock is. Differs: offsets are ours. */
+export const struct_dmabounce_device_info = defineStruct('dmabounce_device_info', 16, {
+  dev: 0,
+  safe_buffers: [4, 8],
+  lock: 12,
+});
+/** `struct safe_buffer`. Differs: offsets are ours. */
+const struct_safe_buffer = defineStruct('safe_buffer', 28, {
+  node: [0, 8],
+  ptr: 8,
+  size: 12,
+  direction: 16,
+  safe: 20,
+  safe_dma_addr: 24,
+});
+
+export type BounceDevice = Ptr<'dmabounce_device_info'>;
+type SafeBuffer = Ptr<'safe_buffer'>;
+
+const lockOf = (device: BounceDevice): RwLock => vaddr(device + struct_dmabounce_device_info.lock.offset) as RwLock;
+const buffersOf = (device: BounceDevice): List => list_of(device, struct_dmabounce_device_info.safe_buffers.offset);
+const nodeOf = (buffer: SafeBuffer): List => list_of(buffer, struct_safe_buffer.node.offset);
+
+/** The device's buffers are looked at from now on. @device: zeroed static memory. */
+export function dmabounce_register_dev(k: Kernel, device: BounceDevice, dev: Ptr<'device'>): void {
+  k.write(device, struct_dmabounce_device_info.dev, dev);
+  INIT_LIST_HEAD(k, buffersOf(device));
+}
+
+const devOf = (k: Kernel, device: BounceDevice): Ptr<'device'> =>
+  ptr<'device'>(k.read(device, struct_dmabounce_device_info.dev));
+
+/** Is a byte of the buffer beyond the device's mask? */
+function needsBounce(k: Kernel, device: BounceDevice, addr: Vaddr, size: number): boolean {
+  const mask = k.read(devOf(k, device), struct_device.dma_mask);
+  return k.__pa(vaddr(addr + size - 1)) >>> 0 > mask;
+}
+
+/** Context: any. Takes and releases the device's lock (irqsave). Return: NULL without memory. */
+function alloc_safe_buffer(k: Kernel, device: BounceDevice, addr: Vaddr, size: number, dir: DmaDirection): SafeBuffer {
+  const { GFP_ATOMIC } = gfp(k);
+  const buffer = kmalloc<'safe_buffer'>(k, struct_safe_buffer.sizeof, GFP_ATOMIC);
+  if (buffer === NULL) return NULL;
+  const safe = dma_alloc_coherent(k, devOf(k, device), size, GFP_ATOMIC);
+  if (safe.addr === NULL) {
+    kfree(k, buffer);
+    return NULL;
+  }
+  k.write(buffer, struct_safe_buffer.ptr, addr);
+  k.write(buffer, struct_safe_buffer.size, size);
+  k.write(buffer, struct_safe_buffer.direction, dir);
+  k.write(buffer, struct_safe_buffer.safe, safe.addr);
+  k.write(buffer, struct_safe_buffer.safe_dma_addr, safe.handle);
+  const flags = write_lock_irqsave(k, lockOf(device));
+  list_add(k, nodeOf(buffer), buffersOf(device));
+  write_unlock_irqrestore(k, lockOf(device), flags);
+  return buffer;
+}
+
+/** Context: any. Takes and releases the device's lock (irqsave). Return: NULL when the handle is that of no bounced buffer. */
+function find_safe_buffer(k: Kernel, device: BounceDevice, handle: Paddr): SafeBuffer {
+  const flags = read_lock_irqsave(k, lockOf(device));
+  const head = buffersOf(device);
+  let found: SafeBuffer = NULL;
+  for (let entry = list_next(k, head); entry !== head && found === NULL; entry = list_next(k, entry)) {
+    const buffer = container_of<'safe_buffer'>(entry, struct_safe_buffer.node.offset);
+    if (k.read(buffer, struct_safe_buffer.safe_dma_addr) === handle >>> 0) found = buffer;
+  }
+  read_unlock_irqrestore(k, lockOf(device), flags);
+  return found;
+}
+
+/** Context: process, interrupts on: dma_free_coherent() warns else. */
+function free_safe_buffer(k: Kernel, device: BounceDevice, buffer: SafeBuffer): void {
+  const flags = write_lock_irqsave(k, lockOf(device));
+  list_del(k, nodeOf(buffer));
+  write_unlock_irqrestore(k, lockOf(device), flags);
+  const safe = vaddr(k.read(buffer, struct_safe_buffer.safe));
+  const handle = k.read(buffer, struct_safe_buffer.safe_dma_addr) as Paddr;
+  dma_free_coherent(k, devOf(k, device), k.read(buffer, struct_safe_buffer.size), safe, handle);
+  kfree(k, buffer);
+}
+
+/** @toSafe: from the driver's buffer to the device's. Return: the driver's buffer. */
+function copy(k: Kernel, buffer: SafeBuffer, size: number, toSafe: boolean): Vaddr {
+  const own = vaddr(k.read(buffer, struct_safe_buffer.ptr));
+  const safe = vaddr(k.read(buffer, struct_safe_buffer.safe));
+  if (toSafe) memcpy(k, safe, own, size);
+  else memcpy(k, own, safe, size);
+  return own;
+}
+
+/**
+ * Context: any.
+ * Return:  what the device is to use; 0, not ~0, when there is no memory to bounce to.
+ * Errors:  BUG without a direction.
+ */
+export function dmabounce_map_single(
+  k: Kernel,
+  device: BounceDevice,
+  addr: Vaddr,
+  size: number,
+  dir: DmaDirection,
+): Paddr {
+  k.op();
+  BUG_ON(k, dir === DMA_NONE, 'arch/arm/common/dmabounce.c dma_map_single', dir);
+  if (!needsBounce(k, device, addr, size)) return dma_map_single(k, addr, size, dir);
+  const buffer = alloc_safe_buffer(k, device, addr, size, dir);
+  if (buffer === NULL) {
+    k.printk(`map_single: unable to map unsafe buffer ${(addr >>> 0).toString(16)}!`);
+    return 0 as Paddr;
+  }
+  if (dir !== DMA_FROM_DEVICE) copy(k, buffer, size, true);
+  return k.read(buffer, struct_safe_buffer.safe_dma_addr) as Paddr;
+}
+
+/** What the device has written is copied back, and written to memory: cleaned, not flushed. Context: process, interrupts on. */
+export function dmabounce_unmap_single(
+  k: Kernel,
+  device: BounceDevice,
+  handle: Paddr,
+  size: number,
+  dir: DmaDirection,
+): void {
+  k.op();
+  const buffer = find_safe_buffer(k, device, handle);
+  if (buffer === NULL) return;
+  BUG_ON(k, k.read(buffer, struct_safe_buffer.size) !== size, 'arch/arm/common/dmabounce.c unmap_single: size', size);
+  if (dir !== DMA_TO_DEVICE) {
+    const own = copy(k, buffer, size, false);
+    dma_clean_range(k, own, vaddr(own + size));
+  }
+  free_safe_buffer(k, device, buffer);
+}
+
+/** One copy, in the direction of the transfer. Context: any. Errors: BUG for both directions. */
+export function dmabounce_sync_single(
+  k: Kernel,
+  device: BounceDevice,
+  handle: Paddr,
+  size: number,
+  dir: DmaDirection,
+): void {
+  k.op();
+  const buffer = find_safe_buffer(k, device, handle);
+  if (buffer === NULL) {
+    dma_sync_single_for_cpu(k, handle, size, dir);
+    return;
+  }
+  BUG_ON(k, dir === DMA_BIDIRECTIONAL || dir === DMA_NONE, 'arch/arm/common/dmabounce.c sync_single', dir);
+  copy(k, buffer, size, dir === DMA_TO_DEVICE);
+}

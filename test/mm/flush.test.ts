@@ -65,6 +65,23 @@ describe('flush_dcache_page() of a slab page on ARM926, before page_mapping() kn
     expect(text.some((l) => l.startsWith('Flags: ') && l.includes('IRQs off'))).toBe(true);
   });
 
+  it('has the lines of the kernel, in its order, with question marks for what is not modelled', () => {
+    const k = machine({ highmemPages: 0 });
+    flush(k, withPartial(k, 64, 1));
+    const heads = log(k).map((l) => /^(\[[0-9a-f]+\] \*pgd|[A-Za-z][A-Za-z0-9]*)/.exec(l)?.[1]);
+    expect(heads.filter((head) => head !== undefined)).toEqual([
+      ...['Unable', 'pgd', '[0000000d] *pgd', 'Internal', 'Modules', 'CPU', 'PC', 'LR', 'pc', 'sp', 'r10', 'r7', 'r3'],
+      ...['Flags', 'Control', 'Process', 'Stack', 'Backtrace', 'Code'],
+    ]);
+    expect(log(k).at(-1)).toBe('Code: ???????? ???????? ???????? ???????? (????????)');
+  });
+
+  it('shows both entries of an address that has a page table, without highmem', () => {
+    const k = machine({ highmemPages: 0 });
+    expect(oopsOf(() => k.load(vaddr(0x40003000)))).not.toBeNull();
+    expect(log(k)[2]).toMatch(/^\[40003000\] \*pgd=[0-9a-f]{8}, \*pte=00000000, \*ppte=00000000$/);
+  });
+
   it('names the functions on the way to it', () => {
     const k = machine();
     flush(k, withPartial(k, 192, 1));

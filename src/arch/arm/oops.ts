@@ -3,7 +3,7 @@
  *
  * Source: arch/arm/mm/fault.c, arch/arm/kernel/{traps,process}.c, Linux 2.6.22; spec/slab-dma.md §5.3. There is no machine code and no
  * kernel stack here: registers are printed where the model knows them (`Kernel.executing`) and as question marks where it does not, the
- * backtrace names the kernel functions that are being executed. Left out: the stack dump and the code line.
+ * backtrace names the kernel functions that are being executed. The stack has no words to dump and the code no instructions.
  */
 import type { Kernel } from '../../cpu/kernel.js';
 import type { Place } from '../../cpu/place.js';
@@ -16,6 +16,8 @@ const PAGE = 4096;
 /** Fault status bit of a write, ARMv6 and later. */
 const FSR_WRITE = 1 << 11;
 const UNKNOWN = '????????';
+/** Type bit of a first-level entry that maps a section. */
+const PMD_SECT = 2;
 
 export function do_kernel_fault(k: Kernel, addr: number, status: number, write: boolean): never {
   const fsr = write && (k.config.core.proc === 'v6' || k.config.core.proc === 'v7') ? status | FSR_WRITE : status;
@@ -23,14 +25,27 @@ export function do_kernel_fault(k: Kernel, addr: number, status: number, write: 
   const pgd = k.memory.read32(((k.mmu.ttbr + ((addr >>> 20) << 2)) >>> 0) as never) >>> 0;
   k.printk(`Unable to handle kernel ${what} at virtual address ${hex8(addr)}`);
   k.printk(`pgd = ${hex8(k.sym.swapper_pg_dir)}`);
-  k.printk(`[${hex8(addr)}] *pgd=${hex8(pgd)}`);
+  k.printk(show_pte(k, addr, pgd));
   const preempt = k.preemptible ? ' PREEMPT' : '';
   k.printk(`Internal error: Oops: ${fsr.toString(16)} [#1]${preempt}${k.config.cpus > 1 ? ' SMP' : ''}`);
   const place = k.executing !== null && k.executing.addr === addr >>> 0 ? k.executing : null;
   show_regs(k, place);
+  k.printk(`Stack: (0x${UNKNOWN} to 0x${UNKNOWN})`);
   dump_backtrace(k);
+  k.printk(`Code: ${UNKNOWN} ${UNKNOWN} ${UNKNOWN} ${UNKNOWN} (${UNKNOWN})`);
   if (in_interrupt(k)) k.printk('Kernel panic - not syncing: Fatal exception in interrupt');
   throw new KernelBug('oops', `Unable to handle kernel ${what} at virtual address ${hex8(addr)}`, addr);
+}
+
+/** A section is no table; entries are shown by kernels without highmem: the kernel's own, and the one that the hardware reads, 2 KB before it. */
+function show_pte(k: Kernel, addr: number, pgd: number): string {
+  const text = `[${hex8(addr)}] *pgd=${hex8(pgd)}`;
+  if (pgd === 0) return text;
+  if ((pgd & PMD_SECT) !== 0) return `${text}(bad)`;
+  if (k.config.highmemPages > 0) return text;
+  const hardware = (pgd & ~0x3ff) + ((addr >>> 12) & 0xff) * 4;
+  const entry = (pa: number): string => hex8(k.memory.read32((pa >>> 0) as never));
+  return `${text}, *pte=${entry(hardware + 2048)}, *ppte=${entry(hardware)}`;
 }
 
 const hex = (n: number): string => `0x${n.toString(16)}`;

@@ -57,7 +57,7 @@ export default race({
   cases: [
     { name: 'IRQF_SHARED', outcome: 'clean' },
     {
-      name: 'IRQF_SHARED | IRQF_DISABLED',
+      name: 'IRQF_SHARED and IRQF_DISABLED',
       machine: { parameters: { disabled: 1 } },
       outcome: 'warn',
       says: ['consistent.c dma_free_coherent()'],

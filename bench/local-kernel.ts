@@ -1,13 +1,13 @@
 /** A machine of one kernel object in this thread: what is measured is the code, not the threads. */
 import { CORES } from '../src/arch/arm/cores.js';
-import { type MachineConfig, SLAB_DEFAULTS, type SlabOptions } from '../src/cpu/config.js';
+import { type MachineConfig, SLAB_DEFAULTS } from '../src/cpu/config.js';
 import { layoutHw } from '../src/cpu/hw.js';
 import type { Kernel } from '../src/cpu/kernel.js';
 import { arenaBytes } from '../src/cpu/memory.js';
 import { patchesOf } from '../src/lab/catalogue.js';
 import { createKernel, layoutStatics, start_kernel } from '../src/mm/boot.js';
 
-export function localKernel(core: string, options: Partial<SlabOptions> = {}): Kernel {
+export function localKernel(core: string, options: Partial<MachineConfig> = {}): Kernel {
   const row = CORES.find((c) => c.id === core);
   if (row === undefined) throw new Error(`no core ${core}`);
   const config: MachineConfig = {

@@ -1,5 +1,6 @@
 /** One group of measurements, in a worker of its own, so that no group sees what another has taught the compiler. */
 import { parentPort, workerData } from 'node:worker_threads';
+import { lockdepOf } from '../src/lab/lockdep.js';
 import { kmap } from '../src/mm/arm/highmem.js';
 import { kmap_high, kunmap_high } from '../src/mm/highmem.js';
 import { kfree, kmalloc } from '../src/mm/kmalloc.js';
@@ -66,8 +67,11 @@ function slab(allocator: 'slub' | 'slab'): Sample[] {
   );
 }
 
-function locks(): Sample[] {
-  const k = localKernel('arm926');
+function locks(check: string): Sample[] {
+  const k = localKernel('arm926', { check });
+  const lockdep = lockdepOf(k, false);
+  lockdep?.area.clear();
+  k.watchLocks(lockdep);
   const raw = new Int32Array(new SharedArrayBuffer(64));
   return measure(
     {
@@ -195,7 +199,8 @@ const GROUPS: Readonly<Record<string, () => Sample[]>> = {
   'cached arm926': () => cached('arm926'),
   'cached cortex-a9': () => cached('cortex-a9'),
   'cached vivt-shared': () => cached('vivt-shared'),
-  locks,
+  locks: () => locks(''),
+  lockdep: () => locks('lockdep'),
   slub: () => slab('slub'),
   slab: () => slab('slab'),
   kmap: () => kmapPair(false),

@@ -11,6 +11,14 @@ export {
 } from './arch/parisc/cache.js';
 export { PAGE_SHARED } from './arch/parisc/pgtable.js';
 export { flush_tlb_page, purge_tlb_end, purge_tlb_start } from './arch/parisc/tlb.js';
+export {
+  type LockdepMode,
+  type LockdepReport,
+  type LockdepRules,
+  REPORT_KINDS,
+  type ReportKind,
+} from './check/lockdep/lockdep.js';
+export type { ProcTexts } from './check/lockdep/proc.js';
 export { type Device, deviceRead, deviceWrite, ringDoorbell } from './cpu/device.js';
 export { local_bh_disable, local_bh_enable, open_softirq, raise_softirq, Softirq } from './cpu/irq.js';
 export type { Kernel, Shrinker } from './cpu/kernel.js';
@@ -137,6 +145,15 @@ export type {
 } from './explore/strategy.js';
 export { type CacheTraceOptions, type CacheTraceResult, cacheTrace } from './lab/cache-trace.js';
 export { CORES, KERNELS, PATCHES, type Patch } from './lab/catalogue.js';
+export {
+  LOCK_OPS,
+  type LockKind,
+  type LockProgram,
+  type LockProgramResult,
+  type LockStep,
+  type ProgramLock,
+  runLockProgram,
+} from './lab/lock-program.js';
 export { assert, assertEqual, expect, expectWord, fillMemory, memoryWord, report, wrongByte } from './lab/oracle.js';
 export {
   type Case,

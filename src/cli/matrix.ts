@@ -14,7 +14,7 @@ import type { CommandContext } from './command.js';
 import { type Host, invocation } from './host.js';
 import { type Interrupt, interruptible } from './interrupt.js';
 import type { Lab } from './lab.js';
-import { quote, seconds, wholeNumber } from './options.js';
+import { addCheckOptions, checkOptions, quote, seconds, wholeNumber } from './options.js';
 import { didYouMean } from './suggest.js';
 
 const MODES = ['auto', 'controlled', 'parallel'] as const;
@@ -31,6 +31,8 @@ interface Options {
   seconds?: number;
   preemptions?: number;
   seed?: number;
+  check?: string;
+  lockdep?: '2.6.30' | '5.10';
   json?: boolean;
 }
 
@@ -59,7 +61,7 @@ export interface MatrixRow {
 }
 
 export function addMatrixCommand(program: Command, context: CommandContext): void {
-  program
+  const command = program
     .command('matrix')
     .argument(
       '[filter...]',
@@ -86,7 +88,8 @@ export function addMatrixCommand(program: Command, context: CommandContext): voi
         `for each case in each mode (default: ${SECONDS}, parallel ${PARALLEL_SECONDS})`,
       ).argParser(seconds('--seconds')),
     )
-    .addOption(new Option('--seed <n>', 'seed of all chance').argParser(wholeNumber('--seed', 0, 0xffff_ffff)))
+    .addOption(new Option('--seed <n>', 'seed of all chance').argParser(wholeNumber('--seed', 0, 0xffff_ffff)));
+  addCheckOptions(command)
     .option('--json', 'one JSON object a line on standard output')
     .action(async (filters: string[], options: Options) => {
       context.exitCode = await runMatrix(context.host, filters, options);
@@ -174,6 +177,7 @@ async function controlled(
       preemptions,
       seconds: left,
       signal: interrupt.signal,
+      ...checkOptions(options),
       ...(options.seed !== undefined && { seed: options.seed }),
     });
     executions += result.executions;
@@ -205,6 +209,7 @@ async function inParallel(
     patienceSeconds: PATIENCE_SECONDS,
     stopAtFailure: true,
     signal: interrupt.signal,
+    ...checkOptions(options),
     ...(options.seed !== undefined && { seed: options.seed }),
   });
   return rowOf(one, result, { preemptions: null });

@@ -1,5 +1,6 @@
 /** Options that several commands share: their text, and what counts as a good value. */
 import { type Command, Option } from 'commander';
+import { CHECKERS } from '../cpu/config.js';
 import { CPUS_MAX } from '../lab/configure.js';
 import type { MachineChoice } from '../lab/types.js';
 import { UsageError } from '../shared/errors.js';
@@ -34,6 +35,8 @@ export interface MachineOptions {
   core?: string;
   kernel?: string;
   slab?: 'slub' | 'slab';
+  check?: string;
+  lockdep?: '2.6.30' | '5.10';
   /** In the order of the command line; a leading `-` takes away. */
   patch?: string[];
   seed?: number;
@@ -46,8 +49,15 @@ const addWords =
     ...text.split(',').map((word) => prefix + word.trim()),
   ];
 
-export function addMachineOptions(command: Command): Command {
+/** Checkers: for every command that runs races. */
+export function addCheckOptions(command: Command): Command {
   return command
+    .option('--check <names>', 'checkers that watch: lockdep, or all')
+    .addOption(new Option('--lockdep <rules>', 'whose rules lockdep follows').choices(['2.6.30', '5.10']));
+}
+
+export function addMachineOptions(command: Command): Command {
+  return addCheckOptions(command)
     .addOption(new Option('--cpus <n>', 'simulated CPUs, a thread each').argParser(wholeNumber('--cpus', 1, CPUS_MAX)))
     .option('--core <name>', 'processor core: cache geometry, coherence, broadcast ("list cores")')
     .option('--kernel <version>', 'kernel version ("list kernels")')
@@ -76,6 +86,7 @@ export function changesMachine(options: MachineOptions): boolean {
 /** Check the names against the catalogues, and what contradicts itself. */
 export function machineRunOptions(options: MachineOptions, lab: Lab): MachineChoice {
   const { cpus, core, kernel, slab, seed } = options;
+
   if (core !== undefined) knownRow('core', core, lab.cores);
   if (kernel !== undefined) knownRow('kernel', kernel, lab.kernels);
   const words = options.patch ?? [];
@@ -89,10 +100,37 @@ export function machineRunOptions(options: MachineOptions, lab: Lab): MachineCho
     ...(core !== undefined && { core }),
     ...(kernel !== undefined && { kernel }),
     ...(slab !== undefined && { slab }),
+    ...checkOptions(options),
     ...(patches.length > 0 && { patches }),
     ...(noPatches.length > 0 && { noPatches }),
     ...(seed !== undefined && { seed }),
   };
+}
+
+type CheckOptions = Pick<MachineOptions, 'check' | 'lockdep'>;
+
+export function checkOptions(options: CheckOptions): MachineChoice {
+  const check = checkersOf(options);
+  return {
+    ...(check !== undefined && { check }),
+    ...(options.lockdep !== undefined && { lockdepRules: options.lockdep }),
+  };
+}
+
+/** `--check`, its names known; `all` is every one there is. */
+function checkersOf(options: CheckOptions): string | undefined {
+  if (options.lockdep !== undefined && options.check === undefined) {
+    throw new UsageError('--lockdep says whose rules lockdep follows: turn it on by --check lockdep');
+  }
+  const names = options.check?.split(',').map((name) => name.trim());
+  if (names?.includes('all')) return CHECKERS.join(',');
+  for (const name of names ?? []) {
+    if ((CHECKERS as readonly string[]).includes(name)) continue;
+    throw new UsageError(
+      `unknown checker ${quote(name)}${didYouMean(name, [...CHECKERS])}; there is ${CHECKERS.join(', ')}`,
+    );
+  }
+  return names?.join(',');
 }
 
 function knownRow(what: string, id: string, rows: readonly CatalogueRow[]): void {

@@ -42,6 +42,12 @@ export const SLAB_DEFAULTS: SlabOptions = {
   isaDmaThreshold: 0xffffffff,
 };
 
+/** Checkers that watch the machine. */
+export const CHECKERS = ['lockdep'] as const;
+
+/** Names of a list with commas. */
+export const checksOf = (list: string | undefined): string[] => (list ?? '').split(',').filter((name) => name !== '');
+
 export interface MachineConfig extends SlabOptions {
   readonly core: CoreRow;
   readonly cpus: number;
@@ -76,6 +82,12 @@ export interface MachineConfig extends SlabOptions {
   /** Numbers that the race's functions read, by name: what tells cases of one race apart that are no matter of machines. */
   readonly parameters: Readonly<Record<string, number>>;
   readonly seed: number;
+  /** Checkers that watch, with commas between them; none when empty. */
+  readonly check?: string;
+  /** Rules of the lock validator: those of 2.6.30, or those of 5.10. Empty: as the kernel version has them. */
+  readonly lockdepRules?: string;
+  /** `linux`: the first report ends all checking. `continue`: only the same report about the same classes is left out. */
+  readonly lockdepMode?: string;
   /** Variables, locks and queues of the race, static objects of this machine. */
   readonly declared?: readonly Declared[];
 }

@@ -2,7 +2,7 @@
  * The second shared area: hardware state, and what the control plane needs to see. One `Int32Array`, laid out from the
  * configuration alone, so that every worker computes the same offsets. Nothing here is visible to kernel code as memory.
  */
-import type { MachineConfig } from './config.js';
+import { checksOf, type MachineConfig } from './config.js';
 import type { OuterGeometry } from './core.js';
 
 /** Words of the control block, at the start of the area. */
@@ -142,6 +142,8 @@ export const Verdict = { none: 0, bug: 1, oops: 2, deadlock: 3, hang: 4, error: 
 export type Verdict = (typeof Verdict)[keyof typeof Verdict];
 
 export const LOG_BYTES = 1 << 16;
+/** Room of the lock validator, if the machine has one. */
+export const LOCKDEP_WORDS = 1 << 18;
 export const VERDICT_WORDS = 1024;
 export const RACE_VARS = 64;
 export const BUS_LOCKS = 64;
@@ -186,6 +188,8 @@ export interface HwLayout {
   readonly raceVars: number;
   readonly dump: number;
   readonly dumpWords: number;
+  /** The lock validator's: LOCKDEP_WORDS, or nothing where the machine has none. */
+  readonly lockdep: number;
 }
 
 /** Words at the head of a TLB: generation, victim counter, then `tag, pte` pairs. */
@@ -193,7 +197,9 @@ export const TLB_HEAD = 4;
 /** Words at the head of a write buffer: head, count; then `pa, value, mask` triples. */
 export const WB_HEAD = 4;
 
-export function layoutHw(config: Pick<MachineConfig, 'core' | 'cpus' | 'threadsMax' | 'devicesMax'>): HwLayout {
+export function layoutHw(
+  config: Pick<MachineConfig, 'core' | 'cpus' | 'threadsMax' | 'devicesMax' | 'check'>,
+): HwLayout {
   let next: number = Control.words;
   const take = (words: number): number => {
     const at = next;
@@ -232,6 +238,7 @@ export function layoutHw(config: Pick<MachineConfig, 'core' | 'cpus' | 'threadsM
   const raceVars = take(RACE_VARS);
   const dumpWords = 1024;
   const dump = take(config.threadsMax * dumpWords);
+  const lockdep = take(checksOf(config.check).includes('lockdep') ? LOCKDEP_WORDS : 0);
   return {
     words: next,
     seats,
@@ -252,5 +259,6 @@ export function layoutHw(config: Pick<MachineConfig, 'core' | 'cpus' | 'threadsM
     raceVars,
     dump,
     dumpWords,
+    lockdep,
   };
 }

@@ -8,6 +8,7 @@ import {
   in_interrupt,
   preempt_enable,
   SOFTIRQ_DISABLE_OFFSET,
+  SOFTIRQ_MASK,
   SOFTIRQ_OFFSET,
 } from '../shared/irqflags.js';
 import { Seat } from './hw.js';
@@ -79,6 +80,7 @@ export function open_softirq(k: Kernel, nr: number, action: (k: Kernel) => void)
 function __do_softirq(k: Kernel): void {
   const at = seatOf(k) + Seat.softirqPending;
   k.preemptCount += SOFTIRQ_OFFSET;
+  k.lockWatch?.softirq(true);
   for (let restart = 0; restart < MAX_SOFTIRQ_RESTART && k.hw[at] !== 0; restart++) {
     let pending = k.hw[at] as number;
     k.hw[at] = 0;
@@ -86,6 +88,7 @@ function __do_softirq(k: Kernel): void {
     for (let nr = 0; pending !== 0; nr++, pending >>>= 1) if ((pending & 1) !== 0) k.softirqs[nr]?.(k);
     k.irqsOff = true;
   }
+  k.lockWatch?.softirq(false);
   k.preemptCount -= SOFTIRQ_OFFSET;
 }
 
@@ -95,6 +98,7 @@ export function local_bh_disable(k: Kernel): void {
 
 /** Context: interrupts enabled. Pending soft interrupts run here. */
 export function local_bh_enable(k: Kernel): void {
+  if (k.lockWatch !== null && (k.preemptCount & SOFTIRQ_MASK) === SOFTIRQ_DISABLE_OFFSET(k)) k.lockWatch.softirqsOn();
   k.preemptCount -= SOFTIRQ_DISABLE_OFFSET(k) - 1;
   if (!in_interrupt(k) && k.hw[seatOf(k) + Seat.softirqPending] !== 0) {
     k.irqsOff = true;

@@ -7,7 +7,8 @@
 import type { DeclaredObjects, DeclaredOf, SharedOf } from '../shared/declared.js';
 import { type BugKind, ExecutionStopped, KernelBug, MurphyError, UsageError } from '../shared/errors.js';
 import { type Footprint, Space } from '../shared/footprint.js';
-import type { KernelBase, Symbols } from '../shared/kernel-base.js';
+import { preempt_enable } from '../shared/irqflags.js';
+import type { KernelBase, LockWatch, Symbols } from '../shared/kernel-base.js';
 import type { Mark } from '../shared/knowledge.js';
 import type { Field } from '../shared/layout.js';
 import { type PatchName, type PatchSet, patchSet } from '../shared/patches.js';
@@ -179,6 +180,7 @@ export class Kernel<S extends object = object, E extends string = never> impleme
   controller: Controller | null = null;
   /** What the present step touches, while somebody wants to know. */
   footprint: Footprint | null = null;
+  lockWatch: LockWatch | null = null;
   /** Called while a waiter makes no progress: looks for a deadlock. */
   onStuck: ((k: Kernel) => void) | null = null;
   /** Called while every CPU idles and nothing can happen any more. */
@@ -208,8 +210,9 @@ export class Kernel<S extends object = object, E extends string = never> impleme
   /** PAGE_OFFSET as a signed number: address arithmetic stays in 32-bit integers. */
   readonly #base: number = 0;
   readonly #staticWords: number = 0;
-  /** The same, or 0 where there are no plain locks. */
-  readonly #plainLockWords: number = 0;
+  /** The same, or 0 where there are no plain locks, or somebody watches them; and 0 only if somebody does. */
+  #plainLockWords = 0;
+  #unlockWords = 0;
   // What load() and store() need to hit in the data cache by themselves: see #setFastPath().
   #directMask = 0;
   #directBytes = 1;
@@ -277,7 +280,7 @@ export class Kernel<S extends object = object, E extends string = never> impleme
     this.#needResched = this.#seat + Seat.needResched;
     this.#base = config.pageOffset | 0;
     this.#staticWords = statics.bytes >>> 2;
-    this.#plainLockWords = this.plainLocks ? this.#staticWords : 0;
+    this.watchLocks(null);
     this.#setFastPath(config, this.mmu.cache.own);
     const { task, preemptCount } = taskOf(slot);
     this.current = task;
@@ -340,6 +343,13 @@ export class Kernel<S extends object = object, E extends string = never> impleme
     this.#loadTags = this.layout.zeros;
     this.#storeTags = this.layout.zeros;
     this.#lockedStores = false;
+  }
+
+  /** Have somebody hear of every lock, or nobody. Locks take the long way then. */
+  watchLocks(watch: LockWatch | null): void {
+    this.lockWatch = watch;
+    this.#plainLockWords = this.plainLocks && watch === null ? this.#staticWords : 0;
+    this.#unlockWords = watch === null ? this.#staticWords : 0;
   }
 
   /** Tell the tracer, if there is one. Not for paths that are counted in nanoseconds. */
@@ -701,18 +711,22 @@ export class Kernel<S extends object = object, E extends string = never> impleme
   }
 
   set irqsOff(off: boolean) {
+    if (this.lockWatch !== null && !off) this.lockWatch.hardirqs(true);
     this.hw[this.#irqsOffIndex] = off ? 1 : 0;
+    if (this.lockWatch !== null && off) this.lockWatch.hardirqs(false);
   }
 
   saveIrqs(): number {
     const { hw } = this;
     const flags = hw[this.#irqsOffIndex] as number;
     hw[this.#irqsOffIndex] = 1;
+    if (this.lockWatch !== null) this.lockWatch.hardirqs(false);
     return flags;
   }
 
   restoreIrqs(flags: number): void {
     const { hw } = this;
+    if (flags === 0 && this.lockWatch !== null) this.lockWatch.hardirqs(true);
     hw[this.#irqsOffIndex] = flags;
     if (flags === 0 && hw[this.#seat] !== 0) this.#attend(Point.IrqEnable, 0);
   }
@@ -939,7 +953,8 @@ export class Kernel<S extends object = object, E extends string = never> impleme
   }
 
   #lockSlow(addr: Vaddr): boolean {
-    return this.plainLocks && this.#acquireWatched(addr);
+    if (this.lockWatch !== null) this.lockWatch.acquire(addr, 0, false);
+    return this.plainLocks && this.acquire(addr);
   }
 
   unlock(addr: Vaddr, irqs: number): void {
@@ -948,15 +963,15 @@ export class Kernel<S extends object = object, E extends string = never> impleme
     const index = (offset >>> 2) | (offset << 30);
     const left = this.#heldCount - 1;
     const at = this.#held + (left & HELD_MASK);
-    if (hw[this.#seat] !== 0 || hw[at] !== (addr | 0) || index >>> 0 >= this.#staticWords) {
-      this.release((addr >>> 0) as Vaddr);
-    } else {
-      this.#heldCount = left;
-      hw[at] = 0;
-      if (PLAIN_RELEASE) words[index] = 0;
-      else this.atomicStore(addr, 0);
-      if (hw[this.#lockWaiters + (index & 63)] !== 0) this.lockReleased(addr);
+    if (hw[this.#seat] !== 0 || hw[at] !== (addr | 0) || index >>> 0 >= this.#unlockWords) {
+      this.#unlockSlow((addr >>> 0) as Vaddr, irqs);
+      return;
     }
+    this.#heldCount = left;
+    hw[at] = 0;
+    if (PLAIN_RELEASE) words[index] = 0;
+    else this.atomicStore(addr, 0);
+    if (hw[this.#lockWaiters + (index & 63)] !== 0) this.lockReleased(addr);
     if (irqs >= 0) {
       hw[this.#irqsOffIndex] = irqs;
       if (irqs === 0 && hw[this.#seat] !== 0) this.#attend(IRQ_ENABLE, 0);
@@ -965,6 +980,13 @@ export class Kernel<S extends object = object, E extends string = never> impleme
     const count = (words[preempt] as number) - 1;
     words[preempt] = count;
     if (count === 0 && hw[this.#needResched] !== 0) this.preemptCheck();
+  }
+
+  #unlockSlow(addr: Vaddr, irqs: number): void {
+    if (this.lockWatch !== null) this.lockWatch.release(addr);
+    this.release(addr);
+    if (irqs >= 0) this.restoreIrqs(irqs);
+    preempt_enable(this);
   }
 
   lockHeld(addr: Vaddr): void {
@@ -1001,6 +1023,7 @@ export class Kernel<S extends object = object, E extends string = never> impleme
     this.#spin = null;
     this.executing = null;
     this.#heldCount = 0;
+    this.lockWatch?.begin();
   }
 
   /** Counters that are kept outside shared memory for speed become visible. */

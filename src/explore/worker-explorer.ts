@@ -115,6 +115,11 @@ export class WorkerExplorer extends RaceWorker {
   #points = 0;
   #diverged = false;
 
+  /** A step costs microseconds anyway. */
+  protected override get exactPlaces(): boolean {
+    return true;
+  }
+
   constructor(job: Job, race: RaceSpec, explore: ExploreJob, strategy: Strategy) {
     super(job, race);
     const { k } = this;

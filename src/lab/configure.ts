@@ -4,7 +4,8 @@
  */
 import { archOf } from '../arch/arch.js';
 import { isPrivateVivt } from '../arch/arm/cores.js';
-import { type MachineConfig, SLAB_DEFAULTS, type SlabOptions } from '../cpu/config.js';
+import { LOCKDEP_MODES, LOCKDEP_RULES } from '../check/lockdep/lockdep.js';
+import { CHECKERS, checksOf, type MachineConfig, SLAB_DEFAULTS, type SlabOptions } from '../cpu/config.js';
 import type { CoreRow } from '../cpu/core.js';
 import { UsageError } from '../shared/errors.js';
 import { CORES, KERNELS, PATCHES, patchesOf } from './catalogue.js';
@@ -32,6 +33,9 @@ export const MACHINE_DEFAULTS = {
   hz: 100,
   bufferBytes: 4096,
   parameters: {} as Readonly<Record<string, number>>,
+  check: '',
+  lockdepRules: '',
+  lockdepMode: 'linux',
 } as const;
 
 /** Throws UsageError unless @name is one of @names. */
@@ -156,6 +160,9 @@ export function configure(
     layers.map((l) => l.patches ?? []),
   );
   checkSlab(merged);
+  for (const name of checksOf(merged.check)) oneOf('checker', name, CHECKERS);
+  oneOf('set of lockdep rules', merged.lockdepRules, ['', ...LOCKDEP_RULES]);
+  oneOf('lockdep mode', merged.lockdepMode, LOCKDEP_MODES);
   return {
     ...pickSlab(merged),
     core,
@@ -177,6 +184,9 @@ export function configure(
     bufferBytes: merged.bufferBytes,
     parameters: merged.parameters,
     seed,
+    check: merged.check,
+    lockdepRules: merged.lockdepRules,
+    lockdepMode: merged.lockdepMode,
   };
 }
 
@@ -202,6 +212,8 @@ export function layerOf(options: MachineChoice): MachineSpec {
     ...(options.cpus === undefined ? {} : { cpus: options.cpus }),
     ...(options.kernel === undefined ? {} : { kernel: options.kernel }),
     ...(options.slab === undefined ? {} : { slab: options.slab }),
+    ...(options.check === undefined ? {} : { check: options.check }),
+    ...(options.lockdepRules === undefined ? {} : { lockdepRules: options.lockdepRules }),
     patches,
   };
 }

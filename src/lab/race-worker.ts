@@ -3,6 +3,7 @@
  * the verdict. How the workers of an execution keep in step is for `worker-runner.ts` (parallel) and `explore/` (controlled).
  */
 import { join } from 'node:path';
+import type { Lockdep } from '../check/lockdep/lockdep.js';
 import { Attention, Control, Seat, Stage, Thread, Verdict } from '../cpu/hw.js';
 import { open_softirq } from '../cpu/irq.js';
 import type { Kernel } from '../cpu/kernel.js';
@@ -17,6 +18,7 @@ import { struct_task_struct } from '../shared/wait.js';
 import { threadsOf } from './configure.js';
 import { anyCycle, describeMachine, findCycle } from './deadlock.js';
 import type { Job } from './job.js';
+import { lockdepOf } from './lockdep.js';
 import { builtFile, packageRoot } from './modules.js';
 import type { RaceSpec, ThreadFn } from './race.js';
 import { functionsOf } from './stack.js';
@@ -52,6 +54,8 @@ export abstract class RaceWorker {
   protected lastFailure: Failure | null = null;
   protected failures = 0;
   protected moduleError: string | null = null;
+  protected readonly lockdep: Lockdep | null;
+  #bootInstances: Int32Array | null = null;
 
   constructor(job: Job, race: RaceSpec) {
     this.job = job;
@@ -62,6 +66,8 @@ export abstract class RaceWorker {
     const own = job.threads.find((t) => t.slot === job.slot);
     const entry = own === undefined ? undefined : list[own.index];
     this.body = entry === undefined ? null : typeof entry === 'function' ? entry : entry.run;
+    this.lockdep = lockdepOf(this.k, this.exactPlaces);
+    this.k.watchLocks(this.lockdep);
     this.k.vars = defineVars(this.k, this.k.layout.raceVars, race.vars ?? []);
     this.k.irqHandlers = new Map(Object.entries(race.irqs ?? {}).map(([line, fn]) => [Number(line), fn]));
     this.k.invariant = race.invariant === undefined ? null : () => this.#lookAtInvariant();
@@ -102,7 +108,9 @@ export abstract class RaceWorker {
   /** Boot the kernel: slot 0 only, before any worker runs. */
   boot(): void {
     const k = this.k;
+    this.lockdep?.area.clear();
     start_kernel(k);
+    this.#bootInstances = this.lockdep?.area.instances() ?? null;
     const words = Math.max(k.staticBytes >>> 2, Math.min(k.memory.words.length, SNAPSHOT_WORDS));
     this.snapshot = new Int32Array(k.words.subarray(0, words));
   }
@@ -138,6 +146,11 @@ export abstract class RaceWorker {
   #fillsAtReset = -1;
   #missesAtReset = -1;
 
+  /** Is the place of every lock acquisition remembered? That costs microseconds. */
+  protected get exactPlaces(): boolean {
+    return false;
+  }
+
   /** Attention bit of every seat while somebody watches this machine. */
   protected get watched(): number {
     return this.k.tracer === null ? 0 : Attention.trace;
@@ -155,6 +168,8 @@ export abstract class RaceWorker {
     const { hw, layout, config } = k;
     this.restoreStatics();
     restoreFrames(k, this.snapshot);
+    this.lockdep?.area.restart(this.#bootInstances);
+    this.lockdep?.begin();
     // Nothing to do where no line was filled and no translation walked: most races of plain threads and locks.
     const fills = this.#sum(Seat.fills);
     const misses = this.#sum(Seat.tlbMisses);
@@ -267,6 +282,8 @@ export abstract class RaceWorker {
   /** A WARNING in the log of an execution that else was clean. */
   protected warned(): ShortFailure | null {
     const { hw, layout } = this.k;
+    const lockdep = this.lockdep?.headline ?? '';
+    if (lockdep !== '') return { outcome: 'report', message: lockdep };
     if (hw[Control.logHead] === 0) return null;
     const record = readLog(hw, layout.log, Control.logHead).find((r) =>
       /^(WARNING:|BUG:|Debug: sleeping|bad: scheduling)/.test(r.text),
@@ -348,6 +365,7 @@ export abstract class RaceWorker {
       this.job.threads.findIndex((t) => t.slot === this.job.slot),
     );
     k.checkInvariant();
+    this.lockdep?.taskExit();
     if (k.preemptCount !== 0)
       k.printk(`thread${this.job.slot} ended with preempt_count ${k.preemptCount.toString(16)}`);
     k.preemptCount = 0;

@@ -32,6 +32,12 @@ export interface MachineSpec extends Partial<SlabOptions> {
   readonly bufferBytes?: number;
   /** Numbers for the race's functions, which read them as `k.config.parameters.name`. */
   readonly parameters?: Readonly<Record<string, number>>;
+  /** Checkers that watch, with commas between them: `lockdep`. */
+  readonly check?: string;
+  /** '2.6.30' or '5.10'; empty: as the kernel has them. */
+  readonly lockdepRules?: string;
+  /** 'linux': the first report ends all checking; 'continue': only repeated ones are left out. */
+  readonly lockdepMode?: string;
 }
 
 /** A configuration of the experiment, and what it claims to show there. */

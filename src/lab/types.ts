@@ -96,7 +96,17 @@ export interface RunResult {
 /** What a user asks of a machine; everything else comes from the experiment. */
 export type MachineChoice = Pick<
   RunOptions,
-  'cpus' | 'core' | 'kernel' | 'patches' | 'noPatches' | 'slab' | 'seed' | 'caseName' | 'machine'
+  | 'cpus'
+  | 'core'
+  | 'kernel'
+  | 'patches'
+  | 'noPatches'
+  | 'slab'
+  | 'seed'
+  | 'caseName'
+  | 'machine'
+  | 'check'
+  | 'lockdepRules'
 >;
 
 /** What a user asks of a run. */
@@ -106,6 +116,10 @@ export interface RunOptions {
   readonly kernel?: string;
   /** CONFIG_SLUB or CONFIG_SLAB. */
   readonly slab?: 'slub' | 'slab';
+  /** Checkers that watch, with commas between them: `lockdep`. */
+  readonly check?: string;
+  /** Rules of the lock validator: those of 2.6.30 or of 5.10; without, as the kernel has them. */
+  readonly lockdepRules?: '2.6.30' | '5.10';
   /** Patches to add to, and to take away from, those that the version contains. */
   readonly patches?: readonly string[];
   readonly noPatches?: readonly string[];

@@ -44,11 +44,11 @@ const nonlinearOf = (k: Kernel, mapping: AddressSpace): List =>
 export function address_space_init_once(k: Kernel, mapping: AddressSpace): void {
   const f = k.structs.address_space;
   for (let offset = 0; offset < f.sizeof; offset += 4) k.store(vaddr(mapping + offset), 0);
-  initRw(k, treeLockOf(k, mapping));
+  initRw(k, treeLockOf(k, mapping), '&mapping->tree_lock');
   INIT_PRIO_TREE_ROOT(k, iMmapOf(k, mapping), true);
   INIT_LIST_HEAD(k, nonlinearOf(k, mapping));
-  initSpin(k, vaddr(mapping + f.i_mmap_lock.offset) as Ptr<'spinlock'>);
-  initSpin(k, vaddr(mapping + f.private_lock.offset) as Ptr<'spinlock'>);
+  initSpin(k, vaddr(mapping + f.i_mmap_lock.offset) as Ptr<'spinlock'>, '&mapping->i_mmap_lock');
+  initSpin(k, vaddr(mapping + f.private_lock.offset) as Ptr<'spinlock'>, '&mapping->private_lock');
   INIT_LIST_HEAD(k, list_of(mapping, f.private_list.offset));
 }
 

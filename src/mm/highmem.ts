@@ -238,7 +238,7 @@ export function page_address_init(k: Kernel): void {
   for (let i = 0; i < PA_BUCKETS; i++) {
     const slot = ptr<'page_address_slot'>(k.sym.page_address_htable + i * struct_page_address_slot.sizeof);
     INIT_LIST_HEAD(k, slotList(slot));
-    spin_lock_init(k, slotLock(slot));
+    spin_lock_init(k, slotLock(slot), '&page_address_htable[i].lock');
   }
   spin_lock_init(k, k.sym.pool_lock);
 }

@@ -25,6 +25,8 @@ import {
   waitqueue_active,
   wake_up,
 } from '../shared/wait.js';
+import { gfp } from './gfp.js';
+import { lockdep_clear_current_reclaim_state, lockdep_set_current_reclaim_state } from './lockdep.js';
 import { struct_zone, type Zone, zone_idx, zonelist } from './mmzone.js';
 import { ZONE_HIGHMEM } from './page.js';
 import { watermark_ok } from './page_alloc/watermark.js';
@@ -90,7 +92,9 @@ export function kswapd(k: Kernel): void {
     remove_wait_queue(k, k.sym.kswapd_wait, wait);
     if (k.load(k.sym.kswapd_should_stop) !== 0) return;
     atomic_set(k, k.sym.kswapd_wanted, 0);
+    const traced = lockdep_set_current_reclaim_state(k, gfp(k).GFP_KERNEL);
     balance_pgdat(k);
+    lockdep_clear_current_reclaim_state(k, traced);
   }
 }
 

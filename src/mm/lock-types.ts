@@ -38,15 +38,17 @@ export const lockSymbols = { debug_locks: { bytes: 4 } };
 
 const field = (lock: Vaddr, offset: number): Vaddr => vaddr(lock + offset);
 
-/** The lock is free, as after spin_lock_init(). */
-export function initSpin(k: Kernel, lock: SpinLock): void {
+/** The lock is free, as after spin_lock_init(). @name: as the C source writes it. */
+export function initSpin(k: Kernel, lock: SpinLock, name: string): void {
+  if (k.lockWatch !== null) k.lockWatch.init(lock, name);
   const layout = k.structs.spinlock;
   const free = k.structs.smp ? k.freeLock : 1;
   for (let at = 0; at < layout.rawBytes; at += 4) k.store(field(lock, at), free);
   initDebug(k, lock, layout, SPINLOCK_MAGIC);
 }
 
-export function initRw(k: Kernel, lock: RwLock): void {
+export function initRw(k: Kernel, lock: RwLock, name: string): void {
+  if (k.lockWatch !== null) k.lockWatch.init(lock, name);
   const layout = k.structs.rwlock;
   // PA-RISC: a spinlock, and behind it the counter.
   for (let at = 0; at < layout.rawBytes; at += 4) k.store(field(lock, at), at + 4 < layout.rawBytes ? k.freeLock : 0);
@@ -78,6 +80,7 @@ export function unlockSpin(k: Kernel, lock: SpinLock): void {
 
 function debugSpinLock(k: Kernel, lock: SpinLock, layout: LockLayout): void {
   k.preemptCount += 1;
+  if (k.lockWatch !== null) k.lockWatch.acquire(lock, 0, false);
   complain(k, 'spinlock', lock, layout, SPINLOCK_MAGIC);
   if (k.structs.smp) _raw_spin_lock(k, lock);
   else {
@@ -90,6 +93,7 @@ function debugSpinLock(k: Kernel, lock: SpinLock, layout: LockLayout): void {
 }
 
 function debugSpinUnlock(k: Kernel, lock: SpinLock, layout: LockLayout): void {
+  if (k.lockWatch !== null) k.lockWatch.release(lock);
   if (k.load(field(lock, layout.magic)) >>> 0 !== SPINLOCK_MAGIC) lockBug(k, 'spinlock', lock, 'bad magic');
   k.store(field(lock, layout.owner), NOBODY);
   k.store(field(lock, layout.owner_cpu), NOBODY);
@@ -116,6 +120,7 @@ export function writeLockIrq(k: Kernel, lock: RwLock): void {
   } else if (layout.magic < 0) write_lock(k, lock);
   else {
     k.preemptCount += 1;
+    if (k.lockWatch !== null) k.lockWatch.acquire(lock, 0, false);
     complain(k, 'rwlock', lock, layout, RWLOCK_MAGIC);
     if (layout.rawBytes > 0) while (k.cmpxchg(lock, 0, WRITER) !== 0) k.waitForLock(lock, k.atomicLoad(lock));
     setOwner(k, lock, layout);
@@ -135,6 +140,7 @@ export function writeUnlockIrq(k: Kernel, lock: RwLock): void {
     return;
   }
   if (layout.magic >= 0) {
+    if (k.lockWatch !== null) k.lockWatch.release(lock);
     k.store(field(lock, layout.owner), NOBODY);
     k.store(field(lock, layout.owner_cpu), NOBODY);
     if (layout.rawBytes > 0) k.atomicStore(lock, 0);

@@ -15,6 +15,7 @@ import { NULL, type Vaddr } from '../shared/types.js';
 import { LINUX_2_6, LINUX_4_4 } from '../shared/version.js';
 import { gfp } from './gfp.js';
 import { page_address } from './highmem.js';
+import { debug_check_no_locks_freed_page } from './lockdep.js';
 import { lowmem_page_address, type Page, page_plus } from './page.js';
 import { compound_order, destroy_compound_page, PageCompound } from './page_alloc/compound.js';
 import { __alloc_pages_2_5_53 } from './page_alloc/linux-2.5.53.js';
@@ -79,6 +80,7 @@ export function __free_pages(k: Kernel, page: Page, order: number): void {
   if (!atomic_dec_and_test(k, page_count_addr(page))) return;
   k.trace(Ev.pageFree, page, order);
   if (order !== 0 && PageCompound(k, page)) destroy_compound_page(k, page, compound_order(k, page));
+  debug_check_no_locks_freed_page(k, page, order);
   if (order === 0) free_hot_cold_page(k, page, false);
   else __free_pages_ok(k, page, order);
 }

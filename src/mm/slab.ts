@@ -459,7 +459,7 @@ function initArray(k: Kernel, ac: ArrayCache, limit: number, batchcount: number)
   k.write(ac, f.limit, limit);
   k.write(ac, f.batchcount, batchcount);
   k.write(ac, f.touched, 0);
-  initSpin(k, ptr<'spinlock'>(ac + f.lock.offset));
+  initSpin(k, ptr<'spinlock'>(ac + f.lock.offset), '&nc->lock');
 }
 
 function initLists(k: Kernel, l3: List3, shared: ArrayCache, free_limit: number): void {
@@ -468,7 +468,7 @@ function initLists(k: Kernel, l3: List3, shared: ArrayCache, free_limit: number)
   k.write(l3, f.free_objects, 0);
   k.write(l3, f.free_limit, free_limit);
   k.write(l3, f.colour_next, 0);
-  initSpin(k, listLockOf(k, l3));
+  initSpin(k, listLockOf(k, l3), '&parent->list_lock');
   k.write(l3, f.shared, shared);
   k.write(l3, f.alien, NULL);
   k.write(l3, f.free_touched, 0);

@@ -33,6 +33,7 @@ import { PG_active, PG_error, PG_locked, PG_slab, struct_page } from '../shared/
 import { NULL, type Vaddr, vaddr } from '../shared/types.js';
 import { gfp, gfpflags_allow_blocking } from './gfp.js';
 import { bit_spin_lock, bit_spin_trylock, bit_spin_unlock, initSpin, lockSpin, unlockSpin } from './lock-types.js';
+import { debug_check_no_locks_freed, lockdep_trace_alloc } from './lockdep.js';
 import { lowmem_page_address, type Page } from './page.js';
 import { __free_pages, alloc_pages } from './page_alloc.js';
 import {
@@ -375,6 +376,7 @@ function install_new_slab(k: Kernel, s: Cache, flags: number): Page {
  * Return:  NULL when the page allocator has nothing.
  */
 export function kmem_cache_alloc(k: Kernel, s: Cache, flags: number): Vaddr {
+  lockdep_trace_alloc(k, flags);
   k.op();
   const irqs = local_irq_save(k);
   const page = k.loadPtr<'page'>(cpuSlabOf(k, s, k.cpu));
@@ -420,6 +422,7 @@ function __slab_free(k: Kernel, s: Cache, page: Page, object: Vaddr): void {
 }
 
 function slab_free(k: Kernel, s: Cache, page: Page, object: Vaddr): void {
+  debug_check_no_locks_freed(k, object, s);
   const irqs = k.patched['mutant-slub-free-irqs-on'] ? 0 : local_irq_save(k);
   if (page === k.loadPtr<'page'>(cpuSlabOf(k, s, k.cpu)) && !SlabDebug(k, page)) {
     k.store32(vaddr(object + k.read(page, struct_page.offset) * 4), k.read(page, struct_page.lockless_freelist));
@@ -463,7 +466,7 @@ function kmem_cache_open(k: Kernel, n: number, name: string, objsize: number, al
 function init_kmem_cache_node(k: Kernel, n: Node): void {
   k.write(n, k.structs.kmem_cache_node.nr_partial, 0);
   k.write(n, k.structs.kmem_cache_node.nr_slabs, 0);
-  initSpin(k, listLockOf(n));
+  initSpin(k, listLockOf(n), '&n->list_lock');
   INIT_LIST_HEAD(k, partialOf(k, n));
   INIT_LIST_HEAD(k, fullOf(k, n));
 }

@@ -22,6 +22,36 @@ export interface SymbolSpec {
   readonly align?: number;
 }
 
+/**
+ * Who watches the locks: lockdep. Called where the kernel calls its own: an acquisition before the lock is tried (a trylock: after it was
+ * got), a release before the lock is free, interrupts and bottom halves before they are on and after they are off.
+ */
+export interface LockWatch {
+  /** What spin_lock_nested() and its like say of the acquisition that comes next: the subclass, and a held lock that serialises it. */
+  subclass: number;
+  nestLock: number;
+  /** The worker begins an execution: its thread holds nothing. */
+  begin(): void;
+  /** @read: 0 exclusive, 1 shared, 2 shared and recursive. */
+  acquire(lock: number, read: number, trylock: boolean): void;
+  release(lock: number): void;
+  /** A lock is initialised. @name: as the C source writes it, if not by its place in static memory; it stands for the place of the call. */
+  init(lock: number, name?: string): void;
+  hardirqs(on: boolean): void;
+  /** Bottom halves are enabled again, the last of nested ones. */
+  softirqsOn(): void;
+  /** A soft interrupt is served, is no longer. */
+  softirq(enter: boolean): void;
+  /** An allocation with these flags may begin reclaim that calls filesystems. */
+  alloc(mayReclaimFs: boolean): void;
+  /** Reclaim with these flags begins, ends. */
+  reclaim(enter: boolean): void;
+  /** Memory that may contain locks is given back. */
+  freed(from: number, bytes: number): void;
+  /** The task ends, or returns to user space. */
+  taskExit(): void;
+}
+
 export interface KernelBase {
   readonly sym: Readonly<Symbols>;
   /** Source: include/linux/version.h; see shared/version.ts. */
@@ -39,6 +69,9 @@ export interface KernelBase {
   readonly preemptible: boolean;
   /** The running thread's task_struct. */
   readonly current: Ptr<'task_struct'>;
+
+  /** Null unless somebody watches the locks. */
+  readonly lockWatch: LockWatch | null;
 
   /** Is the named patch in force? */
   has(patch: PatchName): boolean;

@@ -31,9 +31,10 @@ const countOf = (lock: Mutex): Vaddr => vaddr(lock + struct_mutex.count.offset);
 const waitLockOf = (lock: Mutex): SpinLock => ptr<'spinlock'>(lock + struct_mutex.wait_lock.offset);
 const waitListOf = (lock: Mutex): List => list_of(lock, struct_mutex.wait_list.offset);
 
-export function mutex_init(k: KernelBase, lock: Mutex): void {
+export function mutex_init(k: KernelBase, lock: Mutex, name?: string): void {
+  if (k.lockWatch !== null) k.lockWatch.init(lock, name);
   k.store(countOf(lock), 1);
-  spin_lock_init(k, waitLockOf(lock));
+  spin_lock_init(k, waitLockOf(lock), '&lock->wait_lock');
   INIT_LIST_HEAD(k, waitListOf(lock));
 }
 
@@ -42,6 +43,12 @@ export const mutex_is_locked = (k: KernelBase, lock: Mutex): boolean => k.load(c
 
 /** Context: process. Return: whether the lock was free, and is the caller's now. */
 export function mutex_trylock(k: KernelBase, lock: Mutex): boolean {
+  const got = fastLock(k, lock);
+  if (got && k.lockWatch !== null) k.lockWatch.acquire(lock, 0, true);
+  return got;
+}
+
+function fastLock(k: KernelBase, lock: Mutex): boolean {
   if (atomic_cmpxchg(k, countOf(lock), 1, 0) !== 1) return false;
   k.lockHeld(lock);
   return true;
@@ -50,7 +57,8 @@ export function mutex_trylock(k: KernelBase, lock: Mutex): boolean {
 /** Context: process, may sleep. Who holds it already waits for itself. */
 export function mutex_lock(k: KernelBase, lock: Mutex): void {
   might_sleep(k, 'kernel/mutex.c:0');
-  if (mutex_trylock(k, lock)) return;
+  if (k.lockWatch !== null) k.lockWatch.acquire(lock, 0, false);
+  if (fastLock(k, lock)) return;
   spin_lock(k, waitLockOf(lock));
   const waiter = ptr<'mutex_waiter'>(k.current + struct_task_struct.wait.offset) as Waiter;
   k.write(waiter, struct_mutex_waiter.task, k.current);
@@ -72,6 +80,7 @@ export function mutex_lock(k: KernelBase, lock: Mutex): void {
 
 /** Context: process. The first waiter is woken; whoever comes first gets the lock. */
 export function mutex_unlock(k: KernelBase, lock: Mutex): void {
+  if (k.lockWatch !== null) k.lockWatch.release(lock);
   k.lockDropped(lock);
   spin_lock(k, waitLockOf(lock));
   atomic_xchg(k, countOf(lock), 1);

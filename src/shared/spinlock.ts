@@ -31,7 +31,9 @@ export type RwLock = Ptr<'rwlock'>;
 const WRITER = 0x80000000 | 0;
 const TICKET = 0x10000;
 
-export function spin_lock_init(k: KernelBase, lock: SpinLock): void {
+/** @name: the lock as the C source writes it, where it is no static object: locks that are initialised in one place are of one class. */
+export function spin_lock_init(k: KernelBase, lock: SpinLock, name?: string): void {
+  if (k.lockWatch !== null) k.lockWatch.init(lock, name);
   k.store(k.lockWord(lock), k.freeLock);
 }
 
@@ -109,6 +111,7 @@ function lockSlowIrqsave(k: KernelBase, lock: SpinLock, flags: IrqFlags): void {
 
 /** k.unlock() of a lock that is no plain one. */
 function unlockSlow(k: KernelBase, lock: SpinLock, irqs: number): void {
+  if (k.lockWatch !== null) k.lockWatch.release(lock);
   _raw_spin_unlock(k, ptr<'spinlock'>(lock));
   if (irqs >= 0) k.restoreIrqs(irqs);
   preempt_enable(k);
@@ -119,6 +122,22 @@ export function spin_lock(k: KernelBase, lock: SpinLock): void {
   if (!k.lock((lock | 0) as SpinLock)) lockSlow(k, lock);
 }
 
+/**
+ * spin_lock() of a lock whose class is held already, at another level. Source: include/linux/spinlock.h, Linux 2.6.30.
+ *
+ * @param subclass 0 to 7: what lockdep calls this level
+ */
+export function spin_lock_nested(k: KernelBase, lock: SpinLock, subclass: number): void {
+  if (k.lockWatch !== null) k.lockWatch.subclass = subclass;
+  spin_lock(k, lock);
+}
+
+/** spin_lock() of one of many locks of a class, which the held lock @nest serialises. */
+export function spin_lock_nest_lock(k: KernelBase, lock: SpinLock, nest: SpinLock): void {
+  if (k.lockWatch !== null) k.lockWatch.nestLock = nest;
+  spin_lock(k, lock);
+}
+
 export function spin_unlock(k: KernelBase, lock: SpinLock): void {
   if (k.plainLocks) k.unlock((lock | 0) as SpinLock, -1);
   else unlockSlow(k, lock, -1);
@@ -127,7 +146,10 @@ export function spin_unlock(k: KernelBase, lock: SpinLock): void {
 /** Return: 1 with the lock held and preemption disabled, or 0. */
 export function spin_trylock(k: KernelBase, lock: SpinLock): boolean {
   k.preemptCount += 1;
-  if (_raw_spin_trylock(k, lock)) return true;
+  if (_raw_spin_trylock(k, lock)) {
+    if (k.lockWatch !== null) k.lockWatch.acquire(lock, 0, true);
+    return true;
+  }
   preempt_enable(k);
   return false;
 }
@@ -164,6 +186,7 @@ export function spin_lock_bh(k: KernelBase, lock: SpinLock): void {
 
 /** Context: interrupts enabled. Pending soft interrupts run here. */
 export function spin_unlock_bh(k: KernelBase, lock: SpinLock): void {
+  if (k.lockWatch !== null) k.lockWatch.release(lock);
   _raw_spin_unlock(k, lock);
   k.preemptCount -= 1;
   k.localBhEnable();
@@ -172,6 +195,7 @@ export function spin_unlock_bh(k: KernelBase, lock: SpinLock): void {
 /** Context: any; may be taken recursively by readers, also from an interrupt of a reader. */
 export function read_lock(k: KernelBase, lock: RwLock): void {
   k.preemptCount += 1;
+  if (k.lockWatch !== null) k.lockWatch.acquire(lock, 2, false);
   if (k.freeLock !== 0) {
     ldcwReadLock(k, lock);
     return;
@@ -187,6 +211,7 @@ export function read_lock(k: KernelBase, lock: RwLock): void {
 }
 
 export function read_unlock(k: KernelBase, lock: RwLock): void {
+  if (k.lockWatch !== null) k.lockWatch.release(lock);
   if (k.freeLock !== 0) ldcwReadUnlock(k, lock);
   else {
     k.point(Point.Unlock, lock);
@@ -200,6 +225,7 @@ export function read_unlock(k: KernelBase, lock: RwLock): void {
 /** Waits for all readers; a stream of readers can starve it, as on the machine. */
 export function write_lock(k: KernelBase, lock: RwLock): void {
   k.preemptCount += 1;
+  if (k.lockWatch !== null) k.lockWatch.acquire(lock, 0, false);
   if (k.freeLock !== 0) {
     ldcwWriteLock(k, lock);
     return;
@@ -214,6 +240,7 @@ export function write_lock(k: KernelBase, lock: RwLock): void {
 }
 
 export function write_unlock(k: KernelBase, lock: RwLock): void {
+  if (k.lockWatch !== null) k.lockWatch.release(lock);
   if (k.freeLock !== 0) ldcwWriteUnlock(k, lock);
   else {
     k.point(Point.Unlock, lock);

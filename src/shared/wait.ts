@@ -57,7 +57,7 @@ const listOf = (q: WaitQueueHead): List => list_of(q, struct_wait_queue_head.tas
 const entryList = (wait: WaitQueue): List => list_of(wait, struct_wait_queue.task_list.offset);
 
 export function init_waitqueue_head(k: KernelBase, q: WaitQueueHead): void {
-  spin_lock_init(k, lockOf(q));
+  spin_lock_init(k, lockOf(q), '&q->lock');
   INIT_LIST_HEAD(k, listOf(q));
 }
 

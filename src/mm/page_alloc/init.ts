@@ -26,8 +26,8 @@ function initZone(k: Kernel, nr: number, firstFree: number): void {
   const zone = zone_nr(k, nr);
   const { first, pages } = zoneRange(k.config, nr);
   const reserved = Math.min(Math.max(firstFree - first, 0), pages);
-  spin_lock_init(k, zone_lock(zone));
-  spin_lock_init(k, lru_lock(zone));
+  spin_lock_init(k, zone_lock(zone), '&zone->lock');
+  spin_lock_init(k, lru_lock(zone), '&zone->lru_lock');
   INIT_LIST_HEAD(k, inactive_list(zone));
   k.write(zone, struct_zone.prev_priority, DEF_PRIORITY);
   k.write(zone, struct_zone.zone_start_pfn, (k.config.core.physBase >>> 12) + first);

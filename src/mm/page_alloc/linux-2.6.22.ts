@@ -8,6 +8,11 @@ import { NULL } from '../../shared/types.js';
 import { gfp } from '../gfp.js';
 import { GfpSite, gfpEvent } from '../gfp-events.js';
 import { wakeup_kswapd } from '../kswapd.js';
+import {
+  lockdep_clear_current_reclaim_state,
+  lockdep_set_current_reclaim_state,
+  lockdep_trace_alloc,
+} from '../lockdep.js';
 import { zonelist } from '../mmzone.js';
 import { out_of_memory_2_6_22 } from '../oom_kill.js';
 import type { Page } from '../page.js';
@@ -51,7 +56,9 @@ function fromReserves(k: Kernel, r: AllocRequest): Page {
 function reclaim(k: Kernel, r: AllocRequest): number {
   cond_resched(k);
   set_task_flags(k, PF_MEMALLOC);
+  const traced = lockdep_set_current_reclaim_state(k, r.gfp_mask);
   const progress = try_to_free_pages_2_6_22(k, zonelist(k, r.high_zoneidx), r.gfp_mask);
+  lockdep_clear_current_reclaim_state(k, traced);
   // Whatever it was before.
   clear_task_flags(k, PF_MEMALLOC);
   cond_resched(k);
@@ -101,6 +108,7 @@ function slowPath(k: Kernel, r: AllocRequest, wait: boolean): Page | 'restart' {
 export function __alloc_pages_2_6_22(k: Kernel, gfp_mask: number, order: number): Page {
   const wait = (gfp_mask & gfp(k).__GFP_WAIT) !== 0;
   gfpEvent(k, GfpSite.might_sleep, gfp_mask);
+  lockdep_trace_alloc(k, gfp_mask);
   might_sleep_if(k, wait, 'mm/page_alloc.c:0');
   const r: AllocRequest = { gfp_mask, order, high_zoneidx: gfp_zone(k, gfp_mask) };
   for (;;) {

@@ -19,6 +19,11 @@ import { NULL, type Vaddr } from '../../shared/types.js';
 import { current_gfp_context, gfp, showGfp } from '../gfp.js';
 import { GfpSite, gfpEvent } from '../gfp-events.js';
 import { wakeup_kswapd } from '../kswapd.js';
+import {
+  lockdep_clear_current_reclaim_state,
+  lockdep_set_current_reclaim_state,
+  lockdep_trace_alloc,
+} from '../lockdep.js';
 import { MAX_ORDER, struct_zone, zonelist } from '../mmzone.js';
 import { out_of_memory_4_12 } from '../oom_kill.js';
 import { type Page, ZONE_NORMAL } from '../page.js';
@@ -115,7 +120,9 @@ function __alloc_pages_may_oom(k: Kernel, r: AllocRequest): { page: Page; progre
 function reclaim(k: Kernel, r: AllocRequest): number {
   cond_resched(k);
   const old = memalloc_noreclaim_save(k);
+  const traced = lockdep_set_current_reclaim_state(k, r.gfp_mask);
   const progress = try_to_free_pages_4_12(k, zonelist(k, r.high_zoneidx), r.gfp_mask);
+  lockdep_clear_current_reclaim_state(k, traced);
   memalloc_noreclaim_restore(k, old);
   cond_resched(k);
   return progress;
@@ -218,6 +225,7 @@ class SlowPath {
 export function __alloc_pages_4_12(k: Kernel, gfp_mask: number, order: number): Page {
   const { __GFP_DIRECT_RECLAIM, __GFP_ATOMIC, __GFP_NOWARN } = gfp(k);
   gfpEvent(k, GfpSite.might_sleep, gfp_mask);
+  lockdep_trace_alloc(k, gfp_mask);
   might_sleep_if(k, (gfp_mask & __GFP_DIRECT_RECLAIM) !== 0, 'mm/page_alloc.c:0');
   const high_zoneidx = gfp_zone(k, gfp_mask);
   gfpEvent(k, GfpSite.fast_path, gfp_mask);

@@ -1,0 +1,292 @@
+/**
+ * What the lock validator knows, in the shared area of the machine: classes, edges, chains, lock instances, texts. One raw lock guards every
+ * change; what is looked up on the way of each acquisition is read without it.
+ */
+import { lockWord, unlockWord } from '../../cpu/hostlock.js';
+import { LOCKDEP_WORDS } from '../../cpu/hw.js';
+
+/** Words at the head. */
+export const Head = {
+  lock: 0,
+  /** debug_locks: 0 when the first report has ended all checking, or a table is full. */
+  debugLocks: 1,
+  /** Changes when an instance gets another class: what workers remember of instances is void. */
+  generation: 2,
+  classes: 3,
+  edges: 4,
+  chains: 5,
+  chainLocks: 6,
+  textWords: 7,
+  reports: 8,
+  /** Headline of the first report. */
+  headline: 9,
+  depthMax: 10,
+  /** Chains are those whose `used` is this: another execution, another number. */
+  epoch: 11,
+  /** Did an instance get a class since boot? */
+  instancesChanged: 12,
+  words: 16,
+} as const;
+
+export const CLASSES_MAX = 512;
+export const EDGES_MAX = 4096;
+const CHAINS_HASH = 8192;
+export const CHAINS_MAX = 4096;
+export const CHAIN_LOCKS_MAX = 16384;
+const INSTANCES_HASH = 8192;
+export const TEXT_WORDS_MAX = 32768;
+const SEEN_MAX = 256;
+export const SUBCLASSES_MAX = 8;
+
+/** Words of a class. Class 0 is none. */
+export const Class = {
+  usage: 0,
+  /** Address of the key: of the lock itself where it is static. */
+  key: 1,
+  name: 2,
+  subclass: 3,
+  version: 4,
+  /** First edge of locks_after and of locks_before. */
+  after: 5,
+  before: 6,
+  ops: 7,
+  /** Stack at which each usage bit was set. */
+  stacks: 8,
+  words: 24,
+} as const;
+
+/** Words of an edge; edge 0 is none. */
+export const Edge = { target: 0, next: 1, distance: 2, stack: 3, kinds: 4, words: 6 } as const;
+
+/** Words of a chain of held locks. It counts in the epoch that `used` names. */
+export const Chain = { low: 0, high: 1, used: 2, context: 3, depth: 4, first: 5, site: 6, words: 8 } as const;
+
+export interface AreaLayout {
+  readonly classes: number;
+  readonly subclasses: number;
+  readonly edges: number;
+  readonly chains: number;
+  readonly chainLocks: number;
+  readonly instances: number;
+  readonly text: number;
+  readonly seen: number;
+}
+
+function layoutArea(base: number): AreaLayout {
+  let next = base + Head.words;
+  const take = (words: number): number => {
+    const at = next;
+    next += words;
+    return at;
+  };
+  const layout = {
+    classes: take(CLASSES_MAX * Class.words),
+    subclasses: take(CLASSES_MAX * SUBCLASSES_MAX),
+    edges: take(EDGES_MAX * Edge.words),
+    chains: take(CHAINS_HASH * Chain.words),
+    chainLocks: take(CHAIN_LOCKS_MAX),
+    instances: take(INSTANCES_HASH * 2),
+    text: take(TEXT_WORDS_MAX),
+    seen: take(SEEN_MAX * 3),
+  };
+  if (next - base > LOCKDEP_WORDS) throw new Error('the area of the lock validator is too small');
+  return layout;
+}
+
+/** The tables, and where a table is full, the word that says so. */
+export class Area {
+  readonly words: Int32Array;
+  readonly base: number;
+  readonly at: AreaLayout;
+  readonly #bytes: Uint8Array;
+  /** Texts by their place, as far as this worker has read them. */
+  readonly #texts = new Map<number, string>();
+  readonly #places = new Map<string, number>();
+
+  constructor(words: Int32Array, base: number) {
+    this.words = words;
+    this.base = base;
+    this.at = layoutArea(base);
+    this.#bytes = new Uint8Array(words.buffer);
+  }
+
+  head(field: number): number {
+    return this.words[this.base + field] as number;
+  }
+
+  setHead(field: number, value: number): void {
+    this.words[this.base + field] = value;
+  }
+
+  /** Take one of a table's entries. Return: its number, or 0 when there is none left. Entry 0 is never given out. */
+  take(counter: number, max: number, count = 1): number {
+    const first = this.head(counter) === 0 ? 1 : this.head(counter);
+    if (first + count > max) return 0;
+    this.setHead(counter, first + count);
+    return first;
+  }
+
+  lock(): void {
+    lockWord(this.words, this.base + Head.lock);
+  }
+
+  unlock(): void {
+    unlockWord(this.words, this.base + Head.lock);
+  }
+
+  /** Everything unknown. */
+  clear(): void {
+    this.words.fill(0, this.base, this.base + LOCKDEP_WORDS);
+    this.restart(null);
+  }
+
+  /** Which instance has which class: to be taken back by restart(). */
+  instances(): Int32Array {
+    this.setHead(Head.instancesChanged, 0);
+    return this.words.slice(this.at.instances, this.at.instances + INSTANCES_HASH * 2);
+  }
+
+  /** As after boot: classes keep their numbers, names and texts; what was done with them is forgotten. @instances: those of boot. */
+  restart(instances: Int32Array | null): void {
+    for (let id = 1; id < this.head(Head.classes); id++) {
+      for (const field of [Class.usage, Class.after, Class.before]) this.setClassWord(id, field, 0);
+    }
+    for (const field of [Head.edges, Head.chains, Head.chainLocks, Head.reports, Head.headline]) this.setHead(field, 0);
+    this.setHead(Head.debugLocks, 1);
+    this.setHead(Head.epoch, this.head(Head.epoch) + 1);
+    this.words.fill(0, this.at.seen, this.at.seen + SEEN_MAX * 3);
+    if (instances === null || this.head(Head.instancesChanged) === 0) return;
+    this.words.set(instances, this.at.instances);
+    this.setHead(Head.instancesChanged, 0);
+    this.setHead(Head.generation, this.head(Head.generation) + 1);
+  }
+
+  // ---- texts -------------------------------------------------------------------------------------------------------
+
+  /** Keep a text. Return: its place, 0 when there is no room. The lock is held. */
+  keep(text: string): number {
+    const known = this.#places.get(text);
+    if (known !== undefined && this.text(known) === text) return known;
+    const found = this.#findText(text);
+    if (found !== 0) return found;
+    const bytes = new TextEncoder().encode(text);
+    const words = 1 + ((bytes.length + 3) >>> 2);
+    const place = this.take(Head.textWords, TEXT_WORDS_MAX, words);
+    if (place === 0) return 0;
+    this.words[this.at.text + place] = bytes.length;
+    this.#bytes.set(bytes, (this.at.text + place + 1) * 4);
+    this.#places.set(text, place);
+    this.#texts.set(place, text);
+    return place;
+  }
+
+  #findText(text: string): number {
+    for (let place = 1; place < this.head(Head.textWords); ) {
+      if (this.text(place) === text) return place;
+      place += 1 + (((this.words[this.at.text + place] as number) + 3) >>> 2);
+    }
+    return 0;
+  }
+
+  text(place: number): string {
+    if (place === 0) return '';
+    const known = this.#texts.get(place);
+    if (known !== undefined) return known;
+    const start = (this.at.text + place + 1) * 4;
+    const text = new TextDecoder().decode(
+      this.#bytes.slice(start, start + (this.words[this.at.text + place] as number)),
+    );
+    this.#texts.set(place, text);
+    return text;
+  }
+
+  // ---- classes and edges -------------------------------------------------------------------------------------------
+
+  classWord(id: number, field: number): number {
+    return this.words[this.at.classes + id * Class.words + field] as number;
+  }
+
+  setClassWord(id: number, field: number, value: number): void {
+    this.words[this.at.classes + id * Class.words + field] = value;
+  }
+
+  edgeWord(edge: number, field: number): number {
+    return this.words[this.at.edges + edge * Edge.words + field] as number;
+  }
+
+  setEdgeWord(edge: number, field: number, value: number): void {
+    this.words[this.at.edges + edge * Edge.words + field] = value;
+  }
+
+  // ---- instances ---------------------------------------------------------------------------------------------------
+
+  #instanceSlot(lock: number): number {
+    let slot = Math.imul(lock >>> 2, 0x9e3779b1) >>> 19;
+    for (let tries = 0; tries < INSTANCES_HASH; tries++) {
+      const held = this.words[this.at.instances + slot * 2] as number;
+      if (held === 0 || held === (lock | 0)) return this.at.instances + slot * 2;
+      slot = (slot + 1) & (INSTANCES_HASH - 1);
+    }
+    return -1;
+  }
+
+  /** Class of an instance, 0 when it has none. */
+  classOf(lock: number): number {
+    const slot = this.#instanceSlot(lock);
+    return slot < 0 ? 0 : (this.words[slot + 1] as number);
+  }
+
+  /** Return: whether there was room. The lock is held. */
+  setClassOf(lock: number, id: number): boolean {
+    const slot = this.#instanceSlot(lock);
+    if (slot < 0) return false;
+    if (this.words[slot + 1] !== id) {
+      this.setHead(Head.generation, this.head(Head.generation) + 1);
+      this.setHead(Head.instancesChanged, 1);
+    }
+    this.words[slot] = lock | 0;
+    this.words[slot + 1] = id;
+    return true;
+  }
+
+  // ---- chains ------------------------------------------------------------------------------------------------------
+
+  /** Where a chain is in `words`, or where it would be; -1 when the table is full. */
+  chainSlot(low: number, high: number): number {
+    const epoch = this.head(Head.epoch);
+    let slot = (Math.imul(low ^ Math.imul(high, 0x85ebca6b), 0x9e3779b1) >>> 19) & (CHAINS_HASH - 1);
+    for (let tries = 0; tries < CHAINS_HASH; tries++) {
+      const at = this.at.chains + slot * Chain.words;
+      if (this.words[at + Chain.used] !== epoch) return at;
+      if (this.words[at + Chain.low] === low && this.words[at + Chain.high] === high) return at;
+      slot = (slot + 1) & (CHAINS_HASH - 1);
+    }
+    return -1;
+  }
+
+  /** Places of all chains, in the order of the table. */
+  chains(): number[] {
+    const all: number[] = [];
+    for (let slot = 0; slot < CHAINS_HASH; slot++) {
+      const at = this.at.chains + slot * Chain.words;
+      if (this.words[at + Chain.used] === this.head(Head.epoch)) all.push(at);
+    }
+    return all;
+  }
+
+  // ---- reports -----------------------------------------------------------------------------------------------------
+
+  /** Was a report of this kind about these classes made before? If not, it counts as made now. The lock is held. */
+  seen(kind: number, one: number, other: number): boolean {
+    for (let i = 0; i < SEEN_MAX; i++) {
+      const at = this.at.seen + i * 3;
+      if (this.words[at] === kind && this.words[at + 1] === one && this.words[at + 2] === other) return true;
+      if (this.words[at] !== 0) continue;
+      this.words[at] = kind;
+      this.words[at + 1] = one;
+      this.words[at + 2] = other;
+      return false;
+    }
+    return true;
+  }
+}

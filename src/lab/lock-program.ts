@@ -1,0 +1,254 @@
+/**
+ * Programmes of the lock API as data: any sequence of lock, unlock, interrupt entry and exit, enable and disable over named locks, run on one
+ * CPU and answered with what lockdep reports. Whole matrices in the manner of lib/locking-selftest.c can be run so.
+ *
+ * Spinlocks and rwlocks are taken through the kernel's functions; a lock that is held already is given all the same, since what matters is what
+ * lockdep says, not the deadlock. Mutexes and semaphores are nothing but what they tell lockdep.
+ */
+import {
+  LOCKDEP_MODES,
+  LOCKDEP_RULES,
+  type LockdepMode,
+  type LockdepReport,
+  type LockdepRules,
+} from '../check/lockdep/lockdep.js';
+import { type ProcTexts, procTexts } from '../check/lockdep/proc.js';
+import type { MachineConfig } from '../cpu/config.js';
+import { layoutHw } from '../cpu/hw.js';
+import { local_bh_disable, local_bh_enable } from '../cpu/irq.js';
+import type { Kernel } from '../cpu/kernel.js';
+import { arenaBytes } from '../cpu/memory.js';
+import { createKernel, layoutStatics, start_kernel } from '../mm/boot.js';
+import { UsageError } from '../shared/errors.js';
+import { HARDIRQ_OFFSET, local_irq_disable, local_irq_enable, SOFTIRQ_OFFSET } from '../shared/irqflags.js';
+import type { LockWatch } from '../shared/kernel-base.js';
+import * as locks from '../shared/spinlock.js';
+import { ptr } from '../shared/types.js';
+import { configure, oneOf } from './configure.js';
+import { lockdepOf } from './lockdep.js';
+
+export type LockKind = 'spinlock' | 'rwlock' | 'mutex' | 'rwsem';
+
+/** A lock of a programme. */
+export interface ProgramLock {
+  readonly kind?: LockKind;
+  /** Name of its class: that of the lock itself, unless several are to share one. */
+  readonly class?: string;
+}
+
+/** Operation, lock, and what else it needs: the subclass of spin_lock_nested, the outer lock of spin_lock_nest_lock. */
+export type LockStep = readonly [op: string, lock?: string, argument?: number | string];
+
+export interface LockProgram {
+  /** Without: every lock that a step names is there, of the kind that the step needs, in a class of its own. */
+  readonly locks?: Readonly<Record<string, ProgramLock>>;
+  readonly steps: readonly LockStep[];
+  readonly rules?: LockdepRules;
+  /** Default: continue. */
+  readonly mode?: LockdepMode;
+}
+
+export interface LockProgramResult {
+  readonly reports: readonly LockdepReport[];
+  /** /proc/lockdep and its neighbours after the last step. */
+  readonly proc: ProcTexts;
+}
+
+interface Lock {
+  readonly name: string;
+  readonly kind: LockKind;
+  readonly addr: number;
+  /** How often it is held. */
+  held: number;
+  flags: number;
+}
+
+type Act = (k: Kernel, lock: Lock, other: Lock | null, argument: number) => void;
+
+interface Op {
+  /** Kind of lock that it is for; null when it needs none. */
+  readonly kind: LockKind | null;
+  readonly takes?: boolean;
+  readonly gives?: boolean;
+  /** What the lock word is before: free, or held as the release expects it. */
+  readonly word?: number;
+  readonly act: Act;
+}
+
+const watchOf = (k: Kernel): LockWatch => k.lockWatch as LockWatch;
+const spin = (lock: Lock): locks.SpinLock => ptr<'spinlock'>(lock.addr);
+const rw = (lock: Lock): locks.RwLock => ptr<'rwlock'>(lock.addr);
+
+const takes = (kind: LockKind, act: Act): Op => ({ kind, takes: true, word: 0, act });
+const gives = (kind: LockKind, word: number, act: Act): Op => ({ kind, gives: true, word, act });
+const event = (kind: LockKind, read: number, trylock: boolean): Op =>
+  takes(kind, (k, lock) => watchOf(k).acquire(lock.addr, read, trylock));
+const released = (kind: LockKind): Op => gives(kind, 0, (k, lock) => watchOf(k).release(lock.addr));
+const context = (act: (k: Kernel) => void): Op => ({ kind: null, act });
+const WRITER = 0x80000000 | 0;
+
+const OPS: Readonly<Record<string, Op>> = {
+  spin_lock: takes('spinlock', (k, lock) => locks.spin_lock(k, spin(lock))),
+  spin_lock_nested: takes('spinlock', (k, lock, _, subclass) => locks.spin_lock_nested(k, spin(lock), subclass)),
+  spin_lock_nest_lock: takes('spinlock', (k, lock, outer) =>
+    locks.spin_lock_nest_lock(k, spin(lock), spin(outer as Lock)),
+  ),
+  spin_trylock: takes('spinlock', (k, lock) => locks.spin_trylock(k, spin(lock))),
+  spin_lock_irq: takes('spinlock', (k, lock) => locks.spin_lock_irq(k, spin(lock))),
+  spin_lock_irqsave: takes('spinlock', (k, lock) => {
+    lock.flags = locks.spin_lock_irqsave(k, spin(lock));
+  }),
+  spin_lock_bh: takes('spinlock', (k, lock) => locks.spin_lock_bh(k, spin(lock))),
+  spin_unlock: gives('spinlock', 1, (k, lock) => locks.spin_unlock(k, spin(lock))),
+  spin_unlock_irq: gives('spinlock', 1, (k, lock) => locks.spin_unlock_irq(k, spin(lock))),
+  spin_unlock_irqrestore: gives('spinlock', 1, (k, lock) => locks.spin_unlock_irqrestore(k, spin(lock), lock.flags)),
+  spin_unlock_bh: gives('spinlock', 1, (k, lock) => locks.spin_unlock_bh(k, spin(lock))),
+  read_lock: takes('rwlock', (k, lock) => locks.read_lock(k, rw(lock))),
+  read_unlock: gives('rwlock', 1, (k, lock) => locks.read_unlock(k, rw(lock))),
+  write_lock: takes('rwlock', (k, lock) => locks.write_lock(k, rw(lock))),
+  write_unlock: gives('rwlock', WRITER, (k, lock) => locks.write_unlock(k, rw(lock))),
+  mutex_lock: event('mutex', 0, false),
+  mutex_trylock: event('mutex', 0, true),
+  mutex_unlock: released('mutex'),
+  down_read: event('rwsem', 1, false),
+  down_read_trylock: event('rwsem', 1, true),
+  up_read: released('rwsem'),
+  down_write: event('rwsem', 0, false),
+  down_write_trylock: event('rwsem', 0, true),
+  up_write: released('rwsem'),
+  local_irq_disable: context(local_irq_disable),
+  local_irq_enable: context(local_irq_enable),
+  local_bh_disable: context(local_bh_disable),
+  local_bh_enable: context(local_bh_enable),
+  softirq_enter: context((k) => {
+    k.preemptCount += SOFTIRQ_OFFSET;
+    watchOf(k).softirq(true);
+  }),
+  softirq_exit: context((k) => {
+    watchOf(k).softirq(false);
+    k.preemptCount -= SOFTIRQ_OFFSET;
+  }),
+  hardirq_enter: context((k) => {
+    k.irqsOff = true;
+    k.preemptCount += HARDIRQ_OFFSET;
+  }),
+  hardirq_exit: context((k) => {
+    k.preemptCount -= HARDIRQ_OFFSET;
+  }),
+  alloc_gfp_kernel: context((k) => watchOf(k).alloc(true)),
+  alloc_gfp_nofs: context((k) => watchOf(k).alloc(false)),
+  reclaim_enter: context((k) => watchOf(k).reclaim(true)),
+  reclaim_exit: context((k) => watchOf(k).reclaim(false)),
+  task_exit: context((k) => watchOf(k).taskExit()),
+};
+/** For a lock of any kind. */
+const OTHER_OPS = ['lock_init', 'free', 'lockdep_reset'] as const;
+
+/** Every operation that a step can name. */
+export const LOCK_OPS: readonly string[] = [...Object.keys(OPS), ...OTHER_OPS];
+
+const wrong = (at: number, what: string): never => {
+  throw new UsageError(`lock programme, step ${at + 1}: ${what}`);
+};
+
+/** Locks that the programme declares, and those that its steps name. */
+function locksOf(program: LockProgram): Map<string, Required<ProgramLock>> {
+  const all = new Map<string, Required<ProgramLock>>();
+  for (const [name, lock] of Object.entries(program.locks ?? {})) {
+    all.set(name, { kind: lock.kind ?? 'spinlock', class: lock.class ?? name });
+  }
+  program.steps.forEach(([op, lock], at) => {
+    oneOf('lock operation', op, LOCK_OPS);
+    const kind = OPS[op]?.kind ?? null;
+    if (kind === null) return;
+    if (lock === undefined) wrong(at, `${op} needs a lock: ["${op}", "A"]`);
+    const known = all.get(lock as string);
+    if (known === undefined && program.locks !== undefined) wrong(at, `there is no lock "${lock}" in locks`);
+    if (known === undefined) all.set(lock as string, { kind, class: lock as string });
+    else if (known.kind !== kind) wrong(at, `${op} is for a ${kind}, ${lock} is a ${known.kind}`);
+  });
+  return all;
+}
+
+function bootOneCpu(names: readonly string[], rules: LockdepRules, mode: LockdepMode): { k: Kernel; at: number[] } {
+  const machine = { core: 'arm926', cpus: 1, lowmemPages: 64, highmemPages: 0, kernel: '2.6.31', hz: 0 };
+  const check = { check: 'lockdep', lockdepRules: rules, lockdepMode: mode };
+  const config: MachineConfig = {
+    ...configure([{ ...machine, ...check }], 1, 1, 1),
+    declared: names.map((name) => ({ name: `lock ${name}`, kind: 'word', count: null, initial: [0] })),
+  };
+  const statics = layoutStatics(config);
+  const arena = new SharedArrayBuffer(arenaBytes(config.lowmemPages + config.highmemPages));
+  const hw = new SharedArrayBuffer(layoutHw(config).words * 4);
+  const k = createKernel(config, { arena, hw }, statics, 0, 0);
+  const symbols = statics.sym as unknown as Record<string, number>;
+  return { k, at: names.map((name) => symbols[`lock ${name}`] as number) };
+}
+
+/**
+ * Run @program on one CPU.
+ *
+ * Return: what lockdep reports, in order.
+ * Errors: UsageError for an operation or a lock that there is not.
+ */
+export function runLockProgram(program: LockProgram): LockProgramResult {
+  const { rules = '2.6.30', mode = 'continue' } = program;
+  oneOf('set of lockdep rules', rules, LOCKDEP_RULES);
+  oneOf('lockdep mode', mode, LOCKDEP_MODES);
+  const specs = locksOf(program);
+  const { k, at } = bootOneCpu([...specs.keys()], rules, mode);
+  const reports: LockdepReport[] = [];
+  const lockdep = lockdepOf(k, true, (report) => reports.push(report));
+  if (lockdep === null) throw new UsageError('a machine for lock programmes has no lockdep');
+  lockdep.area.clear();
+  start_kernel(k);
+  k.watchLocks(lockdep);
+  lockdep.begin();
+  k.irqsOff = false;
+  const table = new Map<string, Lock>();
+  [...specs].forEach(([name, spec], i) => {
+    const addr = at[i] as number;
+    table.set(name, { name, kind: spec.kind, addr, held: 0, flags: 0 });
+    lockdep.init(addr, spec.class);
+  });
+  const irqs: boolean[] = [];
+  program.steps.forEach((step, number) => {
+    runStep(k, step, number, table, specs, irqs, () => lockdep.area.restart(null));
+  });
+  return { reports, proc: procTexts(lockdep) };
+}
+
+function runStep(
+  k: Kernel,
+  [name, lockName, argument]: LockStep,
+  number: number,
+  table: ReadonlyMap<string, Lock>,
+  specs: ReadonlyMap<string, Required<ProgramLock>>,
+  irqs: boolean[],
+  reset: () => void,
+): void {
+  const find = (which: unknown): Lock =>
+    table.get(String(which)) ??
+    (wrong(number, `${name} needs a lock that another step takes, not ${String(which)}`) as never);
+  if (name === 'lockdep_reset') reset();
+  else if (name === 'lock_init') watchOf(k).init(find(lockName).addr, specs.get(find(lockName).name)?.class);
+  else if (name === 'free') watchOf(k).freed(find(lockName).addr, 4);
+  const op = OPS[name];
+  if (op === undefined) return;
+  if (name === 'hardirq_enter') irqs.push(k.irqsOff);
+  if (op.kind === null) op.act(k, null as never, null, 0);
+  else operate(k, op, find(lockName), name === 'spin_lock_nest_lock' ? find(argument) : null, Number(argument ?? 0));
+  // The interrupt returns to what was interrupted.
+  if (name === 'hardirq_exit' && irqs.pop() === false) k.irqsOff = false;
+}
+
+/** The lock's word is made what the operation expects of it. One that nobody holds is given back to lockdep only. */
+function operate(k: Kernel, op: Op, lock: Lock, other: Lock | null, argument: number): void {
+  if (op.gives === true && lock.held === 0) {
+    watchOf(k).release(lock.addr);
+    return;
+  }
+  k.words[k.wordIndex(lock.addr)] = op.word ?? 0;
+  op.act(k, lock, other, argument);
+  lock.held += op.takes === true ? 1 : -1;
+}

@@ -1,0 +1,272 @@
+/**
+ * The lock validator on programmes of one CPU: each kind of report is provoked, and what comes near it stays silent. Situations and verdicts
+ * follow Documentation/lockdep-design.txt and lib/locking-selftest.c of the kernels whose rules are claimed.
+ */
+import { describe, expect, it } from 'vitest';
+import {
+  LOCK_OPS,
+  type LockdepReport,
+  type LockdepRules,
+  type LockProgram,
+  type LockStep,
+  runLockProgram,
+  UsageError,
+} from '../../src/index.js';
+
+const steps = (text: string): LockStep[] =>
+  text
+    .split(';')
+    .map((step) => step.trim().split(' '))
+    .map(([op, lock, argument]) => [op, lock, argument] as unknown as LockStep);
+
+const reports = (text: string, more: Partial<LockProgram> = {}): readonly LockdepReport[] =>
+  runLockProgram({ steps: steps(text), ...more }).reports;
+const kinds = (text: string, more: Partial<LockProgram> = {}): string[] => reports(text, more).map((r) => r.kind);
+const RULES: readonly LockdepRules[] = ['2.6.30', '5.10'];
+const TWO_OF_X = { X1: { class: 'X' }, X2: { class: 'X' } } as const;
+
+describe.each(RULES)('rules of %s: deadlocks', (rules) => {
+  it.each([
+    ['one lock twice', 'spin_lock A; spin_lock A'],
+    ['write after read of one lock', 'read_lock A; write_lock A'],
+    ['read after write of one lock', 'write_lock A; read_lock A'],
+    ['a semaphore read twice', 'down_read A; down_read A'],
+    ['a mutex twice', 'mutex_lock A; mutex_lock A'],
+  ])('is recursive: %s', (_, text) => {
+    expect(kinds(text, { rules })).toEqual(['recursive']);
+  });
+
+  it('is recursive: two locks of a class, unless the second says its level, or an outer lock serialises them', () => {
+    expect(kinds('spin_lock X1; spin_lock X2', { rules, locks: TWO_OF_X })).toEqual(['recursive']);
+    expect(kinds('spin_lock X1; spin_lock_nested X2 1', { rules, locks: TWO_OF_X })).toEqual([]);
+    const locks = { ...TWO_OF_X, O: {} };
+    const nest = 'spin_lock O; spin_lock_nest_lock X1 O; spin_lock_nest_lock X2 O';
+    expect(kinds(nest, { rules, locks })).toEqual([]);
+    expect(kinds('spin_lock X1; spin_trylock X2', { rules, locks: TWO_OF_X })).toEqual([]);
+  });
+
+  it('is no recursion: a reader in a reader, one lock after the other', () => {
+    expect(kinds('read_lock A; read_lock A; read_unlock A; read_unlock A', { rules })).toEqual([]);
+    expect(kinds('spin_lock A; spin_unlock A; spin_lock A; spin_unlock A', { rules })).toEqual([]);
+  });
+
+  const pair = (a: string, b: string): string => `spin_lock ${a}; spin_lock ${b}; spin_unlock ${b}; spin_unlock ${a}`;
+
+  it.each([
+    ['two locks in both orders', [pair('A', 'B'), pair('B', 'A')]],
+    ['three in a ring', [pair('A', 'B'), pair('B', 'C'), pair('C', 'A')]],
+    ['four in a ring', [pair('A', 'B'), pair('C', 'D'), pair('B', 'C'), pair('D', 'A')]],
+  ])('is circular: %s', (_, parts) => {
+    expect(kinds(parts.join('; '), { rules })).toEqual(['circular']);
+  });
+
+  it('is not circular: one order, from both ends; a trylock against the order; a new start', () => {
+    expect(kinds([pair('A', 'B'), pair('B', 'C'), pair('A', 'C')].join('; '), { rules })).toEqual([]);
+    const tried = `${pair('A', 'B')}; spin_lock B; spin_trylock A; spin_unlock A; spin_unlock B`;
+    expect(kinds(tried, { rules })).toEqual([]);
+    expect(kinds(`${pair('A', 'B')}; lockdep_reset; ${pair('B', 'A')}`, { rules })).toEqual([]);
+  });
+
+  it('is circular: a lock that is taken with a trylocked one held', () => {
+    const text = 'spin_trylock A; spin_lock B; spin_unlock B; spin_unlock A; spin_lock B; spin_lock A';
+    expect(kinds(text, { rules })).toEqual(['circular']);
+  });
+
+  it('learns from an unlock out of order', () => {
+    const text = 'spin_lock A; spin_lock B; spin_lock C';
+    const graph = (rest: string): string => runLockProgram({ rules, steps: steps(`${text}; ${rest}`) }).proc.lockdep;
+    expect(graph('spin_unlock C; spin_unlock B')).not.toMatch(/A\n -> \S+ B\n -> \S+ C/);
+    expect(graph('spin_unlock B; spin_unlock C')).toMatch(/A\n -> \S+ B\n -> \S+ C/);
+  });
+});
+
+describe.each(RULES)('rules of %s: interrupts', (rules) => {
+  const inIrq = (text: string): string => `hardirq_enter; ${text}; hardirq_exit`;
+  const inSoftirq = (text: string): string => `softirq_enter; ${text}; softirq_exit`;
+  const taken = (lock: string): string => `spin_lock ${lock}; spin_unlock ${lock}`;
+  const off = (text: string): string => `local_irq_disable; ${text}; local_irq_enable`;
+
+  it.each([
+    ['a lock of a handler taken with interrupts on', `${taken('A')}; ${inIrq(taken('A'))}`],
+    ['the same the other way round', `${inIrq(taken('A'))}; ${taken('A')}`],
+    ['a lock of a soft interrupt taken with bottom halves on', `${taken('A')}; ${inSoftirq(taken('A'))}`],
+    ['interrupts enabled with the lock held', `${inIrq(taken('A'))}; spin_lock_irq A; local_irq_enable; spin_unlock A`],
+    [
+      'a reader in the handler, a writer outside',
+      `${inIrq('read_lock R; read_unlock R')}; write_lock R; write_unlock R`,
+    ],
+  ])('is inconsistent: %s', (_, text) => {
+    expect(kinds(text, { rules })).toContain('inconsistent');
+  });
+
+  it.each([
+    ['interrupts off around the lock', `spin_lock_irqsave A; spin_unlock_irqrestore A; ${inIrq(taken('A'))}`],
+    ['bottom halves off around the lock', `spin_lock_bh A; spin_unlock_bh A; ${inSoftirq(off(taken('A')))}`],
+    ['only trylocks in the handler', `${taken('A')}; ${inIrq('spin_trylock A; spin_unlock A')}`],
+    ['readers in the handler and outside', `${inIrq('read_lock R; read_unlock R')}; read_lock R; read_unlock R`],
+  ])('is consistent: %s', (_, text) => {
+    expect(kinds(text, { rules })).toEqual([]);
+  });
+
+  it('is a safe lock before an unsafe one', () => {
+    const learnt = `${inIrq(taken('A'))}; ${taken('B')}`;
+    const order = (a: string, b: string): string => off(`spin_lock ${a}; ${taken(b)}; spin_unlock ${a}`);
+    const [report] = reports(`${learnt}; ${order('A', 'B')}`, { rules });
+    expect(report).toMatchObject({ kind: 'safe-unsafe', classes: ['A', 'B'] });
+    expect(report?.headline).toContain('HARDIRQ-safe -> HARDIRQ-unsafe lock order detected');
+    expect(kinds(`${learnt}; ${order('B', 'A')}`, { rules })).toEqual([]);
+    // With a lock between them.
+    expect(kinds(`${learnt}; ${order('C', 'B')}; ${order('A', 'C')}`, { rules })).toEqual(['safe-unsafe']);
+  });
+
+  it('is an inversion when a class becomes safe, or unsafe, and the order is there already', () => {
+    const order = off(`spin_lock A; ${taken('B')}; spin_unlock A`);
+    expect(kinds(`${order}; ${taken('B')}; ${inIrq(taken('A'))}`, { rules })).toEqual(['inversion']);
+    expect(kinds(`${order}; ${inIrq(taken('A'))}; ${taken('B')}`, { rules })).toEqual(['inversion']);
+    expect(kinds(`${order}; ${inIrq(taken('B'))}; ${taken('A')}`, { rules })).toEqual([]);
+  });
+
+  it('draws no edge from what was interrupted to the handler', () => {
+    const text = `spin_lock A; ${inIrq(taken('B'))}; spin_unlock A; ${off(`spin_lock B; ${taken('C')}; spin_unlock B`)}`;
+    expect(runLockProgram({ rules, steps: steps(text) }).proc.lockdep).not.toMatch(/A\n -> /);
+  });
+});
+
+describe('recursive readers', () => {
+  const readThenSpin = 'read_lock R; spin_lock B; spin_unlock B; read_unlock R';
+
+  it('make a cycle with a writer by the rules of 5.10, none by those of 2.6.30', () => {
+    const text = `${readThenSpin}; spin_lock B; write_lock R; write_unlock R; spin_unlock B`;
+    expect(kinds(text, { rules: '5.10' })).toEqual(['circular']);
+    expect(kinds(text, { rules: '2.6.30' })).toEqual([]);
+  });
+
+  it('make no cycle among themselves', () => {
+    const text = `${readThenSpin}; spin_lock B; read_lock R; read_unlock R; spin_unlock B`;
+    for (const rules of RULES) expect(kinds(text, { rules })).toEqual([]);
+  });
+
+  it('that are not recursive make one', () => {
+    const text = 'down_read R; mutex_lock B; mutex_unlock B; up_read R; mutex_lock B; down_read R';
+    for (const rules of RULES) expect(kinds(text, { rules })).toEqual(['circular']);
+  });
+});
+
+describe('reclaim', () => {
+  const reclaim = 'reclaim_enter; mutex_lock F; mutex_unlock F; reclaim_exit';
+
+  it('that takes a lock which is held over an allocation is inconsistent by 2.6.30, circular by 5.10', () => {
+    const text = `${reclaim}; mutex_lock F; alloc_gfp_kernel; mutex_unlock F`;
+    const [old] = reports(text, { rules: '2.6.30' });
+    expect(old?.kind).toBe('inconsistent');
+    expect(old?.lines).toContain('inconsistent {IN-RECLAIM_FS-W} -> {RECLAIM_FS-ON-W} usage.');
+    expect(reports(text, { rules: '5.10' })[0]).toMatchObject({ kind: 'circular', classes: ['fs_reclaim', 'F'] });
+  });
+
+  it('says nothing of an allocation that calls no filesystem, or of other locks', () => {
+    for (const rules of RULES) {
+      expect(kinds(`${reclaim}; mutex_lock F; alloc_gfp_nofs; mutex_unlock F`, { rules })).toEqual([]);
+      expect(kinds(`${reclaim}; mutex_lock G; alloc_gfp_kernel; mutex_unlock G`, { rules })).toEqual([]);
+    }
+  });
+});
+
+describe('what is done with a lock', () => {
+  it.each([
+    ['unlock', 'spin_unlock A', 'spin_lock A; spin_unlock A'],
+    ['unlock', 'spin_lock A; spin_unlock B; spin_unlock A', 'spin_lock A; spin_lock B; spin_unlock A; spin_unlock B'],
+    ['freed', 'spin_lock A; free A', 'spin_lock A; spin_unlock A; free A'],
+    ['freed', 'spin_lock A; lock_init A', 'spin_lock A; spin_unlock A; lock_init A'],
+    ['exit', 'spin_lock A; task_exit', 'spin_lock A; spin_unlock A; task_exit'],
+  ])('is reported as %s: %s', (kind, bad, good) => {
+    const locks = { A: {}, B: {} };
+    expect(kinds(bad, { locks })).toEqual([kind]);
+    expect(kinds(good, { locks })).toEqual([]);
+  });
+
+  it('is reported by 5.10 when the outer lock of a nest is not held', () => {
+    const locks = { ...TWO_OF_X, O: {} };
+    expect(kinds('spin_lock_nest_lock X1 O', { rules: '5.10', locks })).toEqual(['nest']);
+  });
+
+  it('ends at 48 held locks', () => {
+    const names = Array.from({ length: 49 }, (_, i) => `spin_lock L${i}`);
+    expect(kinds(names.slice(0, 48).join('; '))).toEqual([]);
+    expect(kinds(names.join('; '))).toEqual(['full']);
+  });
+});
+
+describe('a report', () => {
+  const abba = 'spin_lock A; spin_lock B; spin_unlock B; spin_unlock A; spin_lock B; spin_lock A';
+
+  it('has the lines of 2.6.30', () => {
+    const [report] = reports(abba);
+    expect(report?.lines.slice(0, 12)).toEqual([
+      '',
+      '=======================================================',
+      '[ INFO: possible circular locking dependency detected ]',
+      '2.6.31 #1',
+      '-------------------------------------------------------',
+      'thread0/0 is trying to acquire lock:',
+      expect.stringMatching(/^ \(A\)\{\+\.\+\.\.\.\}, at: \[<\?+>\] /),
+      '',
+      'but task is already holding lock:',
+      expect.stringMatching(/^ \(B\)\{\+\.\+\.\.\.\}, at: \[<\?+>\] /),
+      '',
+      'which lock already depends on the new lock.',
+    ]);
+    expect(report?.lines).toContain('-> #1 (B){+.+...}:');
+    expect(report?.lines).toContain('1 lock held by thread0/0:');
+  });
+
+  it('has those of 5.10', () => {
+    const [report] = reports(abba, { rules: '5.10' });
+    expect(report?.headline).toBe('WARNING: possible circular locking dependency detected');
+    expect(report?.lines).toContain(' *** DEADLOCK ***');
+    expect(report?.lines).toContain('  lock(B);');
+  });
+
+  it('ends all checking in mode linux, and only itself in mode continue', () => {
+    const text = 'spin_unlock A; spin_unlock B; spin_unlock A';
+    const locks = { A: {}, B: {} };
+    expect(kinds(text, { locks, mode: 'linux' })).toEqual(['unlock']);
+    expect(kinds(text, { locks })).toEqual(['unlock', 'unlock']);
+  });
+});
+
+describe('/proc', () => {
+  it('shows classes, edges of distance 1, chains and counts', () => {
+    const text = 'spin_lock A; spin_lock B; spin_lock C; spin_unlock C; spin_unlock B; spin_unlock A';
+    const { proc } = runLockProgram({ steps: steps(text) });
+    expect(proc.lockdep).toMatch(/^all lock classes:\n\w{8} FD: {4}3 BD: {4}1 \+\.\+\.\.\.: A\n -> \[\w{8}\] B\n\n/);
+    expect(proc.lockdep_chains).toMatch(/irq_context: 0\n\[\w{8}\] A\n\[\w{8}\] B\n\[\w{8}\] C\n/);
+    expect(proc.lockdep_stats).toMatch(/^ lock-classes: {28}3 \[max: \d+\]\n direct dependencies: {21}2 \[max/);
+    expect(proc.lockdep_stats).toContain(' max locking depth:                       3\n');
+  });
+});
+
+describe('a programme that is none', () => {
+  it.each<[string, LockProgram, RegExp]>([
+    [
+      'an unknown operation',
+      { steps: [['spin_look', 'A']] },
+      /unknown lock operation "spin_look" \(did you mean "spin_lock"/,
+    ],
+    ['no lock', { steps: [['spin_lock']] }, /step 1: spin_lock needs a lock/],
+    ['a lock that there is not', { locks: { A: {} }, steps: [['spin_lock', 'B']] }, /step 1: there is no lock "B"/],
+    [
+      'the wrong kind',
+      { locks: { A: { kind: 'mutex' } }, steps: [['spin_lock', 'A']] },
+      /spin_lock is for a spinlock, A is a/,
+    ],
+    ['unknown rules', { rules: '2.4' as LockdepRules, steps: [] }, /unknown set of lockdep rules "2.4"/],
+  ])('is refused: %s', (_, program, message) => {
+    expect(() => runLockProgram(program)).toThrow(UsageError);
+    expect(() => runLockProgram(program)).toThrow(message);
+  });
+
+  it('can name each operation that there is', () => {
+    expect(LOCK_OPS).toContain('spin_lock_irqsave');
+    expect(new Set(LOCK_OPS).size).toBe(LOCK_OPS.length);
+  });
+});

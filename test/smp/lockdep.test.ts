@@ -1,0 +1,69 @@
+/** lockdep on machines: it reports what could wait for ever though nothing does, in both modes, and is silent about what is right. */
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { explore, Machine, type RunOptions, replay, toReplay } from '../../src/index.js';
+
+const race = (id: string): string =>
+  `${fileURLToPath(new URL('../fixtures/lockdep/orders.ts', import.meta.url))}#${id}`;
+const CIRCULAR = '[ INFO: possible circular locking dependency detected ]';
+const INCONSISTENT = '[ INFO: inconsistent lock state ]';
+
+let machine: Machine;
+beforeAll(async () => {
+  machine = await Machine.boot({ cpus: 2 });
+});
+afterAll(async () => {
+  await machine.close();
+});
+const run = (id: string, options: RunOptions = {}) => machine.run(race(id), { executions: 3, ...options });
+
+describe('lockdep in parallel mode', () => {
+  it('reports two orders of two locks, with the log of the first failure', async () => {
+    const result = await run('two-orders', { check: 'lockdep' });
+    expect(result).toMatchObject({ outcome: 'report', executions: 3, failure: { message: CIRCULAR, execution: 1 } });
+    const log = result.dmesg.join('\n');
+    expect(log).toMatch(/CPU1: {2}\(inode_lock\)\{\+\.\+\.\.\.\}, at: \[<\?+>\] both/);
+    expect(log).toContain('-> #1 (dcache_lock){+.+...}:');
+    expect(result.outcomes.report).toBe(3);
+  });
+
+  it('reports a lock of a handler that is taken with interrupts on', async () => {
+    const result = await run('interrupts-on', { check: 'lockdep', cpus: 1 });
+    expect(result.failure?.message).toBe(INCONSISTENT);
+    expect(result.dmesg.join('\n')).toContain('inconsistent {HARDIRQ-ON-W} -> {IN-HARDIRQ-W} usage.');
+  });
+
+  it('says it in the words of 5.10 when asked', async () => {
+    const result = await run('two-orders', { check: 'lockdep', lockdepRules: '5.10' });
+    expect(result.failure?.message).toBe('WARNING: possible circular locking dependency detected');
+  });
+
+  it('is silent about one order and about interrupts off, and where nobody asks', async () => {
+    expect(await run('one-order', { check: 'lockdep' })).toMatchObject({ outcome: 'clean', dmesg: [] });
+    expect(await run('interrupts-off', { check: 'lockdep', cpus: 1 })).toMatchObject({ outcome: 'clean', dmesg: [] });
+    expect(await run('two-orders')).toMatchObject({ outcome: 'clean', dmesg: [] });
+  });
+
+  it('is silent about the highmem code of the kernel', async () => {
+    const options = { check: 'lockdep', seconds: 1, caseName: 'pinned' };
+    expect(await machine.run('2009-03-kmap-recycle-lost-bytes', options)).toMatchObject({
+      outcome: 'clean',
+      dmesg: [],
+    });
+  });
+});
+
+describe('lockdep in controlled mode', () => {
+  it('reports two orders in the first schedule, and again from the replay file', async () => {
+    const found = await explore(race('two-orders'), { check: 'lockdep', strategy: 'dfs', preemptions: 0 });
+    expect(found).toMatchObject({ outcome: 'report', failure: { message: CIRCULAR } });
+    expect(found.dmesg.join('\n')).toContain('1 lock held by thread1/1:');
+    const again = await replay(await toReplay(race('two-orders'), found));
+    expect(again).toMatchObject({ reproduced: true, result: { outcome: 'report', failure: { message: CIRCULAR } } });
+  });
+
+  it('finds no report in any schedule of one order', async () => {
+    const found = await explore(race('one-order'), { check: 'lockdep', strategy: 'dfs', preemptions: 1 });
+    expect(found).toMatchObject({ outcome: 'clean', exhausted: true });
+  });
+});

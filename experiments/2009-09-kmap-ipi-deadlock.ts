@@ -1,7 +1,7 @@
 /**
  * Claim: interrupts off under kmap_lock and TLB flushes by inter-processor call do not go together. kmap_high() wraps with interrupts
  * off, and its flush waits until every other CPU has answered; one that waits for kmap_lock has its interrupts off as well and
- * cannot. Both wait for ever. smp_call_function_many() warns about it every time, also when it goes well.
+ * cannot. Both wait for ever. smp_call_function_many() warns about it, also when it goes well.
  *
  * All CPUs map and unmap pages of their own, with fewer slots than pages.
  *

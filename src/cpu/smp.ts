@@ -3,7 +3,7 @@
  * Differs: one call at a time per sender, which `wait` and disabled preemption guarantee for all callers here; functions are
  * numbers, since workers share no closures.
  */
-import { WARN_ON } from '../shared/bug.js';
+import { WARN_ON, WARN_ON_ONCE } from '../shared/bug.js';
 import { Space } from '../shared/footprint.js';
 import {
   irqs_disabled,
@@ -24,6 +24,8 @@ export const CallFunction = { flush_tlb_kernel_range: 0, flush_tlb_all: 1, race:
 /** kernel/smp.c for all architectures; ARM's own code before did not ask whether interrupts are on, PA-RISC's did. */
 const GENERIC_SMP = KERNEL_VERSION(2, 6, 27);
 const PARISC_ASKS = KERNEL_VERSION(2, 6, 22);
+/** WARN_ON(irqs_disabled()) before, WARN_ON_ONCE() from here. */
+const WARNS_ONCE = KERNEL_VERSION(2, 6, 30);
 
 /**
  * Run a function on all other CPUs and wait until each has run it.
@@ -34,7 +36,8 @@ const PARISC_ASKS = KERNEL_VERSION(2, 6, 22);
 export function smp_call_function_many(k: Kernel, fn: number, arg0: number, arg1: number): void {
   const { hw, layout } = k;
   const asks = k.LINUX_VERSION_CODE >= (k.arch.id === 'arm' ? GENERIC_SMP : PARISC_ASKS);
-  if (asks) WARN_ON(k, irqs_disabled(k), 'kernel/smp.c smp_call_function_many()');
+  const warn = k.LINUX_VERSION_CODE >= WARNS_ONCE ? WARN_ON_ONCE : WARN_ON;
+  if (asks) warn(k, irqs_disabled(k), 'kernel/smp.c smp_call_function_many()');
   if (k.config.cpus === 1) return;
   const me = layout.seats + k.cpu * Seat.words;
   hw[me + Seat.callFn] = fn;

@@ -10,7 +10,7 @@ export const Head = {
   lock: 0,
   /** debug_locks: 0 when the first report has ended all checking, or a table is full. */
   debugLocks: 1,
-  /** Changes when an instance gets another class: what workers remember of instances is void. */
+  /** Another number: what workers remember of instances and chains is void. -1 while nothing is checked. */
   generation: 2,
   classes: 3,
   edges: 4,
@@ -25,6 +25,7 @@ export const Head = {
   epoch: 11,
   /** Did an instance get a class since boot? */
   instancesChanged: 12,
+  generations: 13,
   words: 16,
 } as const;
 
@@ -153,12 +154,24 @@ export class Area {
     }
     for (const field of [Head.edges, Head.chains, Head.chainLocks, Head.reports, Head.headline]) this.setHead(field, 0);
     this.setHead(Head.debugLocks, 1);
+    this.#newGeneration();
     this.setHead(Head.epoch, this.head(Head.epoch) + 1);
     this.words.fill(0, this.at.seen, this.at.seen + SEEN_MAX * 3);
     if (instances === null || this.head(Head.instancesChanged) === 0) return;
     this.words.set(instances, this.at.instances);
     this.setHead(Head.instancesChanged, 0);
-    this.setHead(Head.generation, this.head(Head.generation) + 1);
+  }
+
+  #newGeneration(): void {
+    const number = this.head(Head.generations) + 1;
+    this.setHead(Head.generations, number);
+    if (this.head(Head.debugLocks) !== 0) this.setHead(Head.generation, number);
+  }
+
+  /** Nothing is checked any more, until restart(). */
+  turnOff(): void {
+    this.setHead(Head.debugLocks, 0);
+    this.setHead(Head.generation, -1);
   }
 
   // ---- texts -------------------------------------------------------------------------------------------------------
@@ -241,7 +254,7 @@ export class Area {
     const slot = this.#instanceSlot(lock);
     if (slot < 0) return false;
     if (this.words[slot + 1] !== id) {
-      this.setHead(Head.generation, this.head(Head.generation) + 1);
+      this.#newGeneration();
       this.setHead(Head.instancesChanged, 1);
     }
     this.words[slot] = lock | 0;

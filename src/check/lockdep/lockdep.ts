@@ -119,11 +119,10 @@ export class Lockdep implements LockWatch {
   /** Classes of instances as last seen, by address hash. */
   readonly #cacheLock = new Int32Array(CACHE);
   readonly #cacheId = new Int32Array(CACHE);
-  /** Chains that are known, by hash, in the epoch for which they are. */
+  /** Chains that are known, by hash. */
   readonly #cacheLow = new Int32Array(CACHE);
   readonly #cacheHigh = new Int32Array(CACHE);
-  readonly #cacheEpoch = new Int32Array(CACHE);
-  #generation = -1;
+  #generation = 0;
   readonly #stacks = new Map<string, number>();
   /** The chain of everything held. */
   #low = 0;
@@ -253,8 +252,7 @@ export class Lockdep implements LockWatch {
   acquire(lock: number, read: number, trylock: boolean): void {
     const words = this.#words;
     const base = this.#base;
-    if (words[base + Head.debugLocks] === 0) return;
-    if (words[base + Head.generation] !== this.#generation) this.#forgetInstances();
+    if (words[base + Head.generation] !== this.#generation && !this.#forget()) return;
     const slot = (lock >>> 2) & (CACHE - 1);
     const known = (this.subclass | this.nestLock) === 0 && this.#cacheLock[slot] === (lock | 0);
     const id = known ? (this.#cacheId[slot] as number) : this.#annotated(lock);
@@ -327,12 +325,10 @@ export class Lockdep implements LockWatch {
     high = top;
     if (!trylock) {
       const slot = (low ^ (low >>> 13) ^ high) & (CACHE - 1);
-      const epoch = this.#words[this.#base + Head.epoch] as number;
-      if (this.#cacheLow[slot] !== low || this.#cacheHigh[slot] !== high || this.#cacheEpoch[slot] !== epoch) {
+      if (this.#cacheLow[slot] !== low || this.#cacheHigh[slot] !== high) {
         if (!this.#knownChain(low, high) && !this.#newChain(held, low, high, head) && !this.#on) return;
         this.#cacheLow[slot] = low;
         this.#cacheHigh[slot] = high;
-        this.#cacheEpoch[slot] = epoch;
       }
     }
     this.#low = low;
@@ -384,9 +380,14 @@ export class Lockdep implements LockWatch {
 
   // ---- classes -----------------------------------------------------------------------------------------------------
 
-  #forgetInstances(): void {
+  /** What is remembered of instances and chains is void. Return: whether anything is checked at all. */
+  #forget(): boolean {
+    if (!this.#on) return false;
     this.#generation = this.#words[this.#base + Head.generation] as number;
     this.#cacheLock.fill(0);
+    this.#cacheLow.fill(0);
+    this.#cacheHigh.fill(0);
+    return true;
   }
 
   init(lock: number, name?: string): void {
@@ -449,7 +450,7 @@ export class Lockdep implements LockWatch {
     if (id === 0) {
       if (!this.#isStatic(lock)) {
         this.#report('non-static', 0, lock, () => report.nonStaticKey(this));
-        this.area.setHead(Head.debugLocks, 0);
+        this.area.turnOff();
         return 0;
       }
       this.area.lock();
@@ -459,7 +460,7 @@ export class Lockdep implements LockWatch {
       if (!room) return this.#full('MAX_LOCKDEP_KEYS');
     }
     if (subclass !== 0) return this.#subclassOf(id, subclass);
-    if (this.#words[this.#base + Head.generation] !== this.#generation) this.#forgetInstances();
+    if (this.#words[this.#base + Head.generation] !== this.#generation) this.#forget();
     const slot = (lock >>> 2) & (CACHE - 1);
     this.#cacheLock[slot] = lock | 0;
     this.#cacheId[slot] = id;
@@ -769,7 +770,7 @@ export class Lockdep implements LockWatch {
     const mute = area.head(Head.debugLocks) === 0 || area.seen(REPORT_KINDS.indexOf(kind) + 1, one, other);
     if (!mute) {
       area.setHead(Head.reports, area.head(Head.reports) + 1);
-      if (this.#mode === 'linux') area.setHead(Head.debugLocks, 0);
+      if (this.#mode === 'linux') area.turnOff();
     }
     area.unlock();
     if (mute) return;
@@ -786,7 +787,7 @@ export class Lockdep implements LockWatch {
   /** A table has no room: the validator can say nothing more. Return: 0. */
   #full(what: string): 0 {
     this.#report('full', 0, 0, () => report.tooLow(what));
-    this.area.setHead(Head.debugLocks, 0);
+    this.area.turnOff();
     return 0;
   }
 }

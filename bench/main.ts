@@ -8,6 +8,7 @@ import Table from 'cli-table3';
 import { builtFile } from '../src/lab/modules.js';
 import { Machine } from '../src/lab/run.js';
 import { V8_FLAGS } from '../src/lab/workers.js';
+import { explorerRows } from './explorer.js';
 import type { Sample } from './measure.js';
 import { EXECUTIONS, memory } from './memory.js';
 
@@ -16,7 +17,7 @@ interface Row {
   readonly measured: number;
   readonly baseline: number;
   readonly ratio: number;
-  readonly unit: 'ns' | 'ms' | 'executions/s';
+  readonly unit: string;
   /** What is aimed at, where something is. */
   readonly aim: string;
 }
@@ -84,6 +85,9 @@ async function bareWorkers(): Promise<number> {
   return time;
 }
 
+/** What has no baseline has no ratio. */
+const text = (value: number, digits: number): string => (Number.isNaN(value) ? '' : value.toFixed(digits));
+
 /** Return: exit status. */
 export async function main(argv: readonly string[]): Promise<number> {
   const json = argv.includes('--json');
@@ -120,13 +124,13 @@ export async function main(argv: readonly string[]): Promise<number> {
   rows.push(await scaling('private cached work, 2 CPUs', 'private-work.js', '>= 1.8'));
   rows.push(await scaling('kmalloc + kfree of own objects, 2 CPUs', 'private-kmalloc.js', ''));
   rows.push(await boot());
+  for (const r of await explorerRows()) rows.push({ ...r, ratio: r.measured / r.baseline });
   if (json) {
     for (const r of rows) process.stdout.write(`${JSON.stringify(r)}\n`);
     return 0;
   }
   const table = new Table({ head: ['measurement', 'model', 'baseline', 'unit', 'ratio', 'aim'] });
-  for (const r of rows)
-    table.push([r.name, r.measured.toFixed(1), r.baseline.toFixed(1), r.unit, r.ratio.toFixed(2), r.aim]);
+  for (const r of rows) table.push([r.name, text(r.measured, 1), text(r.baseline, 1), r.unit, text(r.ratio, 2), r.aim]);
   process.stdout.write(`${table.toString()}\n`);
   return 0;
 }

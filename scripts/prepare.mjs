@@ -17,7 +17,6 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs';
-import { createRequire } from 'node:module';
 import { hostname } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -27,7 +26,13 @@ export const ROOT = dirname(dirname(fileURLToPath(import.meta.url)));
 
 const at = (...parts) => join(ROOT, ...parts);
 const SOURCE_FOLDERS = ['src', 'workers', 'experiments', 'stress', 'examples', 'bench'];
-const SOURCE_FILES = ['package.json', 'package-lock.json', 'tsconfig.json', 'tsconfig.build.json'];
+const SOURCE_FILES = [
+  'package.json',
+  'package-lock.json',
+  'tsconfig.json',
+  'tsconfig.build.json',
+  'scripts/compile.mjs',
+];
 const INSTALL_STAMP = at('node_modules', '.murphy-installed');
 const BUILD_STAMP = at('dist', '.murphy-built');
 const BUILD_INFO = at('dist', '.tsbuildinfo');
@@ -146,9 +151,8 @@ async function build(hash) {
   dropOrphans();
   // An incremental compiler trusts its notes, not the folder: without its output the notes are worthless.
   if (missingOutput().length > 0) rmSync(BUILD_INFO, { force: true });
-  const tsc = createRequire(at('package.json')).resolve('typescript/bin/tsc');
   const pretty = process.stderr.isTTY ? 'true' : 'false';
-  const { code, output } = await runTool(process.execPath, [tsc, '-p', at('tsconfig.build.json'), '--pretty', pretty]);
+  const { code, output } = await runTool(process.execPath, [at('scripts', 'compile.mjs'), '--pretty', pretty]);
   if (code !== 0) {
     process.stderr.write(output.endsWith('\n') ? output : `${output}\n`);
     throw new PrepareError('the sources do not compile; mend the errors above and run again');

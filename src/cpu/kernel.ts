@@ -379,7 +379,7 @@ export class Kernel<S extends object = object, E extends string = never> impleme
   }
 
   #attend(kind: Point, addr: number): void {
-    const bits = Atomics.load(this.hw, this.#seat);
+    const bits = this.hw[this.#seat] as number;
     if ((bits & Attention.inspect) !== 0) {
       this.#mayRead(kind, addr);
       return;

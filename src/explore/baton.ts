@@ -27,6 +27,7 @@ import {
   Detail,
   Ex,
   type ExLayout,
+  Head,
   kindOfStep,
   OTHERS_DEVICE,
   OTHERS_PREEMPT,
@@ -37,8 +38,8 @@ import {
 import type { StateHash } from './state-hash.js';
 import type { Situation, Strategy } from './strategy.js';
 
-/** Rounds of a wait for the baton before it sleeps: many where every worker can have a core of its own. */
-const SPINS_ALONE = 12_000;
+/** Rounds of a wait for the baton before it sleeps: many for as many workers as there are cores that nobody else needs. */
+const SPINS = 50_000;
 const SPINS_CROWDED = 200;
 const SLEEP_MS = 50;
 /** How long a worker without the baton sleeps before it looks for interrupts of a setup. */
@@ -50,6 +51,7 @@ export interface BatonHost extends MachineView {
   readonly context: number;
   /** How many take part: threads and devices of the race. */
   readonly contexts: number;
+  readonly devices: number;
   readonly cpu: number;
   /** What its own steps that have no address are named by: the thread's task, the device's number. */
   readonly task: number;
@@ -67,6 +69,10 @@ export interface BatonHost extends MachineView {
 
 const STOPPED = new ExecutionStopped('stopped');
 
+/**
+ * What an execution has come to so far is in the fields of the one that has the baton: `Head` says which. They go with the baton, and into
+ * `Ex.ended` when it goes to nobody.
+ */
 export class Baton implements Controller, Knowledge, Waits, Situation {
   decision = 0;
   step = 0;
@@ -75,6 +81,12 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
   currentEnabled = false;
   preemptions = 0;
   delays = 0;
+  #traceHash = 0;
+  #footprintEnd = 0;
+  /** Context that ran last, or -1; with a number as `Choice` for a device. */
+  #current = -1;
+  #last = -1;
+  #holds = false;
   readonly #host: BatonHost;
   readonly #hw: Int32Array;
   readonly #words: Int32Array;
@@ -88,7 +100,26 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
   readonly #contexts: number;
   readonly #own: number;
   readonly #me: number;
-  readonly #spins: number;
+  readonly #meAsChoice: number;
+  // What the way through a point needs of configuration and layout, at hand.
+  readonly #cpus: number;
+  readonly #preempt: boolean;
+  readonly #plainLocks: boolean;
+  readonly #staticWords: number;
+  readonly #written: Int32Array;
+  readonly #devices: number;
+  readonly #everyStep: boolean;
+  readonly #stepsMax: number;
+  readonly #contextsAt: number;
+  readonly #stepsAt: number;
+  readonly #decisionsAt: number;
+  /** Other threads that can go on whatever happens, and those that wait for something: they change while somebody else has the baton. */
+  #ready = 0;
+  #waiting = 0;
+  /** Cores beside the one of whoever has the baton. */
+  readonly #spareCores: number;
+  readonly #crowded: boolean;
+  #spinning = false;
   readonly #seats: number;
   readonly #staticBase: number;
   /** What the first point after a wake-up is told without asking. */
@@ -119,10 +150,23 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
     this.#shared = ex.subarray(layout.strategy, layout.footprints);
     this.#contexts = config.threadsMax;
     this.#me = host.context;
+    this.#meAsChoice = this.#me < DEVICE_CONTEXT ? this.#me : Choice.device + this.#me - DEVICE_CONTEXT;
     this.#own = layout.contexts + host.context * Ctx.words;
     this.#seats = host.layout.seats;
+    this.#cpus = config.cpus;
+    this.#preempt = config.preempt;
+    this.#plainLocks = !config.ticketLocks;
+    this.#staticWords = host.staticWords;
+    this.#written = host.written;
+    this.#devices = host.devices;
+    this.#everyStep = wants.everyStep;
+    this.#stepsMax = layout.stepsMax;
+    this.#contextsAt = layout.contexts;
+    this.#stepsAt = layout.steps;
+    this.#decisionsAt = layout.decisions;
     this.#staticBase = config.pageOffset | 0;
-    this.#spins = host.contexts <= availableParallelism() ? SPINS_ALONE : SPINS_CROWDED;
+    this.#spareCores = availableParallelism() - 1;
+    this.#crowded = host.contexts - 1 > this.#spareCores;
   }
 
   // ---- what the machine calls --------------------------------------------------------------------------------------
@@ -157,7 +201,7 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
     if (kind !== Point.Load && kind !== Point.CachedLoad && kind !== Point.Wait) this.#changes(addr);
     if (this.#ex[Ex.running] === 0) return false;
     // A plain spinlock can be taken only while it is free; until then its contender is no choice.
-    if (kind === Point.Lock && !this.#host.config.ticketLocks) {
+    if (kind === Point.Lock && this.#plainLocks) {
       this.#park(kind, addr, Block.word, ((addr | 0) - this.#staticBase) >>> 2, 1);
     } else this.#park(kind, addr, Block.none, 0, 0);
     return true;
@@ -166,7 +210,9 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
   /** The step that comes next may change kernel data at @addr: the next reset restores that page. */
   #changes(addr: number): void {
     const index = this.#staticIndex(addr);
-    if (index >= 0) this.#host.written[index >>> 10] = 1;
+    const written = this.#written;
+    // Looked at first: a line that nobody writes stays in every core's cache.
+    if (index >= 0 && written[index >>> 10] === 0) written[index >>> 10] = 1;
   }
 
   waitWhile(memory: Int32Array, index: number, value: number, on: number): void {
@@ -186,48 +232,67 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
     this.#park(Point.Wait, this.#host.task, Block.idle, 0, 0);
   }
 
+  /** Steps of this execution, for time stamps. */
+  get clock(): number {
+    return this.#ex[Ex.running] === 0 ? (this.#ex[Ex.ended + Head.steps] as number) : this.step;
+  }
+
   // ---- what the worker's loop calls --------------------------------------------------------------------------------
+
+  /** Before setup, in one worker. */
+  clear(): void {
+    const ex = this.#ex;
+    const steps = ex[Ex.ended + Head.steps] as number;
+    ex.fill(0, Ex.prefixLength, Ex.active + 1);
+    ex[Ex.alike] = steps;
+    ex.fill(0, Ex.ended, Ex.ended + Head.words);
+    this.#take(Ex.ended);
+    this.#current = -1;
+  }
 
   /** Before an execution, in one worker: every context stands before its first step. */
   reset(threads: readonly number[], devices: number): void {
-    const ex = this.#ex;
-    const { contexts } = this.#layout;
-    const steps = ex[Ex.steps] as number;
-    ex.fill(0, 0, Ex.handovers);
-    ex[Ex.alike] = steps;
-    ex[Ex.current] = -1;
+    const { cpus } = this.#host.config;
+    this.#ex.fill(0, Ex.memoryLow, Ex.head);
     for (let slot = 0; slot < this.#contexts; slot++) {
-      const at = contexts + slot * Ctx.words;
-      ex.fill(0, at, at + Ctx.words);
-      ex[at + Ctx.state] = CtxState.waiting;
-      ex[at + Ctx.kind] = Point.Sched;
-      ex[at + Ctx.addr] = slot;
+      const at = this.#standAtStart(slot, slot);
       // An extra thread waits for its CPU's seat; a CPU without a thread only takes interrupts.
-      if (slot >= this.#host.config.cpus) this.#setBlock(at, Block.hwWord, this.#runWord(slot), 0);
+      if (slot >= cpus) this.#setBlock(at, Block.hwWord, this.#runWord(slot), 0);
       else if (!threads.includes(slot)) this.#setBlock(at, Block.idle, slot, 0);
     }
-    for (let i = 0; i < devices; i++) {
-      const at = contexts + (DEVICE_CONTEXT + i) * Ctx.words;
-      ex.fill(0, at, at + Ctx.words);
-      ex[at + Ctx.state] = CtxState.waiting;
-      ex[at + Ctx.kind] = Point.Sched;
-      ex[at + Ctx.addr] = i;
-    }
+    for (let i = 0; i < devices; i++) this.#standAtStart(DEVICE_CONTEXT + i, i);
+  }
+
+  #standAtStart(context: number, addr: number): number {
+    const ex = this.#ex;
+    const at = this.#layout.contexts + context * Ctx.words;
+    ex[at + Ctx.turn] = Turn.none;
+    ex[at + Ctx.head + Head.steps] = 0;
+    ex[at + Ctx.state] = CtxState.waiting;
+    ex[at + Ctx.kind] = Point.Sched;
+    ex[at + Ctx.addr] = addr;
+    this.#setBlock(at, Block.none, 0, 0);
+    ex[at + Ctx.seenLow] = 0;
+    ex[at + Ctx.seenHigh] = 0;
+    return at;
   }
 
   /** Hand the baton to whoever the strategy wants first. Return: true when that is this worker, null when nobody is to have it. */
   start(): boolean | null {
     this.#ex[Ex.running] = 1;
+    this.#holds = true;
     this.#open = false;
+    this.#survey();
     const choice = this.#chooseOutside();
     if (choice >= 0) return this.#give(choice);
+    this.#publish();
     this.#ex[Ex.running] = 0;
     return null;
   }
 
   /** What start() has chosen for this worker. */
   first(): Turn {
-    return this.#turnOf(this.#ex[Ex.last] as number);
+    return this.#turnOf(this.#last);
   }
 
   /** A context stands before its first step, and has been told to make it. */
@@ -244,13 +309,16 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
   waitTurn(serve: (() => boolean) | null): Turn {
     const at = this.#own + Ctx.turn;
     const ex = this.#ex;
+    const spins = this.#startSpinning();
     for (let round = 0; ; round++) {
       const turn = Atomics.load(ex, at) as Turn;
       if (turn !== Turn.none) {
         Atomics.store(ex, at, Turn.none);
+        if (this.#spinning) this.#stopSpinning();
+        if (turn !== Turn.over) this.#receive();
         return turn;
       }
-      if (round > this.#spins && (serve === null || !serve())) this.#sleep(SERVE_MS);
+      if (round > spins && (serve === null || !serve())) this.#sleep(SERVE_MS);
     }
   }
 
@@ -270,7 +338,7 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
     const ex = this.#ex;
     const own = this.#own;
     if (this.#open) this.#close();
-    ex.fill(0, own + Ctx.kind, own + Ctx.words);
+    ex.fill(0, own + Ctx.kind, own + Ctx.pairs);
     if (idle) {
       ex[own + Ctx.state] = CtxState.waiting;
       this.#setBlock(own, Block.idle, this.#me, 0);
@@ -280,10 +348,11 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
       if (choice >= 0) {
         Atomics.sub(ex, Ex.active, 1);
         // It may be this worker's own CPU that takes an interrupt next.
-        if (this.#give(choice)) this.#tell(this.#me, this.#turnOf(choice));
+        if (this.#give(choice)) this.#hand(this.#me, this.#turnOf(choice));
         return;
       }
     }
+    if (this.#holds) this.#publish();
     this.#wakeParked();
     if (Atomics.sub(ex, Ex.active, 1) === 1) this.#over();
   }
@@ -292,7 +361,7 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
   #wakeParked(): void {
     const { contexts } = this.#layout;
     for (let slot = 0; slot < this.#contexts; slot++) Atomics.notify(this.#ex, contexts + slot * Ctx.words + Ctx.turn);
-    for (let i = 0; i < this.#host.config.devicesMax; i++) {
+    for (let i = 0; i < this.#host.devices; i++) {
       Atomics.notify(this.#ex, contexts + (DEVICE_CONTEXT + i) * Ctx.words + Ctx.turn);
     }
   }
@@ -369,9 +438,65 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
   #give(choice: number): boolean {
     const target = this.#contextOf(choice);
     if (target === this.#me) return true;
-    this.#ex[Ex.handovers] = ((this.#ex[Ex.handovers] as number) + 1) | 0;
-    this.#tell(target, this.#turnOf(choice));
+    this.#hand(target, this.#turnOf(choice));
     return false;
+  }
+
+  /** The baton, and what goes with it. */
+  #hand(target: number, turn: Turn): void {
+    const ex = this.#ex;
+    const at = this.#layout.contexts + target * Ctx.words;
+    this.#holds = false;
+    ex[at + Ctx.handovers] = ((ex[at + Ctx.handovers] as number) + 1) | 0;
+    this.#put(at + Ctx.head);
+    this.#tell(target, turn);
+  }
+
+  #receive(): void {
+    this.#take(this.#own + Ctx.head);
+    this.#current = this.#meAsChoice;
+    this.#holds = true;
+    this.#survey();
+  }
+
+  #survey(): void {
+    const ex = this.#ex;
+    let ready = 0;
+    let waiting = 0;
+    for (let slot = 0; slot < this.#contexts; slot++) {
+      const block = ex[this.#contextsAt + slot * Ctx.words + Ctx.block] as number;
+      if (slot === this.#me || block === Block.never) continue;
+      if (block === Block.none) ready |= 1 << slot;
+      else waiting |= 1 << slot;
+    }
+    this.#ready = ready;
+    this.#waiting = waiting;
+  }
+
+  /** Nobody has the baton any more: what the execution has come to is for all to see. */
+  #publish(): void {
+    this.#holds = false;
+    this.#put(Ex.ended);
+  }
+
+  #put(at: number): void {
+    const ex = this.#ex;
+    ex[at + Head.steps] = this.step;
+    ex[at + Head.decisions] = this.decision;
+    ex[at + Head.preemptions] = this.preemptions;
+    ex[at + Head.delays] = this.delays;
+    ex[at + Head.traceHash] = this.#traceHash;
+    ex[at + Head.footprintEnd] = this.#footprintEnd;
+  }
+
+  #take(at: number): void {
+    const ex = this.#ex;
+    this.step = ex[at + Head.steps] as number;
+    this.decision = ex[at + Head.decisions] as number;
+    this.preemptions = ex[at + Head.preemptions] as number;
+    this.delays = ex[at + Head.delays] as number;
+    this.#traceHash = ex[at + Head.traceHash] as number;
+    this.#footprintEnd = ex[at + Head.footprintEnd] as number;
   }
 
   #tell(target: number, turn: Turn): void {
@@ -383,20 +508,42 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
   #waitBaton(): Turn {
     const at = this.#own + Ctx.turn;
     const ex = this.#ex;
+    const spins = this.#startSpinning();
     for (let round = 0; ; round++) {
       const turn = Atomics.load(ex, at) as Turn;
       if (turn !== Turn.none) {
         Atomics.store(ex, at, Turn.none);
+        if (this.#spinning) this.#stopSpinning();
+        this.#receive();
         return turn;
       }
       if ((round & 63) !== 63) continue;
-      if (Atomics.load(this.#hw, Control.abort) !== 0) throw STOPPED;
-      if (round > this.#spins) this.#sleep(SLEEP_MS);
+      if (Atomics.load(this.#hw, Control.abort) !== 0) this.#leave();
+      if (round > spins) this.#sleep(SLEEP_MS);
     }
+  }
+
+  /** Return: how many rounds to spin before sleeping. */
+  #startSpinning(): number {
+    if (!this.#crowded) return SPINS;
+    this.#spinning = true;
+    return Atomics.add(this.#ex, Ex.spinning, 1) < this.#spareCores ? SPINS : SPINS_CROWDED;
+  }
+
+  #stopSpinning(): void {
+    this.#spinning = false;
+    Atomics.sub(this.#ex, Ex.spinning, 1);
+  }
+
+  /** The execution has been called off. */
+  #leave(): never {
+    if (this.#spinning) this.#stopSpinning();
+    throw STOPPED;
   }
 
   #sleep(milliseconds: number): void {
     const own = this.#own;
+    if (this.#spinning) this.#stopSpinning();
     Atomics.store(this.#ex, own + Ctx.asleep, 1);
     Atomics.wait(this.#ex, own + Ctx.turn, Turn.none, milliseconds);
     Atomics.store(this.#ex, own + Ctx.asleep, 0);
@@ -424,32 +571,28 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
 
   /** Choose and record. @inside: a context waits for the answer. Return: -1 when nobody can go and none has to. */
   #choose(inside: boolean): number {
-    const ex = this.#ex;
     const threads = this.#enabledThreads();
     const others = this.#enabledOthers();
     if (this.#hw[Control.live] === 0 && threads === 0 && others === 0) {
       // All have ended, interrupts too; idle CPUs notice one after the other, in no order that matters.
-      ex[Ex.finished] = 1;
+      this.#ex[Ex.finished] = 1;
       const idle = this.#parked(Block.idle);
       if (idle >= 0 || this.#parked() < 0) return idle;
     }
-    const current = ex[Ex.current] as number;
+    const current = this.#current;
     const count = this.#list(threads, others, current);
     if (count === 0) return this.#nobody(inside);
-    const choice =
-      count === 1 && !this.#wants.everyStep ? (this.choices[0] as number) : this.#decide(current, threads, others);
+    const alone = count === 1 && !this.#everyStep;
+    const choice = alone ? (this.choices[0] as number) : this.#decide(current, threads, others);
     if (choice < 0) return this.#abandon(inside);
+    if (this.step >= this.#stepsMax - 1) return this.#tooLong(inside);
     this.#record(choice);
     return choice;
   }
 
   #decide(current: number, threads: number, others: number): number {
     const ex = this.#ex;
-    const decision = ex[Ex.decisions] as number;
-    this.decision = decision;
-    this.step = ex[Ex.steps] as number;
-    this.preemptions = ex[Ex.preemptions] as number;
-    this.delays = ex[Ex.delays] as number;
+    const { decision } = this;
     let choice = -1;
     if (decision < (ex[Ex.prefixLength] as number)) {
       choice = this.count === 1 ? (this.choices[0] as number) : (ex[this.#layout.prefix + decision] as number);
@@ -462,17 +605,17 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
       if (choice < 0) return -1;
     }
     if (this.count === 1) return choice;
-    const at = this.#layout.decisions + decision * Decided.words;
+    const at = this.#decisionsAt + decision * Decided.words;
     ex[at + Decided.step] = this.step;
     ex[at + Decided.what] = choice | ((current + 1) << 8);
     ex[at + Decided.cost] = this.preemptions | (this.delays << 16);
     ex[at + Decided.threads] = threads;
     ex[at + Decided.others] = others;
-    ex[Ex.decisions] = decision + 1;
+    this.decision = decision + 1;
     const place = this.choices[0] === choice ? 0 : this.#placeOf(choice);
     if (place > 0) {
-      if (this.currentEnabled) ex[Ex.preemptions] = this.preemptions + 1;
-      ex[Ex.delays] = this.delays + place;
+      if (this.currentEnabled) this.preemptions++;
+      this.delays += place;
     }
     return choice;
   }
@@ -492,15 +635,14 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
 
   #record(choice: number): void {
     const ex = this.#ex;
-    ex[Ex.last] = choice;
+    this.#last = choice;
     const context = this.#contextOf(choice);
-    ex[Ex.current] = context >= DEVICE_CONTEXT ? Choice.device + context - DEVICE_CONTEXT : context;
-    const step = ex[Ex.steps] as number;
-    if (step >= this.#layout.stepsMax - 1) this.#tooLong();
-    const from = this.#layout.contexts + context * Ctx.words;
+    this.#current = context >= DEVICE_CONTEXT ? Choice.device + context - DEVICE_CONTEXT : context;
+    const { step } = this;
+    const from = this.#contextsAt + context * Ctx.words;
     const kind = ex[from + Ctx.kind] as number;
     const addr = ex[from + Ctx.addr] as number;
-    const at = this.#layout.steps + step * Step.words;
+    const at = this.#stepsAt + step * Step.words;
     if (step < (ex[Ex.alike] as number)) this.#compare(at, choice, kind, addr);
     let what = choice | (kind << 8);
     if (this.#detailed) {
@@ -511,11 +653,11 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
     ex[at + Step.what] = what;
     ex[at + Step.addr] = addr;
     this.#countBarren(choice, kind);
-    ex[Ex.steps] = step + 1;
-    let hash = ex[Ex.traceHash] as number;
+    this.step = step + 1;
+    let hash = this.#traceHash;
     hash = Math.imul(hash ^ choice, 0x01000193);
     hash = Math.imul(hash ^ kind, 0x01000193);
-    ex[Ex.traceHash] = Math.imul(hash ^ addr, 0x01000193);
+    this.#traceHash = Math.imul(hash ^ addr, 0x01000193);
   }
 
   /** As long as the choices are those of the execution before, the steps have to be. */
@@ -538,13 +680,14 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
       const at = Ex.barren + choice - Choice.preempt;
       ex[at] = (ex[at] as number) + 1;
     } else if (choice < Choice.irq && kind !== Point.Wait && kind !== Point.Preempt) {
-      ex[Ex.barren + (this.#hw[this.#host.layout.threads + choice * Thread.words + Thread.cpu] as number)] = 0;
+      const at = Ex.barren + (this.#hw[this.#host.layout.threads + choice * Thread.words + Thread.cpu] as number);
+      if (ex[at] !== 0) ex[at] = 0;
     }
   }
 
   #staticIndex(addr: number): number {
     const index = ((addr | 0) - this.#staticBase) >>> 2;
-    return index < this.#host.staticWords ? index : -1;
+    return index < this.#staticWords ? index : -1;
   }
 
   #maskedCpus(): number {
@@ -576,23 +719,25 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
   }
 
   #enabledThreads(): number {
-    let mask = 0;
-    for (let slot = 0; slot < this.#contexts; slot++) if (this.#canRun(slot)) mask |= 1 << slot;
+    let mask = this.#ready;
+    for (let waiting = this.#waiting; waiting !== 0; waiting &= waiting - 1) {
+      const slot = 31 - Math.clz32(waiting & -waiting);
+      if (this.#canRun(slot)) mask |= 1 << slot;
+    }
+    if (this.#me < DEVICE_CONTEXT && this.#canRun(this.#me)) mask |= 1 << this.#me;
     return mask;
   }
 
   #canRun(context: number): boolean {
     const ex = this.#ex;
-    const at = this.#layout.contexts + context * Ctx.words;
-    const state = ex[at + Ctx.state] as number;
-    if (state !== CtxState.parked && state !== CtxState.waiting) return false;
+    const at = this.#contextsAt + context * Ctx.words;
     const block = ex[at + Ctx.block] as number;
-    if (block === Block.none) return true;
+    if (block <= Block.none) return block === Block.none;
     const index = ex[at + Ctx.blockIndex] as number;
     if (block === Block.word) return this.#words[index] !== ex[at + Ctx.blockValue];
     if (block === Block.hwWord) return this.#hw[index] !== ex[at + Ctx.blockValue];
     if (block === Block.words) return this.#anyChanged(at + Ctx.pairs, index);
-    return state === CtxState.parked && this.#idleCanLeave(context);
+    return ex[at + Ctx.state] === CtxState.parked && this.#idleCanLeave(context);
   }
 
   #anyChanged(pairs: number, count: number): boolean {
@@ -623,19 +768,18 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
   /** Interrupts, preemptions and devices that can go next, as bits. */
   #enabledOthers(): number {
     const hw = this.#hw;
-    const { cpus, preempt, devicesMax } = this.#host.config;
     let mask = 0;
-    for (let cpu = 0; cpu < cpus; cpu++) {
+    for (let cpu = 0; cpu < this.#cpus; cpu++) {
       const seat = this.#seats + cpu * Seat.words;
       const pending = (hw[seat + Seat.pending] as number) & ~(1 << TIMER_LINE);
-      const queued = preempt && hw[seat + Seat.rqCount] !== 0;
+      const queued = this.#preempt && hw[seat + Seat.rqCount] !== 0;
       if (pending === 0 && !queued) continue;
       if (hw[seat + Seat.irqsOff] !== 0 || this.#takesSeat(hw[seat + Seat.current] as number)) continue;
       if (pending !== 0) mask |= 1 << cpu;
       const barren = (this.#ex[Ex.barren + cpu] as number) >= (hw[seat + Seat.rqCount] as number);
       if (queued && !barren && this.#preemptible(seat)) mask |= 1 << (OTHERS_PREEMPT + cpu);
     }
-    for (let i = 0; i < devicesMax - 1; i++) if (this.#canRun(DEVICE_CONTEXT + i)) mask |= 1 << (OTHERS_DEVICE + i);
+    for (let i = 0; i < this.#devices; i++) if (this.#canRun(DEVICE_CONTEXT + i)) mask |= 1 << (OTHERS_DEVICE + i);
     return mask;
   }
 
@@ -666,7 +810,7 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
     const { footprint } = this.#host;
     if (footprint === null || this.#ex[Ex.finished] !== 0) return;
     const ex = this.#ex;
-    const step = (ex[Ex.steps] as number) - 1;
+    const step = this.step - 1;
     if (!this.#noted) this.#touchAnnounced(footprint, step);
     if (this.#wants.footprints) this.#noteFootprint(footprint, step);
     const at = this.#layout.steps + step * Step.words;
@@ -715,7 +859,7 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
 
   #noteFootprint(footprint: Footprint, step: number): void {
     const ex = this.#ex;
-    const from = ex[Ex.footprintEnd] as number;
+    const from = this.#footprintEnd;
     const { footprints, footprintWords, details } = this.#layout;
     let end = from + footprint.count;
     if (end > footprintWords) {
@@ -723,7 +867,7 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
       end = from;
     } else for (let i = 0; i < footprint.count; i++) ex[footprints + from + i] = footprint.touched[i] as number;
     ex[details + step * Detail.words + Detail.footprintEnd] = end;
-    ex[Ex.footprintEnd] = end;
+    this.#footprintEnd = end;
   }
 
   touched(step: number): Int32Array {
@@ -772,7 +916,7 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
     }
   }
 
-  #tooLong(): void {
+  #tooLong(inside: boolean): number {
     this.#ex[Ex.tooLong] = 1;
     settle(this.#host, Verdict.hang, {
       outcome: 'hang',
@@ -780,7 +924,8 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
       cpu: this.#host.cpu,
       state: describeMachine(this.#host),
     });
-    throw STOPPED;
+    if (inside) throw STOPPED;
+    return -1;
   }
 
   kindOf(choice: number): number {

@@ -12,7 +12,7 @@ import { ExecutionStopped, OracleFailure } from '../shared/errors.js';
 import { Baton, type BatonHost } from './baton.js';
 import { controlledPart, type ExploreJob, preemptCounts } from './explore-job.js';
 import { DeviceRecorder, type History, NO_HISTORY } from './recorder.js';
-import { DEVICE_CONTEXT, Ex, Turn } from './shared-state.js';
+import { DEVICE_CONTEXT, Turn } from './shared-state.js';
 import type { Strategy } from './strategy.js';
 
 export class DeviceExplorer {
@@ -37,6 +37,7 @@ export class DeviceExplorer {
       ...view,
       context: DEVICE_CONTEXT + slot,
       contexts: job.threads.length + job.devices,
+      devices: job.devices,
       cpu: 0,
       task: slot,
       staticWords: bytes >>> 2,
@@ -45,12 +46,12 @@ export class DeviceExplorer {
       preemptCountOf: preemptCounts(view),
       takeInterrupts: () => {},
       preempt: () => {},
-      printk: (text) => appendLog(view.hw, view.layout, 0, ex[Ex.steps] as number, text),
+      printk: (text) => appendLog(view.hw, view.layout, 0, this.#baton.clock, text),
     };
     this.#baton = new Baton(host, ex, layout, strategy, explore.wants, stateHash);
     device.controller = this.#baton;
     const { history } = explore;
-    this.#recorder = history === null ? null : new DeviceRecorder(slot, history, () => ex[Ex.steps] as number);
+    this.#recorder = history === null ? null : new DeviceRecorder(slot, history, () => this.#baton.clock);
     device.setTracer(this.#recorder);
   }
 

@@ -16,7 +16,7 @@ import type { ExploreActor, ExploreDeviceActor } from './actor.js';
 import { ExecutionLog } from './execution-log.js';
 import type { ExploreJob } from './explore-job.js';
 import { type History, mergeHistories } from './recorder.js';
-import { Ex, layoutEx, type Wants } from './shared-state.js';
+import { handoversOf, holderOf, layoutEx, type Wants } from './shared-state.js';
 import { chooseFound, type Found, joinTallies, type Standing, type Tally, tallyFrom } from './standing.js';
 import { makeStrategy, STRATEGIES } from './strategies/index.js';
 import { StateTable, tableBytes } from './strategies/state-table.js';
@@ -125,6 +125,8 @@ export interface ExploreResult {
   readonly decisionsMost: number;
   readonly stepsMost: number;
   readonly handovers: number;
+  /** Seconds spent on bringing the machine back to what it was after boot, between executions; from a sample. */
+  readonly resetSeconds: number;
   /** A choice of the schedule was not there when it was repeated: the race is not the one that was recorded, or does not do the same each time. */
   readonly diverged: boolean;
   /** Preemptions of the failing execution. */
@@ -179,7 +181,7 @@ async function watch(
   while (!state.over) {
     await new Promise((done) => setTimeout(done, POLL_MS));
     if (signal?.aborted === true) Atomics.store(hw, Control.quit, 1);
-    const now = `${Atomics.load(hw, Control.execution)} ${Atomics.load(ex, Ex.steps)} ${Atomics.load(ex, Ex.handovers)}`;
+    const now = `${Atomics.load(hw, Control.execution)} ${handoversOf(ex)}`;
     // Workers that start on a busy host, and a checkpoint that is written, are no lack of progress.
     if (now !== last || !state.leading) since = performance.now();
     last = now;
@@ -196,7 +198,7 @@ async function watch(
 }
 
 const stuckText = (ex: Int32Array): string =>
-  `thread ${Math.max(0, Atomics.load(ex, Ex.current))} makes no step for ${STUCK_MS / 1000} s: an endless loop without a scheduling point`;
+  `thread ${holderOf(ex)} makes no step for ${STUCK_MS / 1000} s: an endless loop without a scheduling point`;
 
 async function strategyOf(options: PartOptions, seed: number): Promise<StrategyOptions> {
   const name = options.strategy ?? 'dfs';
@@ -472,6 +474,7 @@ function resultOf(
     decisionsMost: tally.decisionsMost,
     stepsMost: tally.stepsMost,
     handovers: tally.handovers,
+    resetSeconds: report.resetSeconds,
     diverged: tally.diverged,
     preemptions: first?.preemptions ?? 0,
     memoryHash: hex8((first ?? report).memoryHash),

@@ -7,73 +7,83 @@
 export const DEVICE_CONTEXT = 32;
 export const CONTEXTS_MAX = 40;
 
-/** Words of the head. */
+/**
+ * Words of the head, apart by what is written together: a cache line that two workers write in turn travels at each hand-over, so whoever
+ * has the baton keeps what changes at each step to itself, and passes it on with the baton (`Ctx.head`).
+ */
 export const Ex = {
-  /** Choice that ran last: see `Choice`. */
-  last: 0,
-  /** Context that ran last, or -1. */
-  current: 1,
-  /** Steps of this execution. */
-  steps: 2,
-  /** Decisions of this execution: steps with more than one choice. */
-  decisions: 3,
-  /** Contexts that run or are parked within the race, and have not ended. */
-  active: 4,
-  /** Preemptions of this execution so far. */
-  preemptions: 5,
-  /** Hash of the trace so far. */
-  traceHash: 6,
   /** Non-zero while choices are recorded: from the first step of the threads until all have ended. */
-  running: 7,
+  running: 0,
   /** Decisions that are prescribed: see `prefix`. */
-  prefixLength: 8,
+  prefixLength: 1,
   /** Non-zero: the execution left the prescribed schedule (a replay that no longer fits). */
-  diverged: 9,
+  diverged: 2,
   /** The step bound was reached. */
-  tooLong: 10,
+  tooLong: 3,
   /** Non-zero: the strategy has given the execution up, since it would show nothing new. */
-  abandoned: 11,
-  /** Words of `footprints` in use. */
-  footprintEnd: 12,
+  abandoned: 4,
   /** Non-zero: more was touched than there is room to note. */
-  footprintsLost: 13,
-  /** Hash of everything but the contexts, as far as it differs from what it was when the threads began: two words. */
-  memoryLow: 14,
-  memoryHigh: 15,
-  /** Entries of `undo` in use. */
-  undoEnd: 16,
-  /** Preemptions by the delay measure: places that choices were away from the first. */
-  delays: 17,
+  footprintsLost: 5,
   /** Non-zero: the last step has been made; what idle CPUs still do is none. */
-  finished: 18,
+  finished: 6,
   /** Steps that the execution before left in `steps`; 0 once a choice differs from it. */
-  alike: 19,
+  alike: 7,
+  /** Contexts that run or are parked within the race, and have not ended. */
+  active: 16,
+  /** Workers that spin for the baton: kept only where there are more of them than cores. */
+  spinning: 17,
+  /** `Head` of the execution that has ended. */
+  ended: 32,
+  /** Hash of everything but the contexts, as far as it differs from what it was when the threads began: two words. */
+  memoryLow: 48,
+  memoryHigh: 49,
+  /** Entries of `undo` in use. */
+  undoEnd: 50,
   /** For each CPU, how often its thread was preempted since one made a step of its own. */
-  barren: 24,
-  /** Hand-overs of the baton, over all executions. */
-  handovers: 32,
-  head: 48,
+  barren: 56,
+  head: 64,
 } as const;
 
-/** Words of a context. */
+/** What travels with the baton. */
+export const Head = {
+  /** Steps of this execution. */
+  steps: 0,
+  /** Decisions of this execution: steps with more than one choice. */
+  decisions: 1,
+  /** Preemptions of this execution so far. */
+  preemptions: 2,
+  /** Preemptions by the delay measure: places that choices were away from the first. */
+  delays: 3,
+  /** Hash of the trace so far. */
+  traceHash: 4,
+  /** Words of `footprints` in use. */
+  footprintEnd: 5,
+  words: 6,
+} as const;
+
+/** Words of a context: one cache line that others write, one that its own worker writes, and what few waits need. */
 export const Ctx = {
   /** What the worker is told to do: `Turn`. */
   turn: 0,
-  state: 1,
-  kind: 2,
-  addr: 3,
-  /** What it waits for: `Block`. */
-  block: 4,
-  blockIndex: 5,
-  blockValue: 6,
   /** Non-zero while its worker sleeps on `turn`. */
-  asleep: 7,
+  asleep: 1,
+  /** Hand-overs to it, over all executions. */
+  handovers: 2,
+  /** `Head`, with the turn. */
+  head: 8,
+  state: 16,
+  kind: 17,
+  addr: 18,
+  /** What it waits for: `Block`. */
+  block: 19,
+  blockIndex: 20,
+  blockValue: 21,
   /** Hash of all that it has observed: two words. */
-  seenLow: 8,
-  seenHigh: 9,
+  seenLow: 22,
+  seenHigh: 23,
   /** Words that it waits for one of, each with what it was seen to hold: pairs. Their number is in `blockIndex`. */
-  pairs: 16,
-  words: 32,
+  pairs: 32,
+  words: 64,
 } as const;
 
 export const CtxState = { absent: 0, waiting: 1, parked: 2, ended: 3 } as const;
@@ -82,8 +92,8 @@ export const CtxState = { absent: 0, waiting: 1, parked: 2, ended: 3 } as const;
 export const Turn = { none: 0, run: 1, irq: 2, preempt: 3, over: 4 } as const;
 export type Turn = (typeof Turn)[keyof typeof Turn];
 
-/** Condition under which a parked context can go on. */
-export const Block = { none: 0, word: 1, hwWord: 2, idle: 3, words: 4 } as const;
+/** Condition under which a context can go on; `never` for one that has ended, or does not take part. */
+export const Block = { never: 0, none: 1, word: 2, hwWord: 3, idle: 4, words: 5 } as const;
 
 /** A choice: thread 0 to 31 makes its next step; CPU takes its pending interrupts; CPU preempts its thread; a device makes its next step. */
 export const Choice = { irq: 32, preempt: 40, device: 48, count: 64 } as const;
@@ -190,3 +200,19 @@ export function layoutEx(stepsMax: number, wants: Wants): ExLayout {
 
 /** Words of a step in a result's `trace`: choice, kind, address. */
 export const STEP_WORDS = 3;
+
+/** Hand-overs of the baton, over all executions. */
+export function handoversOf(ex: Int32Array): number {
+  let sum = 0;
+  for (let context = 0; context < CONTEXTS_MAX; context++)
+    sum += ex[Ex.head + context * Ctx.words + Ctx.handovers] as number;
+  return sum;
+}
+
+/** The context that was given the baton last: the one with the most steps before it. */
+export function holderOf(ex: Int32Array): number {
+  const steps = (context: number): number => Atomics.load(ex, Ex.head + context * Ctx.words + Ctx.head + Head.steps);
+  let holder = 0;
+  for (let context = 1; context < CONTEXTS_MAX; context++) if (steps(context) > steps(holder)) holder = context;
+  return holder;
+}

@@ -25,6 +25,8 @@ import {
   Decided,
   Detail,
   Ex,
+  Head,
+  handoversOf,
   kindOfStep,
   maskedOf,
   STEP_WORDS,
@@ -46,6 +48,8 @@ export interface ExploreReport {
   readonly abandoned: number;
   readonly exhausted: boolean;
   readonly seconds: number;
+  /** Of these, spent on bringing the machine back to what it was after boot; from a sample. */
+  readonly resetSeconds: number;
   /** Distinct failures, in the order in which they were found. */
   readonly failures: readonly Found[];
   /** The one that the result is about: the wanted one, else the first that the race claims, else the first. */
@@ -94,6 +98,8 @@ export class WorkerExplorer extends RaceWorker {
   readonly #strategy: Strategy;
   readonly #baton: Baton;
   readonly #threads: readonly number[];
+  readonly #strategyWords: Int32Array;
+  readonly #prefix: Int32Array;
   readonly #recorder: Recorder | null;
   readonly #wanted: string | null;
   readonly #shortest: boolean;
@@ -110,6 +116,7 @@ export class WorkerExplorer extends RaceWorker {
   #exhausted = false;
   #over = false;
   #seconds = 0;
+  #resetSeconds = 0;
   #decisionsMost = 0;
   #stepsMost = 0;
   #points = 0;
@@ -126,6 +133,8 @@ export class WorkerExplorer extends RaceWorker {
     const staticWords = k.staticBytes >>> 2;
     const part = controlledPart(explore, k, staticWords);
     this.#part = part;
+    this.#strategyWords = part.ex.subarray(part.layout.strategy, part.layout.footprints);
+    this.#prefix = part.ex.subarray(part.layout.prefix, part.layout.decisions);
     this.#strategy = strategy;
     this.#threads = job.threads.map((t) => t.slot);
     this.#wanted = explore.wanted;
@@ -142,6 +151,7 @@ export class WorkerExplorer extends RaceWorker {
       sym: k.sym,
       context: k.slot,
       contexts: job.threads.length + job.devices,
+      devices: job.devices,
       cpu: k.cpu,
       task: k.current,
       staticWords,
@@ -154,14 +164,17 @@ export class WorkerExplorer extends RaceWorker {
     };
     this.#baton = new Baton(host, part.ex, part.layout, strategy, explore.wants, part.stateHash);
     const { history } = explore;
-    this.#recorder = history === null ? null : new Recorder(k, history, () => part.ex[Ex.steps] as number);
+    this.#recorder = history === null ? null : new Recorder(k, history, () => this.#baton.clock);
     k.setTracer(this.#recorder);
     k.controller = this.#baton;
-    k.clock = () => part.ex[Ex.steps] as number;
+    k.clock = () => this.#baton.clock;
     k.onStuck = null;
     k.onQuiet = null;
     this.#execution = this.#view();
   }
+
+  /** Pages of the snapshot, made when first needed: a view costs more than what it copies. */
+  readonly #pages: Int32Array[] = [];
 
   #silentPages(): Set<number> {
     const { sym, staticBase, config } = this.k;
@@ -242,8 +255,19 @@ export class WorkerExplorer extends RaceWorker {
     if (ex[Ex.footprintsLost] !== 0) {
       this.moduleError = 'a step touches more than this strategy can note; take another strategy, or a smaller machine';
     } else if (this.#diverged && this.#strategy.name !== 'replay') this.moduleError = NOT_THE_SAME;
-    else this.#exhausted = !this.#strategy.end(run, this.#strategyWords());
+    else this.#exhausted = !this.#strategy.end(run, this.#strategyWords);
     this.#over = this.#exhausted || this.moduleError !== null || (this.job.stopAtFailure && this.#chosen() !== null);
+  }
+
+  /** A reset; one in so many is timed, since looking at the clock costs as much as a small one. */
+  #timedReset(): void {
+    if (this.#begun % CLOCK_EVERY !== CLOCK_EVERY >> 1) {
+      this.reset();
+      return;
+    }
+    const started = performance.now();
+    this.reset();
+    this.#resetSeconds += ((performance.now() - started) / 1000) * CLOCK_EVERY;
   }
 
   /** Setup and check announce their steps too, so that the next reset knows what they changed. */
@@ -264,7 +288,8 @@ export class WorkerExplorer extends RaceWorker {
       if (written[frame] === 0 && !audited && !this.#silent.has(frame)) continue;
       written[frame] = 0;
       const from = frame << 10;
-      words.set(snapshot.subarray(from, from + 1024), from);
+      this.#pages[frame] ??= snapshot.subarray(from, from + 1024);
+      words.set(this.#pages[frame] as Int32Array, from);
     }
   }
 
@@ -285,32 +310,28 @@ export class WorkerExplorer extends RaceWorker {
   }
 
   #report(): ExploreReport {
-    const { ex } = this.#part;
     return {
       over: this.#over,
       executions: this.#executions,
       abandoned: this.#abandoned,
       exhausted: this.#exhausted,
       seconds: this.#seconds,
+      resetSeconds: this.#resetSeconds,
       failures: [...this.#found.values()],
       chosen: this.#chosen(),
       prescribed: prescribedDecisions(this.#execution),
       failingExecutions: this.failures,
-      traceHash: (ex[Ex.traceHash] as number) >>> 0,
-      steps: ex[Ex.steps] as number,
+      traceHash: this.#execution.traceHash >>> 0,
+      steps: this.#execution.steps,
       memoryHash: crc32(this.k.memory.bytes),
       points: this.#points,
       decisionsMost: this.#decisionsMost,
       stepsMost: this.#stepsMost,
-      handovers: this.#part.ex[Ex.handovers] as number,
+      handovers: handoversOf(this.#part.ex),
       moduleError: this.moduleError,
       diverged: this.#diverged,
       stats: this.#strategy.stats?.() ?? {},
     };
-  }
-
-  #strategyWords(): Int32Array {
-    return this.#part.ex.subarray(this.#part.layout.strategy, this.#part.layout.footprints);
   }
 
   protected override keep(failure: Failure): void {
@@ -365,15 +386,15 @@ export class WorkerExplorer extends RaceWorker {
     const { k } = this;
     const { hw } = k;
     const { ex, stateHash } = this.#part;
-    this.reset();
+    this.#timedReset();
+    this.#baton.clear();
     Atomics.store(hw, Control.execution, execution);
     if (this.race.setup !== undefined) this.alone(() => this.race.setup?.(k), 'setup');
     stateHash?.begin();
     this.#baton.reset(this.#threads, this.job.devices);
     if (Atomics.load(hw, Control.verdict) !== Verdict.none) return true;
     this.queueThreads();
-    const prefix = ex.subarray(this.#part.layout.prefix, this.#part.layout.decisions);
-    const prescribed = this.#strategy.begin(this.#strategyWords(), execution, prefix);
+    const prescribed = this.#strategy.begin(this.#strategyWords, execution, this.#prefix);
     if (prescribed < 0) return false;
     ex[Ex.prefixLength] = prescribed;
     const mine = this.#baton.start();
@@ -423,16 +444,16 @@ export class WorkerExplorer extends RaceWorker {
       cut: false,
       preemptible: this.k.config.preempt,
       get decisions() {
-        return ex[Ex.decisions] as number;
+        return ex[Ex.ended + Head.decisions] as number;
       },
       get steps() {
-        return ex[Ex.steps] as number;
+        return ex[Ex.ended + Head.steps] as number;
       },
       get preemptions() {
-        return ex[Ex.preemptions] as number;
+        return ex[Ex.ended + Head.preemptions] as number;
       },
       get traceHash() {
-        return ex[Ex.traceHash] as number;
+        return ex[Ex.ended + Head.traceHash] as number;
       },
       get abandoned() {
         return ex[Ex.abandoned] !== 0;

@@ -12,7 +12,7 @@ import { builtFile } from './modules.js';
  * Kernel code is many small functions that call each other; with V8's default budget the inner ones are called instead of inlined,
  * which makes kmap_high() half as slow again. Measured best at this value; more is worse.
  */
-export const V8_FLAGS = '--max-inlined-bytecode-size-cumulative=2000';
+export const V8_FLAGS = '--max-inlined-bytecode-size-cumulative=3000 --no-parallel-scavenge';
 
 export interface PoolWorker<A> {
   readonly worker: Worker;

@@ -1,0 +1,114 @@
+/** What controlled mode costs: a scheduling point, a hand-over, a reset, executions a second. */
+import { Worker } from 'node:worker_threads';
+import { type ExploreOptions, type ExploreResult, explore } from '../src/explore/explore.js';
+import { builtFile } from '../src/lab/modules.js';
+
+const ROUNDS = 5;
+const PING_PONGS = 100_000;
+
+export interface Measured {
+  readonly name: string;
+  readonly measured: number;
+  readonly baseline: number;
+  readonly unit: string;
+  readonly aim: string;
+}
+
+const median = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[values.length >> 1] as number;
+
+const explored = (race: string, options: ExploreOptions): Promise<ExploreResult> =>
+  explore(/[/\\]/.test(race) ? race : builtFile('bench', `${race}.js`), options);
+
+/** Nanoseconds of an `Atomics.add` on a word that nobody else uses. */
+function atomicAdd(): number {
+  const words = new Int32Array(new SharedArrayBuffer(64));
+  const count = 1_000_000;
+  const times: number[] = [];
+  for (let round = 0; round < ROUNDS * 2; round++) {
+    const started = performance.now();
+    for (let i = 0; i < count; i++) Atomics.add(words, 0, 1);
+    times.push(((performance.now() - started) / count) * 1e6);
+  }
+  return median(times.slice(ROUNDS));
+}
+
+/** Two workers that pass a word to and fro. */
+const PING_PONG = `
+  const { parentPort, workerData } = require('node:worker_threads');
+  const words = new Int32Array(workerData.buffer);
+  const play = (count, me) => {
+    for (let i = 0; i < count; i++) {
+      while (Atomics.load(words, me) === 0);
+      Atomics.store(words, me, 0);
+      Atomics.store(words, 64 - me, 1);
+    }
+  };
+  play(workerData.count >> 2, workerData.me);
+  const started = performance.now();
+  play(workerData.count, workerData.me);
+  parentPort.postMessage(((performance.now() - started) / workerData.count / 2) * 1e6);
+`;
+
+async function pingPong(): Promise<number> {
+  const buffer = new SharedArrayBuffer(512);
+  new Int32Array(buffer)[0] = 1;
+  const players = [0, 64].map(
+    (me) => new Worker(PING_PONG, { eval: true, workerData: { buffer, me, count: PING_PONGS } }),
+  );
+  const times = await Promise.all(players.map((w) => new Promise<number>((done) => w.once('message', done))));
+  await Promise.all(players.map((w) => w.terminate()));
+  return Math.max(...times);
+}
+
+/** Rows of the table. Rounds of what is measured and of its baseline take turns. */
+export async function explorerRows(): Promise<Measured[]> {
+  const steps = { cpus: 2, executions: 1500 };
+  const [stay, alternate] = ['stay', 'alternate'].map((name) => builtFile('bench', `${name}.js`)) as [string, string];
+  const points: number[] = [];
+  const adds: number[] = [];
+  const hands: number[] = [];
+  const pings: number[] = [];
+  for (let round = 0; round < ROUNDS; round++) {
+    const still = await explored('steps-race', { ...steps, strategy: stay });
+    const point = (still.seconds / still.points) * 1e9;
+    points.push(point);
+    adds.push(atomicAdd());
+    const moved = await explored('steps-race', { ...steps, strategy: alternate });
+    hands.push((moved.seconds * 1e9 - moved.points * point) / moved.handovers);
+    pings.push(await pingPong());
+  }
+  const bare = await explored('bare-race', { cpus: 2, strategy: 'random', executions: 60_000 });
+  const one = await explored('bare-race', { cpus: 1, strategy: 'random', executions: 60_000 });
+  const kmap = await explored('highmem/E1', { patches: ['kmap-high-get'], strategy: 'random', executions: 3000 });
+  const rate = (r: ExploreResult): number => r.executions / r.seconds;
+  const share = (r: ExploreResult): number => (100 * r.resetSeconds) / r.seconds;
+  const alone = (name: string, measured: number, unit: string, aim: string): Measured => ({
+    ...{ name, measured, unit, aim },
+    baseline: Number.NaN,
+  });
+  return [
+    {
+      ...{ name: 'scheduling point without a switch, against Atomics.add', unit: 'ns', aim: '<= 5' },
+      ...{ measured: median(points), baseline: median(adds) },
+    },
+    {
+      ...{ name: 'hand-over, against a bare ping-pong of two workers', unit: 'ns', aim: '<= 1.5' },
+      ...{ measured: median(hands), baseline: median(pings) },
+    },
+    alone(
+      `bare race of two threads, ${(bare.points / bare.executions).toFixed(0)} points, random walk`,
+      rate(bare),
+      'executions/s',
+      '> 100000',
+    ),
+    alone(`one thread of it, ${(one.points / one.executions).toFixed(0)} points`, rate(one), 'executions/s', ''),
+    alone(
+      `highmem/E1, ${(kmap.points / kmap.executions).toFixed(0)} points, random walk`,
+      rate(kmap),
+      'executions/s',
+      '',
+    ),
+    alone('reset, of an execution of the bare race', share(bare), '%', '<= 5'),
+    alone('reset, of an execution of highmem/E1', share(kmap), '%', '<= 5'),
+  ];
+}

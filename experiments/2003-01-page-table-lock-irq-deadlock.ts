@@ -12,6 +12,7 @@ import {
   consistent_alloc,
   get_vm_area,
   gfp,
+  jiffies,
   type Kernel,
   kmalloc,
   map_vm_area,
@@ -52,6 +53,8 @@ export default race({
     k.vars.area = get_vm_area(k, 4096, VM_MAP);
     k.vars.pages = kmalloc(k, 4, GFP_KERNEL);
     k.store(k.vars.pages as Vaddr, alloc_page(k, GFP_KERNEL));
+    // That the handler's allocations may sleep the kernel says once a second at most. It has just done so: the deadlock is what is looked for.
+    k.store(k.sym.might_sleep_prev_jiffy, jiffies(k));
   },
 
   irqs: { [LINE]: (k) => void consistent_alloc(k, gfp(k).GFP_ATOMIC, 4096) },

@@ -166,6 +166,7 @@ export {
   type ThreadSpec,
 } from './lab/race.js';
 export { listExperiments, Machine, run, runCases } from './lab/run.js';
+export { type Measured, type Measures, sample } from './lab/samples.js';
 export { listSuites, stress } from './lab/stress.js';
 export type { CpuStats, Failure, Outcome, Progress, RunOptions, RunResult } from './lab/types.js';
 export { type Consistent, consistent_alloc, consistent_free } from './mm/arm/consistent.js';

@@ -34,6 +34,7 @@ interface Options extends MachineOptions {
   stopAtFailure?: boolean;
   watchdog?: number;
   explain?: boolean;
+  svg?: string;
   json?: boolean;
   quiet?: boolean;
 }
@@ -64,6 +65,7 @@ export function addRunCommand(program: Command, context: CommandContext): void {
       '--explain',
       'look for the failure of a case in controlled mode: its shortest schedule, explained, as a replay file',
     )
+    .option('--svg <file>', 'draw what the experiment measures to a file')
     .option('--stop-at-failure', 'end a case at its first failing execution')
     .addOption(
       new Option('--watchdog <s>', 'seconds without progress after which a hang is reported').argParser(

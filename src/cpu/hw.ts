@@ -146,6 +146,9 @@ export const LOG_BYTES = 1 << 16;
 export const LOCKDEP_WORDS = 1 << 18;
 export const VERDICT_WORDS = 1024;
 export const RACE_VARS = 64;
+/** Points that a race may measure in an execution, and the words of each: x, then the series. */
+export const SAMPLES_MAX = 256;
+export const SAMPLE_WORDS = 8;
 export const BUS_LOCKS = 64;
 export const DEVICE_WORDS = 64;
 
@@ -186,6 +189,8 @@ export interface HwLayout {
   readonly keptLog: number;
   /** Variables that the functions of a race share: RACE_VARS words. */
   readonly raceVars: number;
+  /** What the race has measured: how many points, then the points. */
+  readonly samples: number;
   readonly dump: number;
   readonly dumpWords: number;
   /** The lock validator's: LOCKDEP_WORDS, or nothing where the machine has none. */
@@ -236,6 +241,7 @@ export function layoutHw(
   const verdictText = take(VERDICT_WORDS);
   const keptLog = take(LOG_BYTES / 4);
   const raceVars = take(RACE_VARS);
+  const samples = take(1 + SAMPLES_MAX * SAMPLE_WORDS);
   const dumpWords = 1024;
   const dump = take(config.threadsMax * dumpWords);
   const lockdep = take(checksOf(config.check).includes('lockdep') ? LOCKDEP_WORDS : 0);
@@ -257,6 +263,7 @@ export function layoutHw(
     verdictText,
     keptLog,
     raceVars,
+    samples,
     dump,
     dumpWords,
     lockdep,

@@ -91,7 +91,7 @@ export class Scheduler {
   /** Wait off the CPU until somebody passes the seat here. */
   waitForSeat(k: Kernel): void {
     const run = threadOf(k, k.slot) + Thread.run;
-    k.trace(Ev.wait, WaitKind.seat, k.current);
+    k.trace(Ev.wait, WaitKind.seat, sleepsOn(k));
     k.controller?.waits?.waitWhile(k.hw, run, 0, k.current);
     for (let round = 0; Atomics.load(k.hw, run) === 0; round++) {
       if (Atomics.load(k.hw, Control.abort) !== 0) throw new ExecutionStopped('stopped');
@@ -136,7 +136,7 @@ export class Scheduler {
     const seat = seatOf(k);
     k.mmu.drain();
     k.irqsOff = false;
-    k.trace(Ev.wait, WaitKind.sleep, k.current);
+    k.trace(Ev.wait, WaitKind.sleep, sleepsOn(k));
     Atomics.store(k.hw, seat + Seat.idle, 1);
     let quietSince = Atomics.load(k.hw, Control.progress);
     for (let round = 0, quiet = 0; ; round++) {
@@ -205,6 +205,8 @@ export class Scheduler {
 
 const seatOf = (k: Kernel): number => k.layout.seats + k.cpu * Seat.words;
 const threadOf = (k: Kernel, slot: number): number => k.layout.threads + slot * Thread.words;
+/** What the thread sleeps for, if it has said so, else its task. */
+const sleepsOn = (k: Kernel): number => (k.hw[threadOf(k, k.slot) + Thread.waitOn] as number) || k.current;
 const stateOf = (k: Kernel): number => k.atomicLoad(k.current as Vaddr);
 
 function setWait(k: Kernel, kind: WaitKind): void {

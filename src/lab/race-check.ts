@@ -6,6 +6,7 @@ import type { Declared, DeclaredKind } from '../shared/declared.js';
 import { UsageError } from '../shared/errors.js';
 import { closest } from './closest.js';
 import type { Case, MachineSpec, RaceSpec, ThreadSpec } from './race.js';
+import { type Measures, SERIES_MAX } from './samples.js';
 import { OUTCOMES } from './types.js';
 
 const ID = /^[a-z0-9][a-z0-9-]*$/;
@@ -34,6 +35,7 @@ const RACE_KEYS = keysOf<RaceSpec>({
   irqs: true,
   softirqs: true,
   shrinkers: true,
+  measures: true,
   devices: true,
   check: true,
   invariant: true,
@@ -107,6 +109,7 @@ export function checkRace(spec: RaceSpec): void {
     checkCase(one, i, wrong);
   });
   checkVars(spec.vars, wrong);
+  checkMeasures(spec.measures, wrong);
   declaredOf(spec, wrong);
 }
 
@@ -180,6 +183,17 @@ function checkVars(vars: readonly string[] | undefined, wrong: Wrong): void {
   if (vars === undefined) return;
   if (!Array.isArray(vars) || !vars.every((name) => typeof name === 'string')) wrong('vars must be a list of names');
   if (vars.length > RACE_VARS) wrong(`vars may be ${RACE_VARS} names, not ${vars.length}`);
+}
+
+function checkMeasures(measures: RaceSpec['measures'], wrong: Wrong): void {
+  if (measures === undefined) return;
+  known('measures', measures, keysOf<Measures>({ x: true, y: true, series: true }), wrong);
+  const { x, y, series } = measures;
+  if (typeof x !== 'string' || typeof y !== 'string') wrong('measures needs texts for x and y');
+  const names = Array.isArray(series) && series.every((name) => typeof name === 'string');
+  if (!names || series.length < 1 || series.length > SERIES_MAX) {
+    wrong(`measures.series must be a list of 1 to ${SERIES_MAX} names`);
+  }
 }
 
 /** The objects that a race declares, in order: what a machine for it has among its static data. */

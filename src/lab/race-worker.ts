@@ -184,6 +184,7 @@ export abstract class RaceWorker {
     hw.fill(0, layout.lockWaiters, layout.lockWaiters + 64);
     hw.fill(0, layout.writeBuffers, layout.writeBuffers + config.cpus * layout.writeBufferWords);
     hw.fill(0, layout.raceVars, layout.raceVars + 64);
+    hw[layout.samples] = 0;
     hw.fill(0, layout.threads, layout.threads + config.threadsMax * Thread.words);
     hw.fill(0, layout.devices, layout.devices + config.devicesMax * 64);
     for (let cpu = 0; cpu < config.cpus; cpu++) {

@@ -8,6 +8,7 @@ import type { Kernel, Shrinker } from '../cpu/kernel.js';
 import type { SharedSpec } from '../shared/declared.js';
 import { UsageError } from '../shared/errors.js';
 import { checkRace } from './race-check.js';
+import type { Measures } from './samples.js';
 import type { Outcome } from './types.js';
 
 /** A machine as a race asks for it; what is left out gets the default of `lab/configure.ts`. */
@@ -121,6 +122,8 @@ export interface RaceSpec extends RaceFunctions {
   readonly rwlocks?: readonly string[];
   /** Wait queues: `k.queues`. */
   readonly queues?: readonly string[];
+  /** What the race measures with sample(): a table and, with `run --svg`, a plot. */
+  readonly measures?: Measures;
   /** Caches that give memory back under pressure; all are registered at boot. */
   readonly shrinkers?: readonly Shrinker[];
   /** Bus masters: each runs in a worker of its own. */

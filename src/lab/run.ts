@@ -14,6 +14,7 @@ import { describeMachine, findCycle, type MachineView } from './deadlock.js';
 import type { Job } from './job.js';
 import { type LoadedRace, loadExperiments, loadRace } from './modules.js';
 import type { Case, RaceSpec } from './race.js';
+import { readSamples } from './samples.js';
 import {
   type CpuStats,
   type Failure,
@@ -453,6 +454,7 @@ class Run {
     const outcome = failure?.outcome ?? worst;
     const dmesg = readLog(this.#hw, this.#layout.keptLog, Control.keptLogHead);
     const live = dmesg.length > 0 ? dmesg : readLog(this.#hw, this.#layout.log, Control.logHead);
+    const measured = readSamples(this.#hw, this.#layout, race.measures);
     return {
       experiment: race.id,
       title: race.title,
@@ -478,6 +480,7 @@ class Run {
       failure: failure === null || failure === undefined ? null : failure,
       dmesg: live.map(formatRecord),
       cpuStats: this.#stats(),
+      ...(measured !== undefined && { measured }),
       interrupted: this.options.signal?.aborted === true || this.#error !== null,
       error: this.#error,
     };

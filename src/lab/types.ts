@@ -1,6 +1,7 @@
 /** What a run answers with: typed results, as the public API returns them and as `--json` prints them. */
 
 import type { MachineSpec } from './race.js';
+import type { Measured } from './samples.js';
 
 /** In order of gravity. */
 export const OUTCOMES = ['clean', 'report', 'warn', 'wrong-bytes', 'oops', 'bug', 'deadlock', 'hang'] as const;
@@ -87,6 +88,8 @@ export interface RunResult {
   readonly failure: Failure | null;
   readonly dmesg: readonly string[];
   readonly cpuStats: readonly CpuStats[];
+  /** What the last execution has measured, where the race measures something. */
+  readonly measured?: Measured;
   /** Was the run ended early (Ctrl-C, or a worker that died)? */
   readonly interrupted: boolean;
   /** What ended the run early, one line: a worker that died, a module that threw. The counts are what was collected before. */

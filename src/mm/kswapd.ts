@@ -83,8 +83,9 @@ export function balance_pgdat(k: Kernel): number {
 /** The thread's body: give it to a thread of the race; kswapd_stop() ends it. Context: process, sleeps. */
 export function kswapd(k: Kernel): void {
   set_task_flags(k, PF_MEMALLOC | PF_KSWAPD(k));
-  const wait = DECLARE_WAITQUEUE(k);
   for (;;) {
+    // Again each time: whoever sleeps on a mutex meanwhile uses the same entry.
+    const wait = DECLARE_WAITQUEUE(k);
     add_wait_queue(k, k.sym.kswapd_wait, wait);
     set_current_state(k, TASK_INTERRUPTIBLE);
     if (k.load(k.sym.kswapd_wanted) === 0 && k.load(k.sym.kswapd_should_stop) === 0) k.schedule();

@@ -16,6 +16,7 @@ import {
   local_irq_restore,
   local_irq_save,
   might_sleep,
+  might_sleep_if,
 } from '../shared/irqflags.js';
 import type { SymbolSpec } from '../shared/kernel-base.js';
 import {
@@ -31,6 +32,7 @@ import { spin_lock, spin_unlock } from '../shared/spinlock.js';
 import type { Structs } from '../shared/structs/configured.js';
 import { PG_active, PG_error, PG_locked, PG_slab, struct_page } from '../shared/structs/page.js';
 import { NULL, type Vaddr, vaddr } from '../shared/types.js';
+import { KERNEL_VERSION } from '../shared/version.js';
 import { gfp, gfpflags_allow_blocking } from './gfp.js';
 import { bit_spin_lock, bit_spin_trylock, bit_spin_unlock, initSpin, lockSpin, unlockSpin } from './lock-types.js';
 import { debug_check_no_locks_freed, lockdep_trace_alloc } from './lockdep.js';
@@ -378,6 +380,8 @@ function install_new_slab(k: Kernel, s: Cache, flags: number): Page {
 export function kmem_cache_alloc(k: Kernel, s: Cache, flags: number): Vaddr {
   lockdep_trace_alloc(k, flags);
   k.op();
+  if (k.LINUX_VERSION_CODE >= KERNEL_VERSION(2, 6, 30))
+    might_sleep_if(k, gfpflags_allow_blocking(k, flags), 'mm/slub.c:0');
   const irqs = local_irq_save(k);
   const page = k.loadPtr<'page'>(cpuSlabOf(k, s, k.cpu));
   const first = page === NULL ? NULL : k.read(page, struct_page.lockless_freelist);

@@ -67,6 +67,10 @@ export class PatchSet {
   'mutant-no-caller-scopes' = false;
   'mutant-sc-forgotten' = false;
   'mutant-sc-early' = false;
+  // Seed 004.
+  'rpc-pages-kmapped' = false;
+  'mutant-no-vmap-flush' = false;
+  'mutant-kunmap-atomic-no-flush' = false;
   'mutant-rmk1-page-table-lock' = false;
   'mutant-rmk1-table-retry' = false;
   'mutant-rmk1-failure-path' = false;

@@ -6,10 +6,13 @@ import type { Kernel, Shrinker } from '../../src/cpu/kernel.js';
 import { readLog } from '../../src/cpu/printk.js';
 import { current_gfp_context, gfp } from '../../src/mm/gfp.js';
 import { GfpSite, gfpEvents, traceGfp } from '../../src/mm/gfp-events.js';
+import { kmalloc } from '../../src/mm/kmalloc.js';
 import { balance_pgdat } from '../../src/mm/kswapd.js';
 import { nr_free_pages_of, zone_nr } from '../../src/mm/mmzone.js';
 import { type Page, page_zonenum, ZONE_HIGHMEM, ZONE_NORMAL } from '../../src/mm/page.js';
 import { __free_pages, alloc_page, alloc_pages, drainZone } from '../../src/mm/page_alloc.js';
+import { VM_ALLOC } from '../../src/mm/vmalloc/vm-struct.js';
+import { get_vm_area } from '../../src/mm/vmalloc.js';
 import { lru_cache_add, unregister_shrinker } from '../../src/mm/vmscan.js';
 import { HARDIRQ_OFFSET, might_sleep, schedule_debug } from '../../src/shared/irqflags.js';
 import { advance_jiffies, HZ, jiffies } from '../../src/shared/jiffies.js';
@@ -436,6 +439,60 @@ describe('might_sleep()', () => {
     advance_jiffies(k, HZ);
     might_sleep(k);
     expect(log(k)).toHaveLength(4);
+  });
+});
+
+describe('where the memory code asks might_sleep()', () => {
+  const asked = (kernel: string, call: (k: Kernel) => void): boolean => {
+    const { k } = localMachine('arm926', { kernel, patches: [], lowmemPages: 512 });
+    k.preemptCount += 1;
+    call(k);
+    return log(k).some((l) => l.includes('sleeping function called'));
+  };
+  const allocate = (k: Kernel): void => void alloc_page(k, gfp(k).GFP_KERNEL);
+  /** Twice: the first one needs a page, whose allocation asks in any version. */
+  const object = (k: Kernel): void => {
+    k.preemptCount -= 1;
+    kmalloc(k, 32, gfp(k).GFP_KERNEL);
+    k.preemptCount += 1;
+    kmalloc(k, 32, gfp(k).GFP_KERNEL);
+  };
+  const area = (k: Kernel): void => void get_vm_area(k, 4096, VM_ALLOC, gfp(k).GFP_ATOMIC);
+
+  it('is the page allocator in every version', () => {
+    for (const kernel of ['2.5.53', '2.6.22', '2.6.30', '4.12']) expect(asked(kernel, allocate)).toBe(true);
+  });
+
+  it('is SLUB from 2.6.30 on', () => {
+    expect(['2.6.22', '2.6.29', '2.6.30', '4.12'].map((kernel) => asked(kernel, object))).toEqual([
+      false,
+      false,
+      true,
+      true,
+    ]);
+  });
+
+  it('is vmalloc() in 4.x whatever the mask, before only where it allocates with GFP_KERNEL', () => {
+    expect(['2.6.30', '4.10', '4.12'].map((kernel) => asked(kernel, area))).toEqual([false, true, true]);
+  });
+
+  it('is not asked for a mask that does not allow to sleep', () => {
+    for (const kernel of ['2.5.53', '2.6.22', '2.6.30', '4.12']) {
+      expect(asked(kernel, (k) => void alloc_page(k, gfp(k).GFP_ATOMIC))).toBe(false);
+    }
+  });
+});
+
+describe('a zeroed highmem page', () => {
+  it('is a BUG in an interrupt with CONFIG_DEBUG_VM in 2.6.22, and not in 4.12', () => {
+    const zeroed = (kernel: string, debugVm: boolean): void => {
+      const { k } = localMachine('arm926', { kernel, patches: [], debugVm });
+      k.preemptCount += HARDIRQ_OFFSET;
+      alloc_page(k, gfp(k).GFP_ATOMIC | gfp(k).__GFP_HIGHMEM | gfp(k).__GFP_ZERO);
+    };
+    expect(() => zeroed('2.6.22', true)).toThrow(/prep_zero_page/);
+    zeroed('2.6.22', false);
+    zeroed('4.12', true);
   });
 });
 

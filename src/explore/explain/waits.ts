@@ -22,14 +22,26 @@ function heldLocks(events: readonly TraceEvent[]): Map<number, TraceEvent[]> {
 const spinsOn = (s: Standing): number | null =>
   s.point === Point.Lock || s.wait === WaitKind.lock || s.point === Point.Atomic ? s.addr : null;
 
+/** The lock that the context sleeps for, if anybody holds it. */
+function sleepsOn(s: Standing, held: Map<number, TraceEvent[]>): number | null {
+  const sleeps = s.wait === WaitKind.sleep || s.wait === WaitKind.seat;
+  return sleeps && (held.get(s.addr) ?? []).length > 0 ? s.addr : null;
+}
+
+/** Functions that are shown of a context: of one that sleeps for a lock all, since what led there is the point. */
+const FUNCTIONS = 5;
+const FUNCTIONS_OF_SLEEPER = 24;
+
 interface Edge {
   readonly from: Standing;
   readonly to: readonly number[];
+  readonly functions: number;
   readonly text: string;
 }
 
 function edgeOf(s: Standing, all: readonly Standing[], held: Map<number, TraceEvent[]>, names: Names): Edge {
-  const lock = spinsOn(s);
+  const slept = sleepsOn(s, held);
+  const lock = slept ?? spinsOn(s);
   const holders = lock === null ? [] : (held.get(lock) ?? []);
   if (lock !== null && holders.length > 0) {
     const by = holders.map((h) => {
@@ -39,16 +51,17 @@ function edgeOf(s: Standing, all: readonly Standing[], held: Map<number, TraceEv
     return {
       from: s,
       to: holders.map((h) => h.slot),
-      text: `spins on ${names.virtual(lock)}, held by ${by.join(' and ')}`,
+      functions: slept === null ? FUNCTIONS : FUNCTIONS_OF_SLEEPER,
+      text: `${slept === null ? 'spins' : 'sleeps'} on ${names.virtual(lock)}, held by ${by.join(' and ')}`,
     };
   }
   if (s.wait === WaitKind.ipi) {
     const deaf = all.filter((o) => o.cpu !== s.cpu && o.irqsOff);
     const who = deaf.map((o) => `CPU${o.cpu}`).join(', ');
     const text = `waits for other CPUs to answer its call${who === '' ? '' : `; ${who} cannot: interrupts are off`}`;
-    return { from: s, to: deaf.map((o) => o.slot), text };
+    return { from: s, to: deaf.map((o) => o.slot), functions: FUNCTIONS, text };
   }
-  return { from: s, to: [], text: 'sleeps, and nobody will wake it' };
+  return { from: s, to: [], functions: FUNCTIONS, text: 'sleeps, and nobody will wake it' };
 }
 
 /** Slots of a cycle, or none. */
@@ -84,9 +97,9 @@ export function waitLines(history: History, names: Names): string[] {
       ? context(cycle[0] ?? 0)
       : `CPU${interrupted.from.cpu} thread${interrupted.from.slot}, which it interrupted`;
   const head = cycle.length === 0 ? [] : [`cycle  ${[...cycle.map(context), back].join(' -> ')}`];
-  const lines = edges.map(({ from, text }) => {
+  const lines = edges.map(({ from, functions, text }) => {
     const irqs = from.irqsOff ? ', interrupts off' : '';
-    return `${contextOf(from)}${irqs}, in ${where(from.stack, 5)}: ${text}`;
+    return `${contextOf(from)}${irqs}, in ${where(from.stack, functions)}: ${text}`;
   });
   return [...head, ...lines, ...sleepLines(standing, history.events, names)];
 }

@@ -142,7 +142,8 @@ export function kunmap_atomic(k: Kernel, kvaddr: Vaddr, type: km_type): void {
   k.op();
   const addr = vaddr(kvaddr & PAGE_MASK);
   if (kvaddr >= FIXADDR_START) {
-    if (cache_is_vivt(k) || !k.patched['kunmap-atomic-vivt-only']) flush_dcache_page_at(k, addr);
+    const flushes = cache_is_vivt(k) || !k.patched['kunmap-atomic-vivt-only'];
+    if (flushes && !k.patched['mutant-kunmap-atomic-no-flush']) flush_dcache_page_at(k, addr);
     if (k.config.debugHighmem) {
       BUG_ON(
         k,

@@ -46,10 +46,10 @@ describe('wrong input', () => {
     ['--case unpinned', '--case belongs to one experiment: name exactly one'],
     ['--cpu 4', `unknown option '--cpu' (did you mean --cpus?); "murphy --help" shows the usage`],
     ['--cpus', `option '--cpus <n>' argument missing; "murphy --help" shows the usage`],
-    ['list nonsense', 'cannot list "nonsense": there are experiments, suites, cores, kernels, patches'],
+    ['list nonsense', 'cannot list "nonsense": there are experiments, suites, cores, kernels, patches, architectures'],
     [
       'list ptaches',
-      'cannot list "ptaches" (did you mean patches?): there are experiments, suites, cores, kernels, patches',
+      'cannot list "ptaches" (did you mean patches?): there are experiments, suites, cores, kernels, patches, architectures',
     ],
     [
       'list cores kernels',

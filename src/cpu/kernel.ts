@@ -441,6 +441,7 @@ export class Kernel<S extends object = object, E extends string = never> impleme
   takeInterrupts(): void {
     Atomics.and(this.hw, this.#seat, ~Attention.irq);
     const lines = Atomics.exchange(this.hw, this.#seat + Seat.pending, 0);
+    if (this.footprint !== null) this.footprint.observe(lines);
     const vectors = this.vectors;
     if (vectors === null) throw new MurphyError('interrupt before the kernel has installed its vectors');
     const spin = this.#spin;

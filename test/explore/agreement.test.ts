@@ -9,6 +9,7 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { cleanUp, disagreement, prepare, TOO_LARGE } from './programmes/agreement.js';
 import { PROFILES, type ProfileName, programmes } from './programmes/arbitrary.js';
+import { KNOWN } from './programmes/known.js';
 
 const long = Number(process.env.MURPHY_LONG ?? 0);
 const PROGRAMMES = long || 6;
@@ -35,4 +36,10 @@ describe('the strategies that exhaust the schedules agree about random programme
     },
     HOURS,
   );
+});
+
+describe('the strategies agree where they once did not', () => {
+  it.each(Object.entries(KNOWN))('%s', { timeout: HOURS }, async (_, programme) => {
+    expect(await disagreement(programme, 3000, SEED)).toBeNull();
+  });
 });

@@ -13,7 +13,7 @@ const race = (id: string): string => `${here('tiny')}#${id}`;
 
 /** With one worker; races of two or three take longer, for the hand-overs. */
 const EXECUTIONS = 100_000;
-const EXECUTIONS_OF_SEVERAL = process.env.MURPHY_LONG === undefined ? 20_000 : EXECUTIONS;
+const EXECUTIONS_OF_SEVERAL = process.env.MURPHY_LONG === undefined ? 10_000 : EXECUTIONS;
 const SEED = 20_090_304;
 /** One-sided normal quantile of 1e-6. */
 const Z = 4.753;
@@ -107,7 +107,7 @@ describe('PCT', () => {
       const [depth, steps, threads] = [3, 11, 3];
       const all = await counts('nested', 'pct-all', { depth, stepsExpected: steps, seed: threads });
       expect(all.failing / all.executions).toBeGreaterThanOrEqual(1 / (6 * steps ** (depth - 1)));
-      const seen = await sampled('nested', 'counted-pct', { depth, stepsExpected: steps, executions: 30_000 });
+      const seen = await sampled('nested', 'counted-pct', { depth, stepsExpected: steps, executions: 20_000 });
       expectHits(seen.failing, seen.executions, all.failing / all.executions);
     },
     MINUTES,

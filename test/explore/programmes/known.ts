@@ -1,0 +1,71 @@
+/** Programmes about which the strategies once disagreed, with what had not been thought of. */
+import type { Op, Programme } from './programme.js';
+
+const op = (what: Op['do'], at = 0, value = 0, body?: readonly Op[]): Op => ({
+  do: what,
+  at,
+  value,
+  ...(body === undefined ? {} : { body }),
+});
+
+const programme = (
+  threads: readonly (readonly [cpu: number, ops: readonly Op[]])[],
+  irqs: readonly (readonly Op[])[],
+): Programme => ({
+  machine: { core: 'cortex-a9', cpus: 2, preempt: false },
+  threads: threads.map(([cpu, ops]) => ({ cpu, ops })),
+  irqs,
+  devices: [],
+});
+
+export const KNOWN: Readonly<Record<string, Programme>> = {
+  'a step that fails ends the other threads before what would have raced with it': programme(
+    [
+      [0, [op('xchg', 2, 1), op('load')]],
+      [1, [op('expect', 2, 0), op('load')]],
+    ],
+    [],
+  ),
+  'an interrupt that has not come when its CPU ends could have come before': programme(
+    [
+      [0, [op('load')]],
+      [1, [op('raise', 0, 0)]],
+    ],
+    [[op('softirq')], [op('load')]],
+  ),
+  'a thread raises an interrupt of its own CPU with its last step': programme(
+    [
+      [0, [op('load')]],
+      [1, [op('raise', 1, 0)]],
+    ],
+    [[op('softirq')], [op('load')]],
+  ),
+  'handlers of two idle CPUs race with each other': programme(
+    [
+      [0, [op('raise', 1, 0)]],
+      [1, [op('raise', 0, 0)]],
+    ],
+    [[op('cas')], [op('load')]],
+  ),
+  'an interrupt finds a lock that a handler takes, and a CPU that masks': programme(
+    [
+      [0, [op('load')]],
+      [1, [op('irqsOff', 0, 0, [op('raise', 0, 0), op('load')])]],
+    ],
+    [[op('lock', 0, 0, [op('load')])], []],
+  ),
+  'two lines are taken together, or one after the other and one of them twice': programme(
+    [
+      [0, [op('load', 2)]],
+      [1, [op('raise', 0, 0), op('raise', 0, 1), op('raise', 0, 1)]],
+    ],
+    [[op('inc', 0)], [op('inc', 1)]],
+  ),
+  'a handler wakes a queue on a CPU that idles': programme(
+    [
+      [0, [op('load')]],
+      [0, [op('raise', 1, 0), op('raise', 0, 0)]],
+    ],
+    [[op('wake')], [op('load')]],
+  ),
+};

@@ -56,8 +56,8 @@ export const KNOWN: Readonly<Record<string, Programme>> = {
   ),
   'two lines are taken together, or one after the other and one of them twice': programme(
     [
-      [0, [op('load', 2)]],
-      [1, [op('raise', 0, 0), op('raise', 0, 1), op('raise', 0, 1)]],
+      [0, [op('load', 0), op('load', 1)]],
+      [1, [op('raise', 0, 0), op('raise', 0, 1), op('raise', 0, 1), op('load', 0)]],
     ],
     [[op('inc', 0)], [op('inc', 1)]],
   ),

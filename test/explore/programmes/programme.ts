@@ -310,6 +310,16 @@ function runAll(k: K, ops: readonly Op[], name: string, line: number): number {
   return local.acc;
 }
 
+/** Leave a result where no step of another context sees it, but as part of the state. */
+function leave(
+  { hw, layout, footprint }: Pick<Device, 'hw' | 'layout' | 'footprint'>,
+  at: number,
+  result: number,
+): void {
+  hw[layout.raceVars + at] = result;
+  footprint?.hwChanged(layout.raceVars + at, 1);
+}
+
 /** What an execution has come to, as text: words, page contents and what each context has read. */
 function finalState(k: K): string {
   const words = [...k.shared.w];
@@ -350,17 +360,17 @@ export function raceOf(id: string, p: Programme): RaceSpec {
     threads: p.threads.map(({ cpu, ops }, i) => ({
       cpu,
       run: (k) => {
-        k.hw[k.layout.raceVars + RESULTS + i] = runAll(k, ops, name(i), 0);
+        leave(k, RESULTS + i, runAll(k, ops, name(i), 0));
       },
     })),
     irqs: Object.fromEntries(
       p.irqs.map((ops, i) => [
         i + 1,
         (k: K): void => {
-          const at = k.layout.raceVars + HANDLERS + k.cpu * 4 + i;
+          const at = HANDLERS + k.cpu * 4 + i;
+          const result = mix(runAll(k, ops, `handler ${'abc'[i]}`, i + 1), 1);
           // Added up: which thread a handler interrupted makes no difference to it.
-          k.hw[at] =
-            ((k.hw[at] as number) + Math.imul(mix(runAll(k, ops, `handler ${'abc'[i]}`, i + 1), 1), 0x9e3779b1)) | 0;
+          leave(k, at, (k.hw[k.layout.raceVars + at] as number) + Math.imul(result, 0x9e3779b1));
         },
       ]),
     ),
@@ -373,7 +383,7 @@ export function raceOf(id: string, p: Programme): RaceSpec {
     devices: p.devices.map((ops, i) => (d: Device) => {
       const local = { name: 'a device', line: 0, acc: 0 };
       for (const op of ops) deviceStep(d, op, local);
-      d.hw[d.layout.raceVars + RESULTS + 8 + i] = local.acc;
+      leave(d, RESULTS + 8 + i, local.acc);
     }),
     check(k) {
       collected().final = finalState(k);

@@ -289,22 +289,33 @@ export { kvfree, kvmalloc, kvzalloc } from './mm/util.js';
 export {
   struct_vm_struct,
   VM_ALLOC,
+  VM_IOREMAP,
   VM_MAP,
   type VmStruct,
 } from './mm/vmalloc/vm-struct.js';
+export { get_vmalloc_info, vmallocinfo } from './mm/vmalloc/vmallocinfo.js';
+export { VMAP_MAX_ALLOC } from './mm/vmalloc/vmap-block.js';
 export {
   __vmalloc,
   get_vm_area,
   map_vm_area,
+  purge_vmap_area_lazy,
   remove_vm_area,
   vfree,
+  vm_map_ram,
+  vm_unmap_aliases,
+  vm_unmap_ram,
   vmalloc,
   vmalloc_32,
+  vmalloc_32_user,
+  vmalloc_user,
   vmap,
   vread,
   vunmap,
   vwrite,
+  vzalloc,
 } from './mm/vmalloc.js';
+export { checkVmallocInvariants } from './mm/vmalloc-invariants.js';
 export { lru_cache_add, register_shrinker, unregister_shrinker } from './mm/vmscan.js';
 export { buddyinfo, type MeminfoRest, meminfo, zoneinfo } from './mm/vmstat.js';
 export { flush_scheduled_work } from './mm/workqueue.js';

@@ -10,6 +10,7 @@ import { type Host, invocation } from './host.js';
 import { addListCommand } from './list.js';
 import { loadLab } from './load-lab.js';
 import { addMatrixCommand } from './matrix.js';
+import { addMeasureCommand } from './measure.js';
 import { addMergeCommand } from './merge.js';
 import { addRunCommand } from './run.js';
 import { addStressCommand } from './stress.js';
@@ -22,6 +23,7 @@ const COMMANDS = [
   addExploreCommands,
   addMergeCommand,
   addMatrixCommand,
+  addMeasureCommand,
   addListCommand,
   addStressCommand,
   addCacheTraceCommand,

@@ -1,4 +1,6 @@
 /** Measurements: what a row of the specification asks to be shown as a table and a plot, where an experiment would only say yes or no. */
+import { UsageError } from '../shared/errors.js';
+import { IRQS_OFF } from './measure/irqs-off.js';
 
 /** A plot, without how it is drawn: `report/plot.ts` does that. */
 export interface Plot {
@@ -34,4 +36,13 @@ export interface Measurement {
   readonly spec: readonly string[];
   /** Boots the machines that it needs in this thread. @most: the largest size, for a quicker look. Deterministic. */
   measure(most?: number): Measured;
+}
+
+export const MEASUREMENTS: readonly Measurement[] = [IRQS_OFF];
+
+/** By id or row of a specification. Throws UsageError when there is none. */
+export function findMeasurement(name: string): Measurement {
+  const found = MEASUREMENTS.find((m) => m.id === name || m.spec.includes(name));
+  if (found !== undefined) return found;
+  throw new UsageError(`no measurement "${name}"; there are ${MEASUREMENTS.map((m) => m.id).join(', ')}`);
 }

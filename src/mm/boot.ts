@@ -33,6 +33,7 @@ import { rcuSymbols } from './rcu.js';
 import { deferredSymbols } from './vmalloc/deferred.js';
 import { vmlistSymbols } from './vmalloc/vm-struct.js';
 import { vmap_area_init, vmapAreaSymbols } from './vmalloc/vmap-area.js';
+import { vmap_block_init, vmapBlockSymbols } from './vmalloc/vmap-block.js';
 import { vmapLazySymbols } from './vmalloc/vmap-lazy.js';
 import { vmap_purge_init, vmapPurgeSymbols } from './vmalloc/vmap-purge.js';
 import { free_work } from './vmalloc.js';
@@ -97,6 +98,7 @@ function kernelSymbolSpecs(config: MachineConfig, structs: Structs): Record<stri
     ...vmapAreaSymbols,
     ...vmapLazySymbols,
     ...vmapPurgeSymbols,
+    ...vmapBlockSymbols(config.cpus),
     thread_stacks: { bytes: config.threadsMax * THREAD_STACK_BYTES, align: 64 },
     mem_map: { bytes: (config.lowmemPages + config.highmemPages) * struct_page.sizeof, align: 64 },
     ...slabSymbols(config, structs),
@@ -160,6 +162,7 @@ export function start_kernel(k: Kernel): void {
   boot.mem_init(k);
   vmap_area_init(k);
   vmap_purge_init(k);
+  vmap_block_init(k);
   kmem_cache_init(k);
   initDeclared(k, config.declared ?? [], k.sym);
   kswapd_init(k);

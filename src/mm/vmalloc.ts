@@ -6,11 +6,12 @@
  * Source: mm/vmalloc.c, Linux 2.5.53 to 4.12; spec/vmalloc-gfp.md §6.
  */
 import type { Kernel } from '../cpu/kernel.js';
-import type { Vaddr } from '../shared/types.js';
+import { UsageError } from '../shared/errors.js';
+import { NULL, type Vaddr, vaddr } from '../shared/types.js';
 import { KERNEL_VERSION, LINUX_2_6 } from '../shared/version.js';
 import { gfp } from './gfp.js';
 import { free_deferred } from './vmalloc/deferred.js';
-import type { VmStruct } from './vmalloc/vm-struct.js';
+import { struct_vm_struct, VM_USERMAP, type VmStruct } from './vmalloc/vm-struct.js';
 import * as vmapLazy from './vmalloc/vmap-lazy.js';
 import * as vmapPurge from './vmalloc/vmap-purge.js';
 import * as vmlist from './vmalloc/vmlist.js';
@@ -30,11 +31,27 @@ interface VmallocEra {
   vwrite(k: Kernel, buf: Vaddr, addr: Vaddr, count: number): number;
 }
 
+/** What those with vmap areas have besides. */
+interface VmapEra extends VmallocEra {
+  vm_map_ram(k: Kernel, pages: Vaddr, count: number, prot: number): Vaddr;
+  vm_unmap_ram(k: Kernel, addr: Vaddr, count: number): void;
+  vm_unmap_aliases(k: Kernel): void;
+  purge_vmap_area_lazy(k: Kernel): void;
+}
+
 function eraOf(k: Kernel): VmallocEra {
   const version = k.LINUX_VERSION_CODE;
   if (version >= KERNEL_VERSION(3, 10, 0)) return vmapPurge;
   if (version >= KERNEL_VERSION(2, 6, 28)) return vmapLazy;
   return version >= LINUX_2_6 ? vmlistNode : vmlist;
+}
+
+/** Throws UsageError where the kernel has no such function. */
+function vmapEraOf(k: Kernel, what: string): VmapEra {
+  const era = eraOf(k);
+  if (era === vmapPurge) return vmapPurge;
+  if (era === vmapLazy) return vmapLazy;
+  throw new UsageError(`${what} is there from 2.6.28 on, not in ${k.config.kernel}`);
 }
 
 /** @size bytes of virtually contiguous memory for which @gfp_mask holds as far as the version lets it. Return: NULL without memory or room. */
@@ -93,9 +110,56 @@ export function free_work(k: Kernel): void {
 
 /** Take back what vfree() has left for later. Nothing before 2.6.28. Context: process, may sleep. */
 export function purge_vmap_area_lazy(k: Kernel): void {
-  const era = eraOf(k);
-  if (era === vmapPurge) vmapPurge.purge_vmap_area_lazy(k);
-  else if (era === vmapLazy) vmapLazy.purge_vmap_area_lazy(k);
+  if (k.LINUX_VERSION_CODE >= KERNEL_VERSION(2, 6, 28)) vmapEraOf(k, 'the purge').purge_vmap_area_lazy(k);
+}
+
+/**
+ * Map @count pages that an array of struct page * names, for a short time: cheaper than vmap(), and fragments the vmalloc area if kept.
+ *
+ * Context: process, may sleep. From 2.6.28 on.
+ * Return:  NULL without memory or room.
+ */
+export function vm_map_ram(k: Kernel, pages: Vaddr, count: number, prot = k.arch.PAGE_KERNEL(k)): Vaddr {
+  return vmapEraOf(k, 'vm_map_ram()').vm_map_ram(k, pages, count, prot);
+}
+
+/** @addr and @count are those of vm_map_ram(). Translations stay until vm_unmap_aliases() or a purge. */
+export function vm_unmap_ram(k: Kernel, addr: Vaddr, count: number): void {
+  vmapEraOf(k, 'vm_unmap_ram()').vm_unmap_ram(k, addr, count);
+}
+
+/** No CPU keeps a translation of addresses that have been unmapped. Nothing to do before 2.6.28. Context: process, may sleep. */
+export function vm_unmap_aliases(k: Kernel): void {
+  if (k.LINUX_VERSION_CODE >= KERNEL_VERSION(2, 6, 28)) vmapEraOf(k, 'vm_unmap_aliases()').vm_unmap_aliases(k);
+}
+
+/** The vm_struct of an area that is in use, by its address. */
+function areaAt(k: Kernel, addr: Vaddr): VmStruct {
+  if (eraOf(k) === vmapPurge) return vmapPurge.find_vm_area(k, addr);
+  const flags = vmlist.read_lock_vmlist(k);
+  let area = k.loadPtr<'vm_struct'>(k.sym.vmlist);
+  while (area !== NULL && k.read(area, struct_vm_struct.addr) !== addr) {
+    area = k.loadPtr<'vm_struct'>(vaddr(area + struct_vm_struct.next.offset));
+  }
+  vmlist.read_unlock_vmlist(k, flags);
+  return area;
+}
+
+/** Marked for remap_vmalloc_range(). */
+function userMapped(k: Kernel, addr: Vaddr): Vaddr {
+  if (addr === NULL) return NULL;
+  const area = areaAt(k, addr);
+  k.write(area, struct_vm_struct.flags, k.read(area, struct_vm_struct.flags) | VM_USERMAP);
+  return addr;
+}
+
+/** Zeroed memory that user space may map. From 2.6.18 on. Differs: aligned to pages, not to SHMLBA. Context: process, sleeps. */
+export const vmalloc_user = (k: Kernel, size: number): Vaddr => userMapped(k, vzalloc(k, size));
+
+/** The same of vmalloc_32(). */
+export function vmalloc_32_user(k: Kernel, size: number): Vaddr {
+  const { GFP_KERNEL, __GFP_ZERO } = gfp(k);
+  return userMapped(k, __vmalloc(k, size, GFP_KERNEL | __GFP_ZERO));
 }
 
 /** vmalloc() of zeros. Source: mm/vmalloc.c, Linux 3.4. */

@@ -53,14 +53,21 @@ export function preempt_enable(k: KernelBase): void {
   if (count === 0) k.preemptCheck();
 }
 
+/**
+ * The counter as far as interrupts are concerned. Without CONFIG_PREEMPT spinlocks do not count; here they do, and an unlock too many must not borrow from
+ * the bits above.
+ */
+const interruptWord = (k: KernelBase): number =>
+  k.preemptible ? k.preemptCount : (k.preemptCount + 0x80) & ~PREEMPT_MASK;
+
 /** In a hard or soft interrupt, or with bottom halves disabled. */
 export function in_interrupt(k: KernelBase): boolean {
-  return (k.preemptCount & (HARDIRQ_MASK | SOFTIRQ_MASK)) !== 0;
+  return (interruptWord(k) & (HARDIRQ_MASK | SOFTIRQ_MASK)) !== 0;
 }
 
 /** In a hard interrupt. */
 export function in_irq(k: KernelBase): boolean {
-  return (k.preemptCount & HARDIRQ_MASK) !== 0;
+  return (interruptWord(k) & HARDIRQ_MASK) !== 0;
 }
 
 /** In a soft interrupt, or with bottom halves disabled. */
@@ -81,7 +88,7 @@ export function SOFTIRQ_DISABLE_OFFSET(k: KernelBase): number {
 /** The word as the version keeps it: without CONFIG_PREEMPT a spinlock leaves no trace before 4.x, where debugging counts always. */
 function preempt_word(k: KernelBase): number {
   const blind = !k.preemptible && k.LINUX_VERSION_CODE < LINUX_4_4;
-  return blind ? k.preemptCount & ~PREEMPT_MASK : k.preemptCount;
+  return blind ? interruptWord(k) : k.preemptCount;
 }
 
 /** Preemption is not allowed, as far as the kernel can tell. */

@@ -77,6 +77,9 @@ export class PatchSet {
   'mutant-rmk1-unmap' = false;
   'mutant-rmk1-no-deferral' = false;
   'mutant-rmk2-no-invalidate' = false;
+  'mutant-rwlock-spins-irqs-off' = false;
+  'mutant-vmap-area-unlocked' = false;
+  'mutant-vunmap-no-cache-flush' = false;
 }
 
 export type PatchName = keyof PatchSet;

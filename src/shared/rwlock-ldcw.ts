@@ -6,16 +6,21 @@
 import { local_irq_restore, local_irq_save } from './irqflags.js';
 import type { KernelBase } from './kernel-base.js';
 import { type Vaddr, vaddr } from './types.js';
+import { LINUX_2_6 } from './version.js';
 
 const HELD = 0;
 const WRITER = -1;
 
 const counterOf = (k: KernelBase, lock: Vaddr): Vaddr => vaddr(k.lockWord(lock) + 4);
 
+/** Until 2.6.22 a reader that waits for a writer does not let interrupts in. Source: include/asm-parisc/spinlock.h, Linux 2.5.53. */
+const spinsWithIrqsOff = (k: KernelBase): boolean =>
+  k.LINUX_VERSION_CODE < LINUX_2_6 || k.patched['mutant-rwlock-spins-irqs-off'];
+
 /** The inner lock, with interrupts on while it spins if they were on in @flags. Interrupts are off on return. */
 export function ldcwLockFlags(k: KernelBase, lock: Vaddr, flags: number): void {
   while (!k.acquire(lock)) {
-    if (flags === 0) k.restoreIrqs(0);
+    if (flags === 0 && !spinsWithIrqsOff(k)) k.restoreIrqs(0);
     k.waitForLock(k.lockWord(lock), HELD);
     k.saveIrqs();
   }

@@ -10,8 +10,8 @@ import { listSuites, type Outcome, type RunOptions, type RunResult, run, stress 
 const FOUND_SECONDS = 30;
 const CLEAN_SECONDS = 5;
 
-const brokenLock = (name: string): string =>
-  fileURLToPath(new URL(`../fixtures/broken-locks/${name}.ts`, import.meta.url));
+const fixture = (name: string): string => fileURLToPath(new URL(`../fixtures/${name}.ts`, import.meta.url));
+const brokenLock = (name: string): string => fixture(`broken-locks/${name}`);
 
 async function resultsOf(suite: string, options: RunOptions): Promise<RunResult[]> {
   const results: RunResult[] = [];
@@ -22,11 +22,11 @@ async function resultsOf(suite: string, options: RunOptions): Promise<RunResult[
 describe('the stress suites', () => {
   it('are those of the folder, and claim to be clean', async () => {
     const suites = await listSuites();
-    expect([...suites.keys()]).toEqual(['kmap', 'locks', 'slab']);
+    expect([...suites.keys()]).toEqual(['kmap', 'locks', 'slab', 'vmalloc']);
     for (const { cases } of suites.values()) expect(new Set(cases.map((c) => c.outcome))).toEqual(new Set(['clean']));
   });
 
-  it.each([['locks'], ['kmap'], ['slab']])(
+  it.each([['locks'], ['kmap'], ['slab'], ['vmalloc']])(
     '%s: clean on every machine of its cases, which share the time',
     async (suite) => {
       const started = performance.now();
@@ -133,4 +133,46 @@ describe('the slab torture', () => {
     expect(broken).toContain(result.outcome);
     expect(result.expected).toBe(false);
   });
+});
+
+describe('the vmalloc torture', () => {
+  it.each<[string, RunOptions, readonly Outcome[], RegExp]>([
+    [
+      'a TLB flush that stays on its CPU',
+      { patches: ['mutant-no-remote-tlb-flush'] },
+      ['wrong-bytes'],
+      /^page frame 0x\w+ offset 0x\w+: expected/,
+    ],
+    [
+      'a search without its lock',
+      { patches: ['mutant-vmap-area-unlocked'] },
+      ['bug', 'oops', 'report', 'wrong-bytes', 'hang', 'deadlock', 'warn'],
+      /./,
+    ],
+    [
+      'an unmap without its cache flush',
+      { patches: ['mutant-vunmap-no-cache-flush'], kernel: '2.6.22', core: 'vivt-shared' },
+      ['wrong-bytes', 'oops', 'bug'],
+      /./,
+    ],
+  ])('notices %s', async (_, options, outcomes, message) => {
+    const [result] = await resultsOf('vmalloc', { cpus: 2, seconds: FOUND_SECONDS, stopAtFailure: true, ...options });
+    expect(outcomes).toContain(result?.outcome);
+    expect(result?.failure?.message).toMatch(message);
+    expect(result?.expected).toBe(false);
+  });
+
+  it.each([['2.5.53, ARM11 MPCore'], ['2.6.34']])(
+    'notices what %s cannot do on two CPUs at a time',
+    async (caseName) => {
+      const result = await run(fixture('broken-vmalloc/two-at-a-time'), {
+        caseName,
+        cpus: 2,
+        seconds: FOUND_SECONDS,
+        stopAtFailure: true,
+      });
+      expect(result.expected).toBe(false);
+      expect(result.failure).not.toBeNull();
+    },
+  );
 });

@@ -82,4 +82,6 @@ export function flush_cache_vmap(k: Kernel, _start: number, _end: number): void 
   if (!k.patched['mutant-no-vmap-flush']) flush_cache_vmap_range(k);
 }
 
-export const flush_cache_vunmap = (k: Kernel, _start: number, _end: number): void => flush_cache_vmap_range(k);
+export function flush_cache_vunmap(k: Kernel, _start: number, _end: number): void {
+  if (!k.patched['mutant-vunmap-no-cache-flush']) flush_cache_vmap_range(k);
+}

@@ -185,8 +185,9 @@ export function alloc_vmap_area(
   if (modern) might_sleep(k);
   const va = kmalloc<'vmap_area'>(k, struct_vmap_area.sizeof, metadataMask(k, gfp_mask));
   if (va === NULL) return NULL;
+  const locked = !k.patched['mutant-vmap-area-unlocked'];
   for (let purged = false; ; purged = true) {
-    spin_lock(k, k.sym.vmap_area_lock);
+    if (locked) spin_lock(k, k.sym.vmap_area_lock);
     const addr = modern ? searchFromCache(k, size, align, vstart, vend) : searchTree(k, size, align, vstart);
     if (addr + size <= vend) {
       k.write(va, struct_vmap_area.va_start, addr);
@@ -195,11 +196,11 @@ export function alloc_vmap_area(
       k.write(va, struct_vmap_area.vm, NULL);
       __insert_vmap_area(k, va);
       if (modern) k.store(k.sym.free_vmap_cache, nodeOf(va));
-      spin_unlock(k, k.sym.vmap_area_lock);
+      if (locked) spin_unlock(k, k.sym.vmap_area_lock);
       BUG_ON(k, addr % align !== 0 || addr < vstart, 'mm/vmalloc.c alloc_vmap_area: misplaced', addr);
       return va;
     }
-    spin_unlock(k, k.sym.vmap_area_lock);
+    if (locked) spin_unlock(k, k.sym.vmap_area_lock);
     if (purged) return overflow(k, va, size, gfp_mask);
     purge(k);
   }

@@ -55,6 +55,7 @@ import {
   va_pages,
   va_start,
 } from './vmap-area.js';
+import * as blocks from './vmap-block.js';
 import * as vmlist from './vmlist.js';
 import * as byPages from './vread-pages.js';
 
@@ -74,6 +75,16 @@ export const vmapLazySymbols: Readonly<Record<string, SymbolSpec>> = {
 const LINUX_2_6_32 = KERNEL_VERSION(2, 6, 32);
 const ALLOCATOR: AreaAllocator = { nested: (k, size, mask) => __vmalloc(k, size, mask, k.arch.PAGE_KERNEL(k)), vfree };
 
+const BLOCKS: blocks.BlockEra = {
+  alloc_vmap_area(k, size, align) {
+    const { VMALLOC_START, VMALLOC_END } = k.arch;
+    const mask = gfp(k).GFP_KERNEL;
+    return alloc_vmap_area(k, size, align, VMALLOC_START(k), VMALLOC_END(k), mask, purge_vmap_area_lazy);
+  },
+  free_unmap_vmap_area,
+  free_vmap_area_noflush: free_unmap_vmap_area_noflush,
+};
+
 // ---- the purge ---------------------------------------------------------------------------------------------------------
 
 /**
@@ -86,6 +97,7 @@ export function __purge_vmap_area_lazy(k: Kernel, from: number, to: number, sync
   if (!sync && !force_flush) {
     if (!spin_trylock(k, k.sym.purge_lock)) return;
   } else spin_lock(k, k.sym.purge_lock);
+  if (sync && k.LINUX_VERSION_CODE >= LINUX_2_6_32) blocks.purge_fragmented_blocks_allcpus(k, BLOCKS);
   const { start, end, nr, areas } = collect(k, from, to);
   if (nr !== 0) {
     if (k.LINUX_VERSION_CODE < LINUX_2_6_32) {
@@ -97,7 +109,7 @@ export function __purge_vmap_area_lazy(k: Kernel, from: number, to: number, sync
   if (nr !== 0) {
     spin_lock(k, k.sym.vmap_area_lock);
     for (let va = areas; va !== NULL; ) {
-      const next = ptr<'vmap_area'>(k.read(va, struct_vmap_area.purge_list));
+      const next = k.loadPtr<'vmap_area'>(vaddr(va + struct_vmap_area.purge_list.offset));
       __free_vmap_area(k, va);
       va = next;
     }
@@ -143,6 +155,18 @@ const NOTHING = 0xffffffff;
 export function purge_vmap_area_lazy(k: Kernel): void {
   __purge_vmap_area_lazy(k, NOTHING, 0, true, false);
 }
+
+/** Context: as __purge_vmap_area_lazy(). */
+export function vm_unmap_aliases(k: Kernel): void {
+  const { start, end } = blocks.collectDirty(k);
+  __purge_vmap_area_lazy(k, start, end, true, start < end);
+}
+
+export const vm_map_ram = (k: Kernel, pages: Vaddr, count: number, prot: number): Vaddr =>
+  blocks.vm_map_ram(k, pages, count, prot, gfp(k).GFP_KERNEL, BLOCKS);
+
+export const vm_unmap_ram = (k: Kernel, addr: Vaddr, count: number): void =>
+  blocks.vm_unmap_ram(k, addr, count, BLOCKS);
 
 /** The area's entries and translations stay until a purge. */
 function free_unmap_vmap_area(k: Kernel, va: VmapArea): void {

@@ -47,6 +47,7 @@ import {
   va_pages,
   va_start,
 } from './vmap-area.js';
+import * as blocks from './vmap-block.js';
 import * as byPages from './vread-pages.js';
 
 declare module '../../shared/kernel-base.js' {
@@ -70,6 +71,16 @@ export function vmap_purge_init(k: Kernel): void {
 const ALLOCATOR: AreaAllocator = {
   nested: (k, size, mask) => __vmalloc(k, size, mask, k.arch.PAGE_KERNEL(k)),
   vfree,
+};
+
+const BLOCKS: blocks.BlockEra = {
+  alloc_vmap_area(k, size, align) {
+    const { VMALLOC_START, VMALLOC_END } = k.arch;
+    const mask = gfp(k).GFP_KERNEL;
+    return alloc_vmap_area(k, size, align, VMALLOC_START(k), VMALLOC_END(k), mask, purge_vmap_area_lazy);
+  },
+  free_unmap_vmap_area,
+  free_vmap_area_noflush,
 };
 
 const linkOf = (va: VmapArea): Vaddr => vaddr(va + struct_vmap_area.purge_list.offset);
@@ -112,8 +123,28 @@ const NOTHING = 0xffffffff;
 /** Context: process, may sleep. */
 export function purge_vmap_area_lazy(k: Kernel): void {
   mutex_lock(k, k.sym.vmap_purge_lock);
+  blocks.purge_fragmented_blocks_allcpus(k, BLOCKS);
   __purge_vmap_area_lazy(k, NOTHING, 0);
   mutex_unlock(k, k.sym.vmap_purge_lock);
+}
+
+/** Context: process, may sleep. */
+export function vm_unmap_aliases(k: Kernel): void {
+  might_sleep(k);
+  const { start, end } = blocks.collectDirty(k);
+  mutex_lock(k, k.sym.vmap_purge_lock);
+  blocks.purge_fragmented_blocks_allcpus(k, BLOCKS);
+  const purged = __purge_vmap_area_lazy(k, start, end);
+  if (!purged && start < end) k.arch.flush_tlb_kernel_range(k, vaddr(start), vaddr(end));
+  mutex_unlock(k, k.sym.vmap_purge_lock);
+}
+
+export const vm_map_ram = (k: Kernel, pages: Vaddr, count: number, prot: number): Vaddr =>
+  blocks.vm_map_ram(k, pages, count, prot, gfp(k).GFP_KERNEL, BLOCKS);
+
+export function vm_unmap_ram(k: Kernel, addr: Vaddr, count: number): void {
+  might_sleep(k);
+  blocks.vm_unmap_ram(k, addr, count, BLOCKS);
 }
 
 /** Nothing if somebody purges already. Context: process. */

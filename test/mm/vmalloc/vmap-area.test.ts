@@ -3,8 +3,9 @@ import { describe, expect, it } from 'vitest';
 import type { Kernel } from '../../../src/cpu/kernel.js';
 import { gfp } from '../../../src/mm/gfp.js';
 import { vmalloc_to_page } from '../../../src/mm/memory.js';
-import { struct_vm_struct, VM_ALLOC, VM_IOREMAP } from '../../../src/mm/vmalloc/vm-struct.js';
+import { is_vmalloc_addr, struct_vm_struct, VM_ALLOC, VM_IOREMAP } from '../../../src/mm/vmalloc/vm-struct.js';
 import { find_vmap_area } from '../../../src/mm/vmalloc/vmap-area.js';
+import { find_vm_area } from '../../../src/mm/vmalloc/vmap-purge.js';
 import {
   __vmalloc,
   get_vm_area,
@@ -35,7 +36,7 @@ const faults = (k: Kernel, addr: Vaddr): boolean => {
 };
 
 describe.each(['2.6.28', '2.6.34'])('vmalloc() of %s', (kernel) => {
-  it('leaves a gap besides the guard page, and keeps the address of a freed area until a purge', () => {
+  it('vmalloc/C-02: leaves a gap besides the guard page, and keeps the address of a freed area until a purge', () => {
     const k = boot(kernel);
     const start = k.arch.VMALLOC_START(k);
     const areas = [1, 2, 3].map(() => vmalloc(k, P));
@@ -46,7 +47,7 @@ describe.each(['2.6.28', '2.6.34'])('vmalloc() of %s', (kernel) => {
     expect(vmalloc(k, P)).toBe(start);
   });
 
-  it('keeps translations and entries of a freed area until the purge', () => {
+  it('vmalloc/C-04: keeps translations and entries of a freed area until the purge', () => {
     const k = boot(kernel);
     const addr = vmalloc(k, P);
     k.store32(addr, 5);
@@ -60,7 +61,7 @@ describe.each(['2.6.28', '2.6.34'])('vmalloc() of %s', (kernel) => {
 });
 
 describe.each(['4.10', '4.12'])('vmalloc() of %s', (kernel) => {
-  it('leaves a guard page only, goes on behind the last area, and begins anew after a purge', () => {
+  it('vmalloc/C-02: leaves a guard page only, goes on behind the last area, and begins anew after a purge', () => {
     const k = boot(kernel);
     const start = k.arch.VMALLOC_START(k);
     const areas = [1, 2, 3].map(() => vmalloc(k, P));
@@ -71,7 +72,7 @@ describe.each(['4.10', '4.12'])('vmalloc() of %s', (kernel) => {
     expect(vmalloc(k, P)).toBe(start);
   });
 
-  it('lets a CPU with a translation read the freed page until the purge, and no other', () => {
+  it('vmalloc/C-03: lets a CPU with a translation read the freed page until the purge, and no other', () => {
     const { cpus } = machine(kernel, { cpus: 2 });
     const [k, other] = cpus as [Kernel, Kernel];
     const addr = vmalloc(k, P);
@@ -86,7 +87,7 @@ describe.each(['4.10', '4.12'])('vmalloc() of %s', (kernel) => {
     expect(faults(other, addr)).toBe(true);
   });
 
-  it('puts vfree() in an interrupt off, at the price of the first word', () => {
+  it('vmalloc/C-06: puts vfree() in an interrupt off, at the price of the first word', () => {
     const k = boot(kernel);
     const [a, b] = [vmalloc(k, P), vmalloc(k, P)];
     for (const addr of [a, b]) k.store32(addr, 0x1234);
@@ -99,7 +100,7 @@ describe.each(['4.10', '4.12'])('vmalloc() of %s', (kernel) => {
     expect([vmalloc_to_page(k, a), vmalloc_to_page(k, b)]).toEqual([NULL, NULL]);
   });
 
-  it('frees the area that contains an address, and warns only where there is none', () => {
+  it('vmalloc/C-12: frees the area that contains an address, and warns only where there is none', () => {
     const k = boot(kernel);
     const addr = vmalloc(k, 2 * P);
     vfree(k, vaddr(addr + 1));
@@ -110,7 +111,7 @@ describe.each(['4.10', '4.12'])('vmalloc() of %s', (kernel) => {
     expect(dmesgOf(k).filter((text) => /nonexistent vm area/.test(text))).toHaveLength(1);
   });
 
-  it('aligns areas for I/O to a power of two not below their size', () => {
+  it('vmalloc/C-08: aligns areas for I/O to a power of two not below their size', () => {
     const k = boot(kernel);
     const { GFP_KERNEL } = gfp(k);
     vmalloc(k, P);
@@ -119,7 +120,7 @@ describe.each(['4.10', '4.12'])('vmalloc() of %s', (kernel) => {
     expect(at(0x100000) % 0x100000).toBe(0);
   });
 
-  it('gives everything back when a page is missing, and says how far it came', () => {
+  it('vmalloc/C-13: gives everything back when a page is missing, and says how far it came', () => {
     const k = localMachine('cortex-a9', { kernel, patches: [], lowmemPages: 256, highmemPages: 0 }).k;
     const pages = 250;
     expect(__vmalloc(k, pages * P, gfp(k).GFP_NOWAIT)).toBe(NULL);
@@ -132,24 +133,53 @@ describe.each(['4.10', '4.12'])('vmalloc() of %s', (kernel) => {
   });
 });
 
-describe.each([
-  ['2.6.28', 0],
-  ['4.12', 0],
-])('lazily freed areas of %s', (kernel) => {
-  it('are purged by the one that exceeds 8192 pages for a CPU', () => {
-    const k = machine(kernel, { lowmemPages: 256 }).k;
+describe.each(['2.6.28', '4.12'])('lazily freed areas of %s', (kernel) => {
+  it('vmalloc/C-05: are purged by the one that exceeds 8192 pages for a doubling of the CPUs, in one flush over all of them', () => {
+    const k = machine(kernel, { cpus: 2 }).k;
     const { GFP_KERNEL } = gfp(k);
-    const big = (): Vaddr => vaddr(k.read(get_vm_area(k, 8190 * P, VM_ALLOC, GFP_KERNEL), struct_vm_struct.addr));
-    const addrs = [big(), vmalloc(k, P)];
+    const bare = (pages: number): Vaddr =>
+      vaddr(k.read(get_vm_area(k, pages * P, VM_ALLOC, GFP_KERNEL), struct_vm_struct.addr));
+    const addrs = [bare(8191), bare(8190), bare(1)];
+    const flushed: (readonly [number, number])[] = [];
+    const flush = k.arch.flush_tlb_kernel_range;
+    Object.assign(k.arch, {
+      flush_tlb_kernel_range(kernel: Kernel, start: Vaddr, end: Vaddr) {
+        flushed.push([start, end]);
+        flush(kernel, start, end);
+      },
+    });
     remove_vm_area(k, addrs[0]!);
-    expect(k.load(k.sym.vmap_lazy_nr)).toBe(8191);
     remove_vm_area(k, addrs[1]!);
-    expect(k.load(k.sym.vmap_lazy_nr)).toBe(0);
+    expect([k.load(k.sym.vmap_lazy_nr), flushed]).toEqual([8192 + 8191, []]);
+    remove_vm_area(k, addrs[2]!);
+    Object.assign(k.arch, { flush_tlb_kernel_range: flush });
+    expect([k.load(k.sym.vmap_lazy_nr), flushed]).toEqual([0, [[addrs[0], addrs[2]! + 2 * P]]]);
+  });
+
+  it('are all given back by a purge', () => {
+    const k = boot(kernel);
+    const areas = [1, 2, 3, 4].map((pages) => vmalloc(k, pages * P));
+    for (const addr of areas) vfree(k, addr);
+    purge_vmap_area_lazy(k);
+    expect(areas.map((addr) => find_vmap_area(k, addr))).toEqual([NULL, NULL, NULL, NULL]);
+  });
+});
+
+describe('an array of pages, 4.12', () => {
+  it('vmalloc/C-07: is from kmalloc() for 1024 pages, an area of its own for one more, and goes with the area', () => {
+    const k = machine('4.12', { lowmemPages: 2304 }).k;
+    const arrayOf = (addr: Vaddr): number => k.read(find_vm_area(k, addr), struct_vm_struct.pages);
+    const [small, big] = [vmalloc(k, 1024 * P), vmalloc(k, 1025 * P)];
+    expect(is_vmalloc_addr(k, arrayOf(small))).toBe(false);
+    const array = vaddr(arrayOf(big));
+    expect([is_vmalloc_addr(k, array), vmalloc_to_page(k, array) !== NULL]).toEqual([true, true]);
+    vfree(k, big);
+    expect(vmalloc_to_page(k, array)).toBe(NULL);
   });
 });
 
 describe.each(['2.6.32', '4.12'])('vread() and vwrite() of %s', (kernel) => {
-  it('go page by page: holes and missing pages are zero, the count is what was asked for, or 0', () => {
+  it('vmalloc/C-14: go page by page: holes and missing pages are zero, the count is what was asked for, or 0', () => {
     const k = boot(kernel);
     const [a, b, buf] = [vmalloc(k, P), vmalloc(k, P), vmalloc(k, 4 * P)];
     const gap = b - a;

@@ -12,7 +12,7 @@ const boot = (lowmemPages = 256): Kernel => localMachine('arm926', { kernel: '2.
 const firstArea = (k: Kernel): VmStruct => k.loadPtr<'vm_struct'>(k.sym.vmlist);
 
 describe('vmalloc() of 2.6.22', () => {
-  it('leaves a guard page between areas and gives the address of a freed one to the next', () => {
+  it('vmalloc/C-02: leaves a guard page between areas and gives the address of a freed one to the next', () => {
     const k = boot();
     const start = k.arch.VMALLOC_START(k);
     const areas = [1, 2, 3].map(() => vmalloc(k, 4096));
@@ -31,7 +31,7 @@ describe('vmalloc() of 2.6.22', () => {
     expect(() => k.load32(addr)).toThrow(/paging request/);
   });
 
-  it('keeps the array of more than 1024 pages in a vmalloc area of its own', () => {
+  it('vmalloc/C-07: keeps the array of more than 1024 pages in a vmalloc area of its own', () => {
     const k = boot(2304);
     const small = vmalloc(k, 1024 * 4096);
     expect(k.read(firstArea(k), struct_vm_struct.flags) & VM_VPAGES).toBe(0);
@@ -44,7 +44,7 @@ describe('vmalloc() of 2.6.22', () => {
     expect(firstArea(k)).toBe(NULL);
   });
 
-  it('aligns areas for I/O to a power of two above their size', () => {
+  it('vmalloc/C-08: aligns areas for I/O to a power of two above their size', () => {
     const k = boot();
     const { GFP_KERNEL } = gfp(k);
     vmalloc(k, 4096);
@@ -54,7 +54,7 @@ describe('vmalloc() of 2.6.22', () => {
     }
   });
 
-  it('is a BUG in an interrupt, to allocate and to free', () => {
+  it('vmalloc/C-06: is a BUG in an interrupt, to allocate and to free', () => {
     const k = boot();
     const addr = vmalloc(k, 4096);
     k.preemptCount += HARDIRQ_OFFSET;
@@ -62,7 +62,7 @@ describe('vmalloc() of 2.6.22', () => {
     expect(() => vfree(k, addr)).toThrow(/in interrupt/);
   });
 
-  it('warns of addresses that it has not given', () => {
+  it('vmalloc/C-12: warns of addresses that it has not given', () => {
     const k = boot();
     const addr = vmalloc(k, 8192);
     vfree(k, vaddr(addr + 1));

@@ -16,7 +16,7 @@ const alloc = (k: Kernel, pages: number): Vaddr => {
 };
 
 describe('vmalloc() of 2.5.53', () => {
-  it('leaves a guard page between areas and gives the address of a freed one to the next', () => {
+  it('vmalloc/C-02: leaves a guard page between areas and gives the address of a freed one to the next', () => {
     const k = boot();
     const start = k.arch.VMALLOC_START(k);
     const areas = [alloc(k, 1), alloc(k, 1), alloc(k, 1)];
@@ -25,7 +25,7 @@ describe('vmalloc() of 2.5.53', () => {
     expect(alloc(k, 1)).toBe(start);
   });
 
-  it('maps its pages through the MMU, and nothing at the guard page', () => {
+  it('vmalloc/C-01: maps its pages through the MMU, and nothing at the guard page', () => {
     const k = boot();
     const addr = alloc(k, 2);
     for (let at = 0; at < 8192; at += 4) k.store32(vaddr(addr + at), at);
@@ -56,7 +56,7 @@ describe('vmalloc() of 2.5.53', () => {
     for (let page = 0; page < 3; page++) expect(k.load32(vaddr(addr + page * 4096))).toBe(page + 1);
   });
 
-  it('complains of addresses that it has not given, and frees nothing', () => {
+  it('vmalloc/C-12: complains of addresses that it has not given, and frees nothing', () => {
     const k = boot();
     const addr = alloc(k, 2);
     vfree(k, vaddr(addr + 1));
@@ -71,14 +71,14 @@ describe('vmalloc() of 2.5.53', () => {
     ]);
   });
 
-  it('is a BUG to free in an interrupt', () => {
+  it('vmalloc/C-06: is a BUG to free in an interrupt', () => {
     const k = boot();
     const addr = alloc(k, 1);
     k.preemptCount += HARDIRQ_OFFSET;
     expect(() => vfree(k, addr)).toThrow(/in interrupt/);
   });
 
-  it('reads holes as zero, areas as they are, and stops behind the last one', () => {
+  it('vmalloc/C-14: reads holes as zero, areas as they are, and stops behind the last one', () => {
     const k = boot();
     const a = alloc(k, 1);
     const b = alloc(k, 1);

@@ -7,6 +7,7 @@ import { arenaBytes } from '../src/cpu/memory.js';
 import { patchesOf } from '../src/lab/catalogue.js';
 import { createKernel, layoutStatics, start_kernel } from '../src/mm/boot.js';
 
+/** @options: what differs from the machine of most measurements. Its patches are those of its kernel. */
 export function localKernel(core: string, options: Partial<MachineConfig> = {}): Kernel {
   const row = CORES.find((c) => c.id === core);
   if (row === undefined) throw new Error(`no core ${core}`);
@@ -23,7 +24,7 @@ export function localKernel(core: string, options: Partial<MachineConfig> = {}):
     pageOffset: 0xc0000000,
     pkmapSlots: 8,
     kernel: '2.6.31',
-    patches: patchesOf('2.6.31'),
+    patches: patchesOf(options.kernel ?? '2.6.31'),
     debugHighmem: false,
     preempt: true,
     ticketLocks: false,

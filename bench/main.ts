@@ -11,6 +11,7 @@ import { V8_FLAGS } from '../src/lab/workers.js';
 import { explorerRows } from './explorer.js';
 import type { Sample } from './measure.js';
 import { EXECUTIONS, memory } from './memory.js';
+import { ERAS, LIVE_AREAS, ORDERS, VMALLOC_PAGES } from './vmalloc.js';
 
 interface Row {
   readonly name: string;
@@ -36,7 +37,7 @@ const row = (name: string, samples: Map<string, number>, model: string, raw: str
   return { name, measured, baseline, ratio: measured / baseline, unit: 'ns', aim };
 };
 
-/** Executions a second of private work on 2 CPUs, twice the work, against 1 CPU. */
+/** Executions a second of a race on 2 CPUs, twice the work, against 1 CPU. */
 async function scaling(name: string, module: string, aim: string): Promise<Row> {
   const machine = await Machine.boot({ cpus: 2 });
   const rate = async (cpus: number, seconds: number): Promise<number> => {
@@ -73,6 +74,36 @@ async function boot(): Promise<Row> {
   const measured = middle(times);
   const baseline = middle(bare);
   return { name: 'boot of 4 CPUs', measured, baseline, ratio: measured / baseline, unit: 'ms', aim: '<= 1500 ms' };
+}
+
+/** vmalloc() and vfree() on 1 and 2 CPUs, what live areas cost each era, and blocks of pages. */
+async function vmallocRows(): Promise<Row[]> {
+  const rows: Row[] = [];
+  for (const pages of VMALLOC_PAGES) {
+    const samples = await group(`vmalloc/${pages}`);
+    rows.push(row(`vmalloc + vfree, pages: ${pages}`, samples, 'pair', 'pages', ''));
+    rows.push(await scaling(`the same, 2 CPUs, pages: ${pages}`, `vmalloc-work.js#vmalloc-${pages}`, ''));
+  }
+  for (const kernel of ERAS) rows.push(...(await growth(kernel)));
+  for (const order of ORDERS) {
+    rows.push(row(`alloc_pages + __free_pages, order ${order}`, await group(`order/${order}`), 'pair', 'raw', ''));
+  }
+  return rows;
+}
+
+/** get_vm_area() with more and more areas, against the fewest. */
+async function growth(kernel: string): Promise<Row[]> {
+  const times: number[] = [];
+  for (const areas of LIVE_AREAS) times.push((await group(`areas/${kernel}/${areas}`)).get('pair') ?? Number.NaN);
+  const baseline = times[0] as number;
+  return times.map((measured, i) => ({
+    name: `get_vm_area + remove_vm_area, ${kernel}, areas: ${LIVE_AREAS[i]}`,
+    measured,
+    baseline,
+    ratio: measured / baseline,
+    unit: 'ns',
+    aim: '',
+  }));
 }
 
 async function bareWorkers(): Promise<number> {
@@ -123,6 +154,7 @@ export async function main(argv: readonly string[]): Promise<number> {
   }
   rows.push(await scaling('private cached work, 2 CPUs', 'private-work.js', '>= 1.8'));
   rows.push(await scaling('kmalloc + kfree of own objects, 2 CPUs', 'private-kmalloc.js', ''));
+  rows.push(...(await vmallocRows()));
   rows.push(await boot());
   for (const r of await explorerRows()) rows.push({ ...r, ratio: r.measured / r.baseline });
   if (json) {

@@ -9,6 +9,7 @@ import { spin_lock, spin_lock_irqsave, spin_unlock, spin_unlock_irqrestore } fro
 import { type Vaddr, vaddr } from '../src/shared/types.js';
 import { localKernel } from './local-kernel.js';
 import { measure, type Sample } from './measure.js';
+import { liveAreas, pagePair, vmallocPair } from './vmalloc.js';
 
 const WORDS = 1024;
 
@@ -195,6 +196,14 @@ function kmapPair(plain: boolean): Sample[] {
   );
 }
 
+/** 'areas/2.5.53/10': the group, and what it is about. */
+function vmallocGroup(name: string): Sample[] {
+  const [kind, ...rest] = name.split('/');
+  if (kind === 'vmalloc') return vmallocPair(Number(rest[0]));
+  if (kind === 'areas') return liveAreas(rest[0] as string, Number(rest[1]));
+  return kind === 'order' ? pagePair(Number(rest[0])) : [];
+}
+
 const GROUPS: Readonly<Record<string, () => Sample[]>> = {
   'cached arm926': () => cached('arm926'),
   'cached cortex-a9': () => cached('cortex-a9'),
@@ -208,4 +217,4 @@ const GROUPS: Readonly<Record<string, () => Sample[]>> = {
 };
 
 const group = GROUPS[workerData as string];
-parentPort?.postMessage(group?.() ?? []);
+parentPort?.postMessage(group === undefined ? vmallocGroup(workerData as string) : group());

@@ -49,9 +49,10 @@ export const struct_zone = defineStruct('zone', 288, {
   all_unreclaimable: 64,
   prev_priority: 68,
   free_area: [72, MAX_ORDER * struct_free_area.sizeof],
-  /** Guards the list of pages that reclaim can take: clean page cache. */
-  lru_lock: 248,
-  inactive_list: [252, 8],
+  /** Pages that reclaim can take: clean page cache. lru_lock */
+  inactive_list: [248, 8],
+  /** At a multiple of 16: the word that LDCW takes is the first one there. */
+  lru_lock: 256,
 });
 
 export type Zone = Ptr<'zone'>;

@@ -9,8 +9,10 @@ import { listExperiments } from '../../src/index.js';
 const ROWS: readonly (readonly [row: string, message: RegExp])[] = [
   ['V000-01', /^never$/],
   ['V000-02', /sleeping function called from illegal context/],
+  ['V000-03', /PF_MEMALLOC/],
   ['V000-04', /init_mm\.page_table_lock is held/],
   ['V000-06', /./],
+  ['V000-07', /sleeping function called from illegal context/],
   ['V000-10', /vfree: in interrupt/],
   ['V000-11', /consistent_alloc: in interrupt/],
   ['V000-12', /in an interrupt\) spins on vmlist_lock, held by thread0 on CPU0/],

@@ -32,12 +32,7 @@ const experiments = await listExperiments();
 describe.each(ROWS)('vmalloc/%s, in all schedules of one preemption', (row, message) => {
   const race = experiments.find((e) => e.spec.includes(`vmalloc/${row}`));
   it.each((race?.cases ?? []).map((c) => [c.name, c] as const))('ends as claimed: %s', async (_, chosen) => {
-    const { kernel, patches = [] } = chosen.machine ?? {};
-    const result = await explore(`vmalloc/${row}`, {
-      preemptions: 1,
-      patches,
-      ...(kernel === undefined ? {} : { kernel }),
-    });
+    const result = await explore(`vmalloc/${row}`, { preemptions: 1, caseName: chosen.name });
     expect([result.outcome, result.claimed]).toEqual([chosen.outcome, [chosen.outcome]]);
     if (chosen.outcome === 'clean') expect(result.exhausted).toBe(true);
     else expect(result.failure?.message).toMatch(message);

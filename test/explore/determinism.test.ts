@@ -20,7 +20,8 @@ const REPLAYS_EACH = long === 0 ? 2 : 20;
 const HOURS = 4 * 3_600_000;
 const run = promisify(execFile);
 const folder = mkdtempSync(join(tmpdir(), 'murphy-determinism-'));
-const experiments = await listExperiments();
+/** Every fourth in a short run: each needs a machine of its own. */
+const experiments = (await listExperiments()).filter((_, i) => long > 0 || i % 4 === 0);
 
 /** What an execution has come to, as far as anybody can tell. */
 const fingerprint = (r: ExploreResult) => [r.outcome, r.steps, r.traceHash, r.memoryHash, r.failure?.message ?? null];
@@ -31,7 +32,7 @@ const SOON: ExploreOptions = { strategy: 'pct', seed: 3, executions: 60, seconds
 const recorded: string[] = [];
 let replays = 0;
 
-describe('of every experiment on its smallest machine', () => {
+describe('of experiments on their smallest machines', () => {
   it.each(experiments.map((race) => [race.id, race] as const))(
     '%s: the same schedule leads to the same trace and the same memory',
     async (id, race) => {
@@ -60,7 +61,7 @@ describe('of every experiment on its smallest machine', () => {
     'a recorded failure is reproduced by a process that has done nothing else',
     async () => {
       const cli = join(packageRoot(), 'scripts', 'murphy.mjs');
-      const sample = long === 0 ? recorded.filter((_, i) => i % 16 === 0) : recorded;
+      const sample = long === 0 ? recorded.filter((_, i) => i % 8 === 0) : recorded;
       expect(sample.length).toBeGreaterThan(0);
       for (const file of sample) {
         const { stdout } = await run(process.execPath, [cli, 'replay', file, '--json']);

@@ -5,7 +5,7 @@ import { explore } from '../../src/index.js';
 
 const EXECUTIONS = 3000;
 /** For mutants that are none: enough to find each of the real ones. */
-const EXECUTIONS_EQUIVALENT = 300;
+const EXECUTIONS_EQUIVALENT = 100;
 const MINUTES = 10 * 60_000;
 
 describe.each(SEARCHERS.map((s) => [s.name, s] as const))('%s', (_, searcher) => {

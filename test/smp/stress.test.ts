@@ -8,7 +8,7 @@ import { listSuites, type Outcome, type RunOptions, type RunResult, run, stress 
 
 /** How long a defect may take to show itself, and for how long none may; most need a tenth of it. */
 const FOUND_SECONDS = 30;
-const CLEAN_SECONDS = 5;
+const CLEAN_SECONDS = 3;
 
 const fixture = (name: string): string => fileURLToPath(new URL(`../fixtures/${name}.ts`, import.meta.url));
 const brokenLock = (name: string): string => fixture(`broken-locks/${name}`);

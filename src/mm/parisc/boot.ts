@@ -56,8 +56,8 @@ export const PARISC_BOOT: ArchBoot = {
     pcxl_dma_init(k);
     spin_lock_init(k, k.sym.init_mm_page_table_lock);
     spin_lock_init(k, ptr<'spinlock'>(k.sym.vmlist_lock));
-    for (const lock of [k.sym.vmap_area_lock, k.sym.purge_lock, k.sym.rcu_lock, k.sym.slub_lock])
-      spin_lock_init(k, lock);
+    for (const lock of [k.sym.vmap_area_lock, k.sym.purge_lock, k.sym.rcu_lock]) spin_lock_init(k, lock);
+    if (k.config.slab === 'slub') spin_lock_init(k, k.sym.slub_lock);
     spin_lock_init(k, ptr<'spinlock'>(k.sym.race_data));
     for (let hash = 0; hash < 4; hash++) spin_lock_init(k, (k.sym.__atomic_hash + hash * LDCW_BYTES) as SpinLock);
   },

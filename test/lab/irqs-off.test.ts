@@ -26,6 +26,12 @@ describe('vmalloc/V000-16: how long interrupts are off while vmalloc memory is r
     expect(steps(reader, 'RMK1', 65536)).toBeLessThan(1.1 * steps(reader, 'RMK1', 4096));
   });
 
+  it('copies a page at most through those, and all of it at once by vread()', () => {
+    const copied = (reader: string): unknown =>
+      rows.find((r) => r[0] === reader && r[1] === 'RMK1' && r[2] === 65536)?.[5];
+    expect([copied('vread()'), copied('/dev/kmem'), copied('/proc/kcore')]).toEqual([65536, 4096, 4096]);
+  });
+
   it('grows with the list of areas as well', () => {
     const extra = (areas: number): number => steps('vread()', 'RMK1', 4096, areas) - steps('vread()', 'RMK1', 4096);
     expect(extra(10)).toBeGreaterThan(0);

@@ -16,11 +16,15 @@ import type { Vaddr } from '../../shared/types.js';
 import { bootLocal } from '../local-machine.js';
 import type { Measured, Measurement } from '../measurement.js';
 
+const bytesOf = (mask: number): number => [0, 8, 16, 24].filter((bit) => ((mask >>> bit) & 0xff) !== 0).length;
+
 /** The longest stretch of steps with interrupts off, and what was copied in it. */
 class SpanWatch implements Tracer {
   readonly #k: Kernel;
   #steps = 0;
   #bytes = 0;
+  /** Of the store that comes next. */
+  #width = 4;
   steps = 0;
   bytes = 0;
 
@@ -28,7 +32,8 @@ class SpanWatch implements Tracer {
     this.#k = k;
   }
 
-  event(what: Ev): void {
+  event(what: Ev, mask: number): void {
+    if (what === Ev.bytes) this.#width = bytesOf(mask);
     if (what !== Ev.step && what !== Ev.load && what !== Ev.store) return;
     if (!this.#k.irqsOff) {
       this.#steps = 0;
@@ -36,7 +41,10 @@ class SpanWatch implements Tracer {
       return;
     }
     this.#steps++;
-    if (what === Ev.store) this.#bytes++;
+    if (what === Ev.store) {
+      this.#bytes += this.#width;
+      this.#width = 4;
+    }
     if (this.#steps <= this.steps) return;
     this.steps = this.#steps;
     this.bytes = this.#bytes;

@@ -7,7 +7,9 @@ import { join } from 'node:path';
 import { ROOT } from './prepare.mjs';
 
 const PROGRAMMES = 100;
-const TESTS = ['agreement', 'statistics', 'determinism'].map((name) => `test/explore/${name}.test.ts`);
+const TESTS = ['explore/agreement', 'explore/statistics', 'explore/determinism', 'smp/stress'].map(
+  (name) => `test/${name}.test.ts`,
+);
 
 function run(args, env = {}) {
   return new Promise((resolve) => {

@@ -249,7 +249,7 @@ async function runCases(id: string, wanted: (c: Case) => boolean, seconds: numbe
   const spec = experiments.find((e) => e.id === id) as RaceSpec;
   const results: RunResult[] = [];
   for (const c of spec.cases.filter(wanted)) {
-    results.push(await run(id, { caseName: c.name, seconds, patienceSeconds: 10, stopAtFailure: true }));
+    results.push(await run(id, { caseName: c.name, seconds, patienceSeconds: 40, stopAtFailure: true }));
   }
   return results;
 }

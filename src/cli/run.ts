@@ -43,7 +43,7 @@ export function addRunCommand(program: Command, context: CommandContext): void {
   const command = program
     .command('run', { isDefault: true })
     .argument('[experiment...]', 'ids, rows of a specification ("highmem/E1"), or paths of race modules')
-    .summary('run experiments on real threads; without a name, those of the seeds')
+    .summary('run experiments on real threads; without a name, those of the kmap race (seed 002)')
     .description(
       'Run experiments in parallel mode: every simulated CPU is a thread of its own at full speed. ' +
         'Each case of an experiment is run, before its fix and after; --core, --kernel, --patch, --no-patch or --case ' +
@@ -132,9 +132,9 @@ function checkOptions(names: readonly string[], options: Options): void {
   }
 }
 
-/** The main job: experiments that stem from a seed. Should none say so, all. */
+/** The main job: the experiments of seed 002, the kmap race, which end within a minute; `matrix` runs everything. Should none say so, all. */
 function seedExperiments(experiments: readonly RaceSpec[]): readonly RaceSpec[] {
-  const ofSeeds = experiments.filter((race) => /\bseed\b/i.test(race.source));
+  const ofSeeds = experiments.filter((race) => /\bseed 002\b/i.test(race.source));
   const chosen = ofSeeds.length > 0 ? ofSeeds : experiments;
   if (chosen.length === 0) throw new UsageError('there are no experiments in this build; run "npm run build" again');
   return chosen;

@@ -18,7 +18,7 @@ function options() {
 const called = (): string[] => host.fakeLab.calls.map(({ how, race }) => `${how} ${race}`);
 
 describe('murphy without a name', () => {
-  it('runs every case of the experiments that stem from a seed', async () => {
+  it('runs every case of the experiments that stem from seed 002', async () => {
     expect(await host.murphy('--cpus 4')).toBe(0);
     expect(called()).toEqual(['runCases 2009-03-kmap-recycle-lost-bytes']);
     expect(options()).toEqual({ cpus: 4, seconds: 3, patienceSeconds: 15 });

@@ -60,8 +60,19 @@ async function pingPong(): Promise<number> {
   return Math.max(...times);
 }
 
-/** Rows of the table. Rounds of what is measured and of its baseline take turns. */
-export async function explorerRows(): Promise<Measured[]> {
+const alone = (name: string, measured: number, unit: string, aim: string): Measured => ({
+  ...{ name, measured, unit, aim },
+  baseline: Number.NaN,
+});
+
+const rate = (r: ExploreResult): number => r.executions / r.seconds;
+
+const pointsEach = (r: ExploreResult): string => (r.points / r.executions).toFixed(0);
+
+const resetShare = (r: ExploreResult): number => (100 * r.resetSeconds) / r.seconds;
+
+/** Rounds of what is measured and of its baseline take turns. */
+async function* pointRows(): AsyncGenerator<Measured> {
   const steps = { cpus: 2, executions: 1500 };
   const [stay, alternate] = ['stay', 'alternate'].map((name) => builtFile('bench', `${name}.js`)) as [string, string];
   const points: number[] = [];
@@ -77,38 +88,26 @@ export async function explorerRows(): Promise<Measured[]> {
     hands.push((moved.seconds * 1e9 - moved.points * point) / moved.handovers);
     pings.push(await pingPong());
   }
-  const bare = await explored('bare-race', { cpus: 2, strategy: 'random', executions: 60_000 });
-  const one = await explored('bare-race', { cpus: 1, strategy: 'random', executions: 60_000 });
-  const kmap = await explored('highmem/E1', { patches: ['kmap-high-get'], strategy: 'random', executions: 3000 });
-  const rate = (r: ExploreResult): number => r.executions / r.seconds;
-  const share = (r: ExploreResult): number => (100 * r.resetSeconds) / r.seconds;
-  const alone = (name: string, measured: number, unit: string, aim: string): Measured => ({
-    ...{ name, measured, unit, aim },
-    baseline: Number.NaN,
-  });
-  return [
-    {
-      ...{ name: 'scheduling point without a switch, against Atomics.add', unit: 'ns', aim: '<= 5' },
-      ...{ measured: median(points), baseline: median(adds) },
-    },
-    {
-      ...{ name: 'hand-over, against a bare ping-pong of two workers', unit: 'ns', aim: '<= 1.5' },
-      ...{ measured: median(hands), baseline: median(pings) },
-    },
-    alone(
-      `bare race of two threads, ${(bare.points / bare.executions).toFixed(0)} points, random walk`,
-      rate(bare),
-      'executions/s',
-      '> 100000',
-    ),
-    alone(`one thread of it, ${(one.points / one.executions).toFixed(0)} points`, rate(one), 'executions/s', ''),
-    alone(
-      `highmem/E1, ${(kmap.points / kmap.executions).toFixed(0)} points, random walk`,
-      rate(kmap),
-      'executions/s',
-      '',
-    ),
-    alone('reset, of an execution of the bare race', share(bare), '%', '<= 5'),
-    alone('reset, of an execution of highmem/E1', share(kmap), '%', '<= 5'),
-  ];
+  yield {
+    ...{ name: 'scheduling point without a switch, against Atomics.add', unit: 'ns', aim: '<= 5' },
+    ...{ measured: median(points), baseline: median(adds) },
+  };
+  yield {
+    ...{ name: 'hand-over, against a bare ping-pong of two workers', unit: 'ns', aim: '<= 1.5' },
+    ...{ measured: median(hands), baseline: median(pings) },
+  };
+}
+
+/** Rows of the table. */
+export async function* explorerRows(): AsyncGenerator<Measured> {
+  yield* pointRows();
+  const walk = { strategy: 'random', executions: 60_000 };
+  const bare = await explored('bare-race', { ...walk, cpus: 2 });
+  yield alone(`two threads of ${pointsEach(bare)} points, random walk`, rate(bare), 'executions/s', '> 100000');
+  yield alone('reset, of an execution of it', resetShare(bare), '%', '<= 5');
+  const one = await explored('bare-race', { ...walk, cpus: 1 });
+  yield alone(`one thread of ${pointsEach(one)} points, random walk`, rate(one), 'executions/s', '');
+  const kmap = await explored('highmem/E1', { ...walk, patches: ['kmap-high-get'], executions: 3000 });
+  yield alone(`highmem/E1, ${pointsEach(kmap)} points, random walk`, rate(kmap), 'executions/s', '');
+  yield alone('reset, of an execution of it', resetShare(kmap), '%', '<= 5');
 }

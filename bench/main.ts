@@ -4,7 +4,6 @@
  */
 import { setFlagsFromString } from 'node:v8';
 import { Worker } from 'node:worker_threads';
-import Table from 'cli-table3';
 import { builtFile } from '../src/lab/modules.js';
 import { Machine } from '../src/lab/run.js';
 import { V8_FLAGS } from '../src/lab/workers.js';
@@ -76,35 +75,85 @@ async function boot(): Promise<Row> {
   return { name: 'boot of 4 CPUs', measured, baseline, ratio: measured / baseline, unit: 'ms', aim: '<= 1500 ms' };
 }
 
+/** kmap_high() and kunmap_high() of a page that is mapped. */
+async function* kmapRows(): AsyncGenerator<Row> {
+  const kmap = await group('kmap');
+  yield row('kmap_high + kunmap_high of a mapped page', kmap, 'kmap pair', 'raw', '<= 3');
+  const plain = await group('kmap, plain release');
+  yield row('the same against raw releases by plain store', plain, 'kmap pair', 'raw', '');
+}
+
+async function* cacheRows(): AsyncGenerator<Row> {
+  for (const core of ['arm926', 'cortex-a9', 'vivt-shared']) {
+    const samples = await group(`cached ${core}`);
+    const aim = core === 'arm926' ? '<= 8' : '';
+    yield row(`cached load hit, ${core}`, samples, 'load', 'raw load', aim);
+    yield row(`cached store hit, ${core}`, samples, 'store', 'raw store', aim);
+  }
+}
+
+async function* lockRows(): AsyncGenerator<Row> {
+  const locks = await group('locks');
+  yield row('spin_lock + spin_unlock', locks, 'lock pair', 'raw', '<= 1.5');
+  yield row('the same against a raw release by plain store', locks, 'lock pair', 'raw, plain store', '');
+  yield row('spin_lock_irqsave + spin_unlock_irqrestore', locks, 'irqsave pair', 'raw', '');
+  const watched = new Map([...locks, ['watched', (await group('lockdep')).get('lock pair') ?? Number.NaN]]);
+  yield row('the lock pair with --check lockdep, against without', watched, 'watched', 'lock pair', '<= 3');
+}
+
+async function* slabRows(): AsyncGenerator<Row> {
+  for (const allocator of ['slub', 'slab']) {
+    const samples = await group(allocator);
+    yield row(`kmalloc + kfree of 64 bytes, ${allocator.toUpperCase()}`, samples, 'kmalloc pair', 'raw', '');
+  }
+  yield await scaling('kmalloc + kfree of own objects, 2 CPUs', 'private-kmalloc.js', '');
+}
+
+async function* scalingRows(): AsyncGenerator<Row> {
+  yield await scaling('private cached work, 2 CPUs', 'private-work.js', '>= 1.8');
+}
+
 /** vmalloc() and vfree() on 1 and 2 CPUs, what live areas cost each era, and blocks of pages. */
-async function vmallocRows(): Promise<Row[]> {
-  const rows: Row[] = [];
+async function* vmallocRows(): AsyncGenerator<Row> {
   for (const pages of VMALLOC_PAGES) {
-    const samples = await group(`vmalloc/${pages}`);
-    rows.push(row(`vmalloc + vfree, pages: ${pages}`, samples, 'pair', 'pages', ''));
-    rows.push(await scaling(`the same, 2 CPUs, pages: ${pages}`, `vmalloc-work.js#vmalloc-${pages}`, ''));
+    yield row(`vmalloc + vfree, pages: ${pages}`, await group(`vmalloc/${pages}`), 'pair', 'pages', '');
+    yield await scaling(`the same, 2 CPUs, pages: ${pages}`, `vmalloc-work.js#vmalloc-${pages}`, '');
   }
-  for (const kernel of ERAS) rows.push(...(await growth(kernel)));
+  for (const kernel of ERAS) yield* growth(kernel);
   for (const order of ORDERS) {
-    rows.push(row(`alloc_pages + __free_pages, order ${order}`, await group(`order/${order}`), 'pair', 'raw', ''));
+    yield row(`alloc_pages + __free_pages, order ${order}`, await group(`order/${order}`), 'pair', 'raw', '');
   }
-  return rows;
 }
 
 /** get_vm_area() with more and more areas, against the fewest. */
-async function growth(kernel: string): Promise<Row[]> {
-  const times: number[] = [];
-  for (const areas of LIVE_AREAS) times.push((await group(`areas/${kernel}/${areas}`)).get('pair') ?? Number.NaN);
-  const baseline = times[0] as number;
-  return times.map((measured, i) => ({
-    name: `get_vm_area + remove_vm_area, ${kernel}, areas: ${LIVE_AREAS[i]}`,
-    measured,
-    baseline,
-    ratio: measured / baseline,
-    unit: 'ns',
-    aim: '',
-  }));
+async function* growth(kernel: string): AsyncGenerator<Row> {
+  let baseline = Number.NaN;
+  for (const areas of LIVE_AREAS) {
+    const measured = (await group(`areas/${kernel}/${areas}`)).get('pair') ?? Number.NaN;
+    if (Number.isNaN(baseline)) baseline = measured;
+    const name = `get_vm_area + remove_vm_area, ${kernel}, areas: ${areas}`;
+    yield { name, measured, baseline, ratio: measured / baseline, unit: 'ns', aim: '' };
+  }
 }
+
+async function* bootRows(): AsyncGenerator<Row> {
+  yield await boot();
+}
+
+async function* exploreRows(): AsyncGenerator<Row> {
+  for await (const r of explorerRows()) yield { ...r, ratio: r.measured / r.baseline };
+}
+
+const GROUPS: Readonly<Record<string, () => AsyncGenerator<Row>>> = {
+  kmap: kmapRows,
+  cache: cacheRows,
+  lock: lockRows,
+  slab: slabRows,
+  scaling: scalingRows,
+  vmalloc: vmallocRows,
+  boot: bootRows,
+  explore: exploreRows,
+};
 
 async function bareWorkers(): Promise<number> {
   const source = 'require("node:worker_threads").parentPort.postMessage(0)';
@@ -119,50 +168,33 @@ async function bareWorkers(): Promise<number> {
 /** What has no baseline has no ratio. */
 const text = (value: number, digits: number): string => (Number.isNaN(value) ? '' : value.toFixed(digits));
 
-/** Return: exit status. */
+const COLUMNS = [64, 11, 11, 12, 8, 10];
+
+const line = (cells: readonly string[]): string =>
+  cells.map((c, i) => (i === 0 ? c.padEnd(COLUMNS[i] ?? 0) : c.padStart(COLUMNS[i] ?? 0))).join(' ');
+
+const tableLine = (r: Row): string =>
+  line([r.name, text(r.measured, 1), text(r.baseline, 1), r.unit, text(r.ratio, 2), r.aim]);
+
+/** Each row is printed when it is measured, so that an interrupted run keeps what it has. Return: exit status. */
 export async function main(argv: readonly string[]): Promise<number> {
   const json = argv.includes('--json');
-  const [what, size = `${EXECUTIONS}`, ...more] = argv.filter((a) => a !== '--json');
-  if (what === 'memory' && more.length === 0 && Number(size) >= 1000) return await memory(Number(size), json);
-  if (what !== undefined) {
+  const asked = argv.filter((a) => a !== '--json');
+  const size = Number(asked[1] ?? EXECUTIONS);
+  if (asked[0] === 'memory' && asked.length <= 2 && size >= 1000) return await memory(size, json);
+  const unknown = asked.filter((name) => !(name in GROUPS));
+  if (unknown.length > 0) {
     process.stderr.write(
-      `murphy: bench does not know "${argv.join(' ')}"; give nothing or "memory [EXECUTIONS]", 1000 at least, and --json\n`,
+      `murphy: bench does not know "${unknown.join(' ')}"; give any of ${Object.keys(GROUPS).join(', ')}, or ` +
+        '"memory [EXECUTIONS]", 1000 at least, and --json\n',
     );
     return 2;
   }
   setFlagsFromString(V8_FLAGS);
-  const rows: Row[] = [];
-  const kmap = await group('kmap');
-  rows.push(row('kmap_high + kunmap_high of a mapped page', kmap, 'kmap pair', 'raw', '<= 3'));
-  const plain = await group('kmap, plain release');
-  rows.push(row('the same against raw releases by plain store', plain, 'kmap pair', 'raw', ''));
-  for (const core of ['arm926', 'cortex-a9', 'vivt-shared']) {
-    const samples = await group(`cached ${core}`);
-    const aim = core === 'arm926' ? '<= 8' : '';
-    rows.push(row(`cached load hit, ${core}`, samples, 'load', 'raw load', aim));
-    rows.push(row(`cached store hit, ${core}`, samples, 'store', 'raw store', aim));
+  if (!json) process.stdout.write(`${line(['measurement', 'model', 'baseline', 'unit', 'ratio', 'aim'])}\n`);
+  for (const [name, rows] of Object.entries(GROUPS)) {
+    if (asked.length > 0 && !asked.includes(name)) continue;
+    for await (const r of rows()) process.stdout.write(`${json ? JSON.stringify(r) : tableLine(r)}\n`);
   }
-  const locks = await group('locks');
-  rows.push(row('spin_lock + spin_unlock', locks, 'lock pair', 'raw', '<= 1.5'));
-  rows.push(row('the same against a raw release by plain store', locks, 'lock pair', 'raw, plain store', ''));
-  rows.push(row('spin_lock_irqsave + spin_unlock_irqrestore', locks, 'irqsave pair', 'raw', ''));
-  const watched = new Map([...locks, ['watched', (await group('lockdep')).get('lock pair') ?? Number.NaN]]);
-  rows.push(row('the lock pair with --check lockdep, against without', watched, 'watched', 'lock pair', '<= 3'));
-  for (const allocator of ['slub', 'slab']) {
-    const samples = await group(allocator);
-    rows.push(row(`kmalloc + kfree of 64 bytes, ${allocator.toUpperCase()}`, samples, 'kmalloc pair', 'raw', ''));
-  }
-  rows.push(await scaling('private cached work, 2 CPUs', 'private-work.js', '>= 1.8'));
-  rows.push(await scaling('kmalloc + kfree of own objects, 2 CPUs', 'private-kmalloc.js', ''));
-  rows.push(...(await vmallocRows()));
-  rows.push(await boot());
-  for (const r of await explorerRows()) rows.push({ ...r, ratio: r.measured / r.baseline });
-  if (json) {
-    for (const r of rows) process.stdout.write(`${JSON.stringify(r)}\n`);
-    return 0;
-  }
-  const table = new Table({ head: ['measurement', 'model', 'baseline', 'unit', 'ratio', 'aim'] });
-  for (const r of rows) table.push([r.name, text(r.measured, 1), text(r.baseline, 1), r.unit, text(r.ratio, 2), r.aim]);
-  process.stdout.write(`${table.toString()}\n`);
   return 0;
 }

@@ -20,7 +20,7 @@ export const ORDERS = [0, 3] as const;
 
 /** vmalloc() and vfree() against as many pages by themselves. */
 export function vmallocPair(pages: number): Sample[] {
-  const k = localKernel('cortex-a9', { kernel: '4.12', lowmemPages: 2048 });
+  const k = localKernel('cortex-a9', { kernel: '4.12', cpus: 1, lowmemPages: 2048 });
   const list: number[] = new Array(pages).fill(0);
   return measure(
     {
@@ -68,7 +68,7 @@ const PAIRS = 8;
  * time that does not count.
  */
 export function liveAreas(kernel: string, areas: number): Sample[] {
-  const k = localKernel('cortex-a9', { kernel, lowmemPages: 4096 });
+  const k = localKernel('cortex-a9', { kernel, cpus: 1, lowmemPages: 4096 });
   populate(k, areas);
   const times: number[] = [];
   for (let group = 0; group < GROUPS; group++) {
@@ -86,7 +86,7 @@ export function liveAreas(kernel: string, areas: number): Sample[] {
 
 /** A block of the page allocator against the head of a list of numbers. */
 export function pagePair(order: number): Sample[] {
-  const k = localKernel('cortex-a9', { kernel: '4.12', lowmemPages: 2048 });
+  const k = localKernel('cortex-a9', { kernel: '4.12', cpus: 1, lowmemPages: 2048 });
   const next = new Int32Array(new SharedArrayBuffer(4096));
   for (let i = 0; i < 1023; i++) next[i] = i + 1;
   return measure(

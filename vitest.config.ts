@@ -9,6 +9,7 @@ export default defineConfig({
     alias: [
       { find: /^murphy$/, replacement: built('index.js') },
       { find: /^murphy\/vitest$/, replacement: built('vitest.js') },
+      { find: /^murphy\/traces$/, replacement: built('traces.js') },
     ],
   },
   test: {

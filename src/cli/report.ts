@@ -1,7 +1,7 @@
 /** `report FILE`: a recorded failure as a page to look at, or as a trace for other tools. */
 import { writeFileSync } from 'node:fs';
 import { type Command, Option } from 'commander';
-import type { Execution } from '../report/trace/execution.js';
+import type { Replayed } from '../report/trace/execution.js';
 import { UsageError } from '../shared/errors.js';
 import type { CommandContext } from './command.js';
 import type { Host } from './host.js';
@@ -52,7 +52,7 @@ async function runReport(host: Host, file: string, { format, output }: Options):
   return reproduced ? 0 : 1;
 }
 
-async function rendered(format: Format, execution: Execution): Promise<string> {
+async function rendered(format: Format, execution: Replayed): Promise<string> {
   if (format === 'ftrace') return (await import('../report/trace/ftrace.js')).toFtrace(execution);
   if (format === 'chrome') {
     const { toChromeTrace } = await import('../report/trace/chrome.js');

@@ -1,4 +1,6 @@
 /** `run [EXPERIMENT...]`, the default: experiments in parallel mode, on real threads. */
+import { writeFileSync } from 'node:fs';
+import { join, parse } from 'node:path';
 import { type Command, Option } from 'commander';
 import type { RaceSpec } from '../lab/race.js';
 import type { Progress, RunOptions, RunResult } from '../lab/types.js';
@@ -26,6 +28,8 @@ const MAIN_JOB_SECONDS = 36;
 const CASE_SECONDS = 3;
 /** A failure that is claimed and has not been seen by then gets up to so many seconds. */
 const PATIENCE_SECONDS = 15;
+const EVENTS = 4096;
+const EVENTS_MAX = 1_000_000;
 
 interface Options extends MachineOptions {
   seconds?: number;
@@ -35,6 +39,8 @@ interface Options extends MachineOptions {
   watchdog?: number;
   explain?: boolean;
   svg?: string;
+  trace?: string;
+  events?: number;
   json?: boolean;
   quiet?: boolean;
 }
@@ -66,6 +72,15 @@ export function addRunCommand(program: Command, context: CommandContext): void {
       'look for the failure of a case in controlled mode: its shortest schedule, explained, as a replay file',
     )
     .option('--svg <file>', 'draw what the experiment measures to a file')
+    .option(
+      '--trace <file>',
+      'record what happens, and write what led to the first failure of a case: ftrace text, or a Chrome trace if the name ends in .json',
+    )
+    .addOption(
+      new Option('--events <n>', `with --trace: events that are kept of each CPU (default: ${EVENTS})`).argParser(
+        wholeNumber('--events', 1, EVENTS_MAX),
+      ),
+    )
     .option('--stop-at-failure', 'end a case at its first failing execution')
     .addOption(
       new Option('--watchdog <s>', 'seconds without progress after which a hang is reported').argParser(
@@ -104,6 +119,7 @@ async function runExperiments(
     ...(options.stopAtFailure !== undefined && { stopAtFailure: true }),
     ...(options.watchdog !== undefined && { watchdogSeconds: options.watchdog }),
     ...(options.case !== undefined && { caseName: options.case }),
+    ...(options.trace !== undefined && { events: options.events ?? EVENTS }),
   };
   const oneConfiguration = changesMachine(options) || options.case !== undefined;
   return interruptible(
@@ -116,12 +132,15 @@ async function runExperiments(
       };
       const runOptions = { ...base, signal, onProgress };
       const results = runAll(lab, targets, runOptions, oneConfiguration, options.explain === true);
-      return collect(host, results, options, progress, interrupt);
+      return collect(host, traced(host, results, options.trace), options, progress, interrupt);
     },
   );
 }
 
 function checkOptions(names: readonly string[], options: Options): void {
+  if (options.events !== undefined && options.trace === undefined) {
+    throw new UsageError('--events belongs to --trace FILE: give both');
+  }
   if (options.case !== undefined && names.length !== 1) {
     throw new UsageError('--case belongs to one experiment: name exactly one');
   }
@@ -130,6 +149,43 @@ function checkOptions(names: readonly string[], options: Options): void {
     const option = changed === 'patch' && options.patch?.[0]?.startsWith('-') ? 'no-patch' : changed;
     throw new UsageError(`--${option} changes the machine of an experiment: name the experiment`);
   }
+}
+
+/** What the results have recorded goes to a file each. */
+async function* traced(
+  host: Host,
+  results: AsyncIterable<RunResult>,
+  file: string | undefined,
+): AsyncGenerator<RunResult> {
+  let written = 0;
+  for await (const result of results) {
+    if (file === undefined || result.traced === undefined) yield result;
+    else yield { ...result, trace: await writeTrace(result, ++written === 1 ? file : numbered(file, written)) };
+  }
+  if (file !== undefined && written === 0) {
+    host.stderr.write('murphy: --trace: nothing has failed, so there is nothing to show\n');
+  }
+}
+
+/** `x.txt` as `x-2.txt`. */
+const numbered = (file: string, n: number): string => {
+  const { dir, name, ext } = parse(file);
+  return join(dir, `${name}-${n}${ext}`);
+};
+
+async function writeTrace(result: RunResult, file: string): Promise<string> {
+  const { executionOfRun } = await import('../report/trace/execution.js');
+  const execution = executionOfRun(result);
+  const chrome = async (): Promise<string> =>
+    `${JSON.stringify((await import('../report/trace/chrome.js')).toChromeTrace(execution))}\n`;
+  const ftrace = async (): Promise<string> => (await import('../report/trace/ftrace.js')).toFtrace(execution);
+  const text = await (file.endsWith('.json') ? chrome() : ftrace());
+  try {
+    writeFileSync(file, text);
+  } catch (error) {
+    throw new UsageError(`cannot write ${quote(file)}: ${error instanceof Error ? error.message : String(error)}`);
+  }
+  return file;
 }
 
 /** The main job: the experiments of seed 002, the kmap race, which end within a minute; `matrix` runs everything. Should none say so, all. */

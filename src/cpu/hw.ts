@@ -40,6 +40,8 @@ export const Control = {
   started: 26,
   /** TLB purges on a bus that has room for one. */
   purges: 27,
+  /** Parallel mode: number of the execution whose failure the run keeps, or 0. */
+  keptExecution: 28,
   /** What was found wrong, per `Outcome` index. */
   outcomes: 16, // 16..23
   words: 32,

@@ -1,10 +1,10 @@
 /** The workers of kernel threads and of devices, with controlled mode. */
 import { CpuActor, DeviceActor, loadRaceModule } from '../lab/actor.js';
 import type { Job } from '../lab/job.js';
+import type { History } from '../lab/recorder.js';
 import { UsageError } from '../shared/errors.js';
 import { DeviceExplorer } from './device-explorer.js';
 import type { ExploreJob } from './explore-job.js';
-import type { History } from './recorder.js';
 import { makeStrategy } from './strategies/index.js';
 import { type ExploreReport, WorkerExplorer } from './worker-explorer.js';
 

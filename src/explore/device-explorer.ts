@@ -6,12 +6,12 @@ import { appendLog } from '../cpu/printk.js';
 import type { Job } from '../lab/job.js';
 import type { RaceSpec } from '../lab/race.js';
 import { defineVars, nameOfError } from '../lab/race-worker.js';
+import { DeviceRecorder, type History, NO_HISTORY } from '../lab/recorder.js';
 import { settle } from '../lab/verdict.js';
 import { layoutStatics } from '../mm/boot.js';
 import { ExecutionStopped, OracleFailure } from '../shared/errors.js';
 import { Baton, type BatonHost } from './baton.js';
 import { controlledPart, type ExploreJob, preemptCounts } from './explore-job.js';
-import { DeviceRecorder, type History, NO_HISTORY } from './recorder.js';
 import { DEVICE_CONTEXT, Turn } from './shared-state.js';
 import type { Strategy } from './strategy.js';
 

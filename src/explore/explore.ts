@@ -8,6 +8,7 @@ import { caseOf, claimOf, configureRace, namedCase, oneOf, type PlacedThread } f
 import type { Job } from '../lab/job.js';
 import { loadRace, moduleUrl } from '../lab/modules.js';
 import type { RaceSpec } from '../lab/race.js';
+import { type History, mergeHistories } from '../lab/recorder.js';
 import type { Failure, Outcome, RunOptions } from '../lab/types.js';
 import { WorkerPool } from '../lab/workers.js';
 import { UsageError } from '../shared/errors.js';
@@ -15,7 +16,6 @@ import { hex8 } from '../shared/types.js';
 import type { ExploreActor, ExploreDeviceActor } from './actor.js';
 import { ExecutionLog } from './execution-log.js';
 import type { ExploreJob } from './explore-job.js';
-import { type History, mergeHistories } from './recorder.js';
 import { handoversOf, holderOf, layoutEx, type Wants } from './shared-state.js';
 import { chooseFound, type Found, joinTallies, type Standing, type Tally, tallyFrom } from './standing.js';
 import { makeStrategy, STRATEGIES } from './strategies/index.js';
@@ -307,6 +307,7 @@ async function layOut(race: RaceSpec, module: string, options: PartOptions): Pro
     says: chosen?.says ?? [],
     bootTime: 0,
     raceVars: layout.raceVars,
+    events: null,
   });
   return {
     config,

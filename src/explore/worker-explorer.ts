@@ -8,6 +8,7 @@ import { Ev } from '../cpu/tracer.js';
 import type { Job } from '../lab/job.js';
 import type { RaceSpec } from '../lab/race.js';
 import { RaceWorker } from '../lab/race-worker.js';
+import { type History, NO_HISTORY, Recorder } from '../lab/recorder.js';
 import type { Failure } from '../lab/types.js';
 import { struct_thread_info } from '../mm/boot.js';
 import { MurphyError } from '../shared/errors.js';
@@ -17,7 +18,6 @@ import { struct_task_struct } from '../shared/wait.js';
 import { Baton, type BatonHost } from './baton.js';
 import { ExecutionLog } from './execution-log.js';
 import { type ControlledPart, controlledPart, type ExploreJob, preemptCounts } from './explore-job.js';
-import { type History, NO_HISTORY, Recorder } from './recorder.js';
 import {
   Choice,
   choiceOf,

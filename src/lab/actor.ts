@@ -11,6 +11,7 @@ import { UsageError } from '../shared/errors.js';
 import type { Job } from './job.js';
 import { raceOf } from './modules.js';
 import type { RaceSpec } from './race.js';
+import type { History } from './recorder.js';
 import { runDevice, type WorkerReport, WorkerRunner } from './worker-runner.js';
 
 /** @url: of the module; its fragment is the id of the race. */
@@ -60,10 +61,10 @@ export class DeviceActor {
     this.#job = job;
   }
 
-  run(): void {
+  run(): History {
     if (this.#job === null || this.#race === null) throw new UsageError('run() before prepare()');
     const device = new Device(this.#job.config, this.#job.buffers, this.#job.slot);
-    runDevice(this.#job, this.#race, device, device.hw);
+    return runDevice(this.#job, this.#race, device, device.hw);
   }
 
   /** Raise the timer line of every CPU, `hz` times a second, until the run is over. */

@@ -2,6 +2,7 @@
 import type { MachineConfig } from '../cpu/config.js';
 import type { Buffers } from '../cpu/kernel.js';
 import type { PlacedThread } from './configure.js';
+import type { EventRings } from './event-ring.js';
 import type { Outcome } from './types.js';
 
 export interface Job {
@@ -30,4 +31,6 @@ export interface Job {
   readonly bootTime: number;
   /** Word offset of the race's shared variables. */
   readonly raceVars: number;
+  /** Parallel mode: whether what happens is recorded. */
+  readonly events: EventRings | null;
 }

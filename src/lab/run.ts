@@ -11,9 +11,11 @@ import { layoutStatics } from '../mm/boot.js';
 import { UsageError } from '../shared/errors.js';
 import { caseOf, claimOf, configureRace, namedCase, type PlacedThread } from './configure.js';
 import { describeMachine, findCycle, type MachineView } from './deadlock.js';
+import type { EventRings } from './event-ring.js';
 import type { Job } from './job.js';
 import { type LoadedRace, loadExperiments, loadRace } from './modules.js';
 import type { Case, RaceSpec } from './race.js';
+import { type History, mergeHistories } from './recorder.js';
 import { readSamples } from './samples.js';
 import {
   type CpuStats,
@@ -23,6 +25,7 @@ import {
   type Progress,
   type RunOptions,
   type RunResult,
+  type Traced,
 } from './types.js';
 import { settle } from './verdict.js';
 import type { WorkerReport } from './worker-runner.js';
@@ -38,6 +41,8 @@ const RETURN_MS = 2000;
 /** How long an execution may still take after Ctrl-C before it is called off. */
 const CALL_OFF_MS = 300;
 const SECONDS = 3;
+/** Events that a worker can keep. */
+const EVENTS_MAX = 1_000_000;
 /** How long the workers may take to load a race. */
 const PREPARE_MS = 10_000;
 
@@ -123,6 +128,10 @@ function checkOptions(options: RunOptions): void {
   positive('executions', options.executions);
   positive('patienceSeconds', options.patienceSeconds);
   positive('watchdogSeconds', options.watchdogSeconds);
+  const { events } = options;
+  if (events !== undefined && !(Number.isInteger(events) && events > 0 && events <= EVENTS_MAX)) {
+    throw new UsageError(`events must be a whole number from 1 to ${EVENTS_MAX}, not ${events}`);
+  }
   const { seed } = options;
   if (seed !== undefined && !(Number.isInteger(seed) && seed >= 0 && seed <= 0xffffffff)) {
     throw new UsageError(`seed must be a whole number from 0 to 4294967295, not ${seed}`);
@@ -146,6 +155,8 @@ class Run {
   readonly #arena: SharedArrayBuffer;
   readonly #hwBuffer: SharedArrayBuffer;
   readonly #deviceCount: number;
+  readonly #events: EventRings | null;
+  readonly #histories: History[] = [];
   #started = performance.now();
   #error: string | null = null;
   #workers: readonly { readonly worker: AnyWorker; readonly name: string }[] = [];
@@ -173,6 +184,10 @@ class Run {
     this.threads = threads;
     this.chosen = chosen ?? caseOf(loaded.race, config);
     this.options = options;
+    this.#events =
+      options.events === undefined
+        ? null
+        : { size: options.events, counter: new SharedArrayBuffer(4), since: process.hrtime.bigint() };
     this.#layout = layoutHw(config);
     this.#arena = new SharedArrayBuffer(arenaBytes(config.lowmemPages + config.highmemPages));
     this.#hwBuffer = new SharedArrayBuffer(this.#layout.words * 4);
@@ -201,6 +216,7 @@ class Run {
       says: this.chosen?.says ?? [],
       bootTime: performance.timeOrigin + performance.now(),
       raceVars: this.#layout.raceVars,
+      events: this.#events,
     };
   }
 
@@ -226,7 +242,7 @@ class Run {
     const reports: WorkerReport[] = [];
     await this.#watch([
       ...cpus.map((w) => this.#call(w, w.actor.run(), (report) => reports.push(report))),
-      ...devices.map((w) => this.#call(w, w.actor.run())),
+      ...devices.map((w) => this.#call(w, w.actor.run(), (history) => this.#histories.push(history))),
       ...clock.map((w) => this.#call(w, w.actor.runTimer(this.#job(0, 0)))),
     ]);
     return this.#result(reports);
@@ -378,6 +394,7 @@ class Run {
     settle(this.#view, outcome === 'hang' ? Verdict.hang : Verdict.deadlock, { outcome, message, state });
     Atomics.store(this.#hw, Control.quit, 1);
     this.#hang = { outcome, message, state, execution: Atomics.load(this.#hw, Control.execution) };
+    Atomics.store(this.#hw, Control.keptExecution, this.#hang.execution);
   }
   #hang: Failure | null = null;
 
@@ -437,6 +454,12 @@ class Run {
     return seen.length > 0 || claims.includes('clean');
   }
 
+  #traced(reports: readonly WorkerReport[]): Traced {
+    const history = mergeHistories([...reports.map((r) => r.history), ...this.#histories]);
+    const threads = new Map(this.threads.map((t) => [t.slot, t.name]));
+    return { machine: this.config, threads, history };
+  }
+
   #result(reports: readonly WorkerReport[]): RunResult {
     const { race } = this.loaded;
     const main = reports.find((r) => r.slot === 0);
@@ -481,6 +504,7 @@ class Run {
       dmesg: live.map(formatRecord),
       cpuStats: this.#stats(),
       ...(measured !== undefined && { measured }),
+      ...(this.#events !== null && failure != null && { traced: this.#traced(reports) }),
       interrupted: this.options.signal?.aborted === true || this.#error !== null,
       error: this.#error,
     };

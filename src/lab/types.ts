@@ -1,6 +1,8 @@
 /** What a run answers with: typed results, as the public API returns them and as `--json` prints them. */
 
+import type { MachineConfig } from '../cpu/config.js';
 import type { MachineSpec } from './race.js';
+import type { History } from './recorder.js';
 import type { Measured } from './samples.js';
 
 /** In order of gravity. */
@@ -25,6 +27,14 @@ export interface Failure {
   readonly functions?: readonly string[];
   /** What every CPU held and waited for (outcomes deadlock and hang), a line each. */
   readonly state?: readonly string[];
+}
+
+/** What the workers of a run recorded of the execution whose failure it keeps. */
+export interface Traced {
+  readonly machine: MachineConfig;
+  /** Names of the kernel threads, by slot. */
+  readonly threads: ReadonlyMap<number, string>;
+  readonly history: History;
 }
 
 /** Counters of one simulated CPU over a run. */
@@ -90,6 +100,10 @@ export interface RunResult {
   readonly cpuStats: readonly CpuStats[];
   /** What the last execution has measured, where the race measures something. */
   readonly measured?: Measured;
+  /** With `events`: what happened before the failure. */
+  readonly traced?: Traced;
+  /** The file that it went to: `run --trace`. */
+  readonly trace?: string;
   /** Was the run ended early (Ctrl-C, or a worker that died)? */
   readonly interrupted: boolean;
   /** What ended the run early, one line: a worker that died, a module that threw. The counts are what was collected before. */
@@ -132,6 +146,8 @@ export interface RunOptions {
   /** Stop after so many executions. */
   readonly executions?: number;
   readonly seed?: number;
+  /** Record what happens: so many events a worker are kept of the failing execution. Everything takes ten times as long. */
+  readonly events?: number;
   /** Stop at the first failing execution. */
   readonly stopAtFailure?: boolean;
   /** Seconds after which an execution that makes no progress is reported. */

@@ -11,9 +11,11 @@ import { wakeSeats } from '../cpu/sched.js';
 import { ExecutionStopped } from '../shared/errors.js';
 import { Point } from '../shared/point.js';
 import { Prng } from '../shared/prng.js';
+import { EventRing, ringOf } from './event-ring.js';
 import type { Job } from './job.js';
 import type { RaceSpec } from './race.js';
 import { defineVars, nameOfError, RaceWorker } from './race-worker.js';
+import { DeviceRecorder, type History, NO_HISTORY, Recorder } from './recorder.js';
 import type { Failure } from './types.js';
 import { settle } from './verdict.js';
 
@@ -37,17 +39,31 @@ export interface WorkerReport {
   readonly failure: Failure | null;
   /** Text of an exception of the race module itself, or null. */
   readonly moduleError: string | null;
+  /** What this worker did in the execution that failed, where that is recorded. */
+  readonly history: History;
 }
 
 export class WorkerRunner extends RaceWorker {
   readonly #prng: Prng;
   /** Threads of the race that begin on their CPU's seat. */
   readonly #bootThreads: number;
+  readonly #ring: EventRing | null;
 
   constructor(job: Job, race: RaceSpec) {
     super(job, race);
+    this.#ring = this.#record();
     this.#bootThreads = job.threads.filter((t) => t.slot < job.config.cpus).length;
     this.#prng = new Prng(job.config.seed * 64 + job.slot);
+  }
+
+  /** Watch this worker, if the run asks for it. Its steps are those that it makes itself. */
+  #record(): EventRing | null {
+    const { k, job } = this;
+    const { events } = job;
+    if (events === null) return null;
+    const ring = new EventRing(k.hw, (steps) => new Recorder(k, events.counter, steps, ringOf(events)));
+    k.setTracer(ring);
+    return ring;
   }
 
   run(): WorkerReport {
@@ -57,6 +73,7 @@ export class WorkerRunner extends RaceWorker {
       for (;;) {
         if (this.job.slot === 0) this.#prepare(executions, started);
         this.#barrier();
+        this.#ring?.keep();
         if (Atomics.load(this.k.hw, Control.quit) !== 0) break;
         executions++;
         this.#execute();
@@ -67,13 +84,20 @@ export class WorkerRunner extends RaceWorker {
     } catch (error) {
       if (!(error instanceof ExecutionStopped)) throw error;
     }
+    this.#ring?.keep();
     return {
       slot: this.job.slot,
       executions,
       seconds: (performance.now() - started) / 1000,
       failure: this.failure,
       moduleError: this.moduleError,
+      history: this.#ring?.kept ?? NO_HISTORY,
     };
+  }
+
+  protected override keep(failure: Failure): void {
+    super.keep(failure);
+    if (this.failure === failure) Atomics.store(this.k.hw, Control.keptExecution, failure.execution);
   }
 
   // ---- CPU 0 between executions ------------------------------------------------------------------------------------
@@ -200,8 +224,14 @@ export class WorkerRunner extends RaceWorker {
   }
 }
 
-/** A bus master, in step with the workers of the CPUs. */
-export function runDevice(job: Job, race: RaceSpec, device: Device, hw: Int32Array): void {
+/** A bus master, in step with the workers of the CPUs. Return: what it did in the execution that failed. */
+export function runDevice(job: Job, race: RaceSpec, device: Device, hw: Int32Array): History {
+  const { events } = job;
+  const ring =
+    events === null
+      ? null
+      : new EventRing(hw, (steps) => new DeviceRecorder(job.slot, events.counter, steps, ringOf(events)));
+  device.setTracer(ring);
   const body = race.devices?.[job.slot];
   device.vars = defineVars(device, job.raceVars, race.vars ?? []);
   const barrier = (): void => {
@@ -218,7 +248,8 @@ export function runDevice(job: Job, race: RaceSpec, device: Device, hw: Int32Arr
   };
   for (;;) {
     barrier();
-    if (Atomics.load(hw, Control.quit) !== 0 || Atomics.load(hw, Control.broken) !== 0) return;
+    ring?.keep();
+    if (Atomics.load(hw, Control.quit) !== 0 || Atomics.load(hw, Control.broken) !== 0) break;
     try {
       if (Atomics.load(hw, Control.verdict) === Verdict.none) body?.(device);
     } catch (error) {
@@ -229,4 +260,5 @@ export function runDevice(job: Job, race: RaceSpec, device: Device, hw: Int32Arr
     device.ended();
     barrier();
   }
+  return ring?.kept ?? NO_HISTORY;
 }

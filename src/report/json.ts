@@ -5,7 +5,7 @@ import { formatKernelMessage, parseKernelMessage } from './dmesg.js';
 
 export function resultToJson(result: RunResult): string {
   const { experiment, spec, mode, core, cpus, kernel, patches, outcome, expected, executions, exhausted } = result;
-  const { seconds, replay, memoryHash, dmesg, ...more } = result;
+  const { seconds, replay, memoryHash, dmesg, traced: _, ...more } = result;
   return JSON.stringify({
     ...{ experiment, spec, mode, core, cpus, kernel, patches, outcome, expected, executions, exhausted },
     ...{ seconds, replay, memoryHash, dmesg: dmesg.map((line) => formatKernelMessage(parseKernelMessage(line))) },

@@ -42,6 +42,7 @@ export function resultText(result: RunResult, colour = false): string {
   if (result.failure !== null) lines.push(...failureText(result.failure).map((line) => `  ${line}`));
   for (const line of result.explanation ?? []) lines.push(`  ${line}`);
   if (result.error !== null) lines.push(`  ended early: ${oneLine(result.error)}`);
+  if (result.trace !== undefined) lines.push(`  trace: ${result.trace}`);
   if (result.replay !== null) lines.push(`  replay: ${result.replay}`);
   return `${lines.join('\n')}\n`;
 }

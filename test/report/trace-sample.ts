@@ -1,10 +1,10 @@
 /** Failing executions with their history, as `report` replays them. */
 import { type ExploreOptions, explore } from '../../src/explore/explore.js';
 import { type ReplayFile, toReplay } from '../../src/explore/replay-file.js';
-import { type Execution, executionOf } from '../../src/report/trace/execution.js';
+import { executionOf, type Replayed } from '../../src/report/trace/execution.js';
 
 export interface Sample {
-  readonly execution: Execution;
+  readonly execution: Replayed;
   readonly replay: ReplayFile;
 }
 

@@ -1,10 +1,10 @@
 import { beforeAll, describe, expect, it } from 'vitest';
-import { z } from 'zod';
 import { type ChromeEvent, toChromeTrace } from '../../src/report/trace/chrome.js';
 import { draw } from '../../src/report/trace/drawing.js';
 import { toFtrace } from '../../src/report/trace/ftrace.js';
 import { toHtml } from '../../src/report/trace/page.js';
 import { drawingOf } from '../../src/report/trace/timeline.js';
+import { chromeTrace, crossing, entriesOf, linesOf, PERFETTO, unpaired } from './trace-formats.js';
 import { fetchedAhead, recycled, type Sample } from './trace-sample.js';
 
 let e1: Sample;
@@ -14,28 +14,6 @@ beforeAll(async () => {
   e1 = await recycled();
   e10 = await fetchedAhead();
 });
-
-/** As kernel/trace/trace_output.c, Linux 4.9, prints an event: 16 columns of name, pid, CPU, flags, time, event. */
-const ENTRY =
-  /^(?<comm>.{16})-(?<pid>\d+) *\[(?<cpu>\d{3})\] (?<flags>[d.X][Nnp.][ZzHhs.][0-9a-f.]) +(?<time>\d+\.\d{6}): (?<event>[a-z_]+): (?<text>.*)$/;
-/** How Perfetto finds the parts of a line. */
-const PERFETTO = /-(\d+)\s+(\(\s*[\d-]+\)\s+)?\[(\d+)\]\s+([a-zA-Z0-9.]{0,5}\s+)?(\d+\.\d+):\s+(\S+):/;
-
-interface Entry {
-  readonly comm: string;
-  readonly pid: string;
-  readonly cpu: string;
-  readonly flags: string;
-  readonly time: string;
-  readonly event: string;
-  readonly text: string;
-}
-
-const linesOf = (text: string): string[] => text.trimEnd().split('\n');
-const entriesOf = (text: string): Entry[] =>
-  linesOf(text)
-    .filter((line) => !line.startsWith('#'))
-    .map((line) => (ENTRY.exec(line)?.groups ?? { event: `not an entry: ${line}` }) as unknown as Entry);
 
 describe('an execution as ftrace text', () => {
   it('begins with the header of the kernel, with as many entries as there are', () => {
@@ -54,16 +32,7 @@ describe('an execution as ftrace text', () => {
   });
 
   it('begins and ends each function', () => {
-    const open = new Map<string, string[]>();
-    for (const { event, text } of entriesOf(toFtrace(e10.execution))) {
-      if (event !== 'tracing_mark_write') continue;
-      const [what, pid = '', name = ''] = text.split('|');
-      const stack = open.get(pid) ?? [];
-      open.set(pid, stack);
-      if (what === 'B') stack.push(name);
-      else expect(stack.pop()).toBeDefined();
-    }
-    expect([...open.values()].flat()).toEqual([]);
+    expect(unpaired(entriesOf(toFtrace(e10.execution)))).toEqual([]);
   });
 
   it('takes and releases each lock, with interrupts off where the kernel has them off', () => {
@@ -106,38 +75,6 @@ describe('an execution as ftrace text', () => {
   });
 });
 
-const number = z.number().min(0);
-const base = { pid: z.literal(1), tid: number, ts: number };
-const args = z.record(z.string(), z.union([z.string(), z.number()]));
-/** Trace Event Format: what each phase has to have. */
-const chromeEvent = z.discriminatedUnion('ph', [
-  z.strictObject({
-    ...base,
-    ph: z.literal('M'),
-    name: z.enum(['process_name', 'thread_name', 'thread_sort_index']),
-    args,
-  }),
-  z.strictObject({ ...base, ph: z.literal('X'), name: z.string().min(1), cat: z.string(), dur: z.number().positive() }),
-  z.strictObject({ ...base, ph: z.literal('b'), name: z.string(), cat: z.string(), id: number, args }),
-  z.strictObject({ ...base, ph: z.literal('e'), name: z.string(), cat: z.string(), id: number }),
-  z.strictObject({
-    ...base,
-    ph: z.literal('i'),
-    name: z.string().min(1),
-    cat: z.string(),
-    s: z.enum(['t', 'p', 'g']),
-    args,
-  }),
-  z.strictObject({ ...base, ph: z.literal('C'), name: z.string(), args: z.record(z.string(), z.number()) }),
-  z.strictObject({ ...base, ph: z.literal('s'), name: z.string(), cat: z.string(), id: number }),
-  z.strictObject({ ...base, ph: z.literal('f'), name: z.string(), cat: z.string(), id: number, bp: z.literal('e') }),
-]);
-const chromeTrace = z.strictObject({
-  traceEvents: z.array(chromeEvent),
-  displayTimeUnit: z.enum(['ns', 'ms']),
-  metadata: args,
-});
-
 const phase = (events: readonly ChromeEvent[], ph: string): ChromeEvent[] => events.filter((e) => e.ph === ph);
 
 describe('an execution as a Chrome trace', () => {
@@ -150,14 +87,7 @@ describe('an execution as a Chrome trace', () => {
 
   it('has slices that nest on each track', () => {
     for (const { execution } of [e1, e10]) {
-      const open = new Map<number, ChromeEvent[]>();
-      const end = (e: ChromeEvent): number => e.ts + (e.dur ?? 0);
-      const slices = phase(toChromeTrace(execution).traceEvents, 'X');
-      for (const e of slices.toSorted((a, b) => a.ts - b.ts || (b.dur ?? 0) - (a.dur ?? 0))) {
-        const stack = (open.get(e.tid) ?? []).filter((outer) => end(outer) > e.ts);
-        for (const outer of stack) expect(end(e)).toBeLessThanOrEqual(end(outer));
-        open.set(e.tid, [...stack, e]);
-      }
+      expect(crossing(toChromeTrace(execution).traceEvents)).toEqual([]);
     }
   });
 

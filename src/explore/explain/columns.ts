@@ -1,9 +1,9 @@
 /** The interleaving, a column for each context: CPU threads, interrupts, devices. In short, a row for each stretch; in full, a row for each step. */
 import { Stage } from '../../cpu/hw.js';
 import { Cause, Ev } from '../../cpu/tracer.js';
+import { Recorded, type TraceEvent } from '../../lab/recorder.js';
 import { type Point, Point as Points, pointName } from '../../shared/point.js';
 import { showVaddr } from '../../shared/types.js';
-import { Recorded, type TraceEvent } from '../recorder.js';
 import { type Names, where } from './names.js';
 
 const CAUSES = Object.entries(Cause);

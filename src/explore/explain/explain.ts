@@ -2,11 +2,11 @@
  * A failure in words: what went wrong, who did it, and the interleaving that led there. Everything is found in the history of a replayed execution.
  */
 import { Cause, Ev } from '../../cpu/tracer.js';
+import { Recorded, type TraceEvent } from '../../lab/recorder.js';
 import type { Failure } from '../../lab/types.js';
 import { layoutStatics } from '../../mm/boot.js';
 import { hex2, showVaddr } from '../../shared/types.js';
 import type { ExploreResult } from '../explore.js';
-import { Recorded, type TraceEvent } from '../recorder.js';
 import { contextOf, fullColumns, shortColumns } from './columns.js';
 import { findLoss, type Loss, type LossKind, type WrongByte } from './loss.js';
 import { Names, where } from './names.js';
@@ -64,6 +64,9 @@ interface Story {
 
 const told = (text: string, event: TraceEvent | null = null): Moment => ({ text, event });
 const NOTHING: Story = { moments: [], culprit: null, event: null, mark: '' };
+
+/** Of an execution that is shown without one. */
+export const NO_EXPLANATION: Explanation = { report: [], trace: [], ...NOTHING, byte: null };
 
 /** Explain a failing execution. @result: of a replay with its history. */
 export function explain(result: ExploreResult): Explanation {

@@ -7,7 +7,7 @@
  */
 import type { CacheGeometry } from '../../cpu/core.js';
 import { Ev, OUTER_LINE } from '../../cpu/tracer.js';
-import type { TraceEvent } from '../recorder.js';
+import type { TraceEvent } from '../../lab/recorder.js';
 
 /** How a byte was lost. */
 export type LossKind =

@@ -1,8 +1,8 @@
 /** Who waits for whom when nobody can go on: from the locks that were taken and where each context stood at the end. */
 import { WaitKind } from '../../cpu/hw.js';
 import { Ev } from '../../cpu/tracer.js';
+import type { History, Standing, TraceEvent } from '../../lab/recorder.js';
 import { Point } from '../../shared/point.js';
-import type { History, Standing, TraceEvent } from '../recorder.js';
 import { contextOf } from './columns.js';
 import { type Names, where } from './names.js';
 

@@ -8,8 +8,8 @@
  */
 import { Ev } from '../../cpu/tracer.js';
 import { consequence, stepText } from '../../explore/explain/columns.js';
-import { Recorded, type TraceEvent } from '../../explore/recorder.js';
-import { type Execution, Frames, holdsOf, Nesting, taskOf } from './execution.js';
+import { Recorded, type TraceEvent } from '../../lab/recorder.js';
+import { type Execution, Frames, holdsOf, Nesting, TICK, taskOf, timesOf } from './execution.js';
 import { LineStates } from './states.js';
 
 const PID = 1;
@@ -39,21 +39,22 @@ const tidOf = (e: { cpu: number; slot: number }): number => (e.cpu < 0 ? DEVICE_
 
 export function toChromeTrace(execution: Execution): ChromeTrace {
   const { events, result } = execution;
-  const time = new Map(events.map((e, i) => [e, i]));
-  const at = (e: TraceEvent): number => time.get(e) as number;
+  const times = timesOf(events);
+  const at = (e: TraceEvent): number => times.get(e) as number;
+  const clock = events[0]?.time === undefined ? 'order of events, 1 us each' : 'clock of the host';
   const { experiment, core, kernel, cpus, outcome } = result;
   const message = result.failure?.message ?? '';
   return {
     traceEvents: [
       ...trackNames(execution),
-      ...slices(execution),
+      ...slices(execution, at),
       ...locks(execution, at),
       ...instants(execution, at),
       ...counters(execution, at),
       ...arrows(events, at),
     ],
     displayTimeUnit: 'ns',
-    metadata: { experiment, core, kernel, cpus, outcome, message, time: 'order of events, 1 us each' },
+    metadata: { experiment, core, kernel, cpus, outcome, message, time: clock },
   };
 }
 
@@ -73,16 +74,16 @@ function trackNames(execution: Execution): ChromeEvent[] {
 }
 
 /** Threads, functions and interrupts: properly nested on each track, cut where another thread takes the CPU. */
-function slices(execution: Execution): ChromeEvent[] {
+function slices(execution: Execution, at: (e: TraceEvent) => number): ChromeEvent[] {
   const frames = new Frames();
   const tracks = new Map<number, Nesting>();
-  execution.events.forEach((e, i) => {
+  for (const e of execution.events) {
     const tid = tidOf(e);
     const nesting = tracks.get(tid) ?? new Nesting();
     tracks.set(tid, nesting);
-    nesting.see([taskOf(execution, e), ...frames.all(e)], i);
+    nesting.see([taskOf(execution, e), ...frames.all(e)], at(e), e.time === undefined ? 1 : TICK);
     frames.see(e);
-  });
+  }
   return [...tracks].flatMap(([tid, { spans }]) =>
     spans.map(({ what, depth, from, to }) => ({
       ...{ name: what, cat: depth === 0 ? 'sched' : what.startsWith('irq ') ? 'irq' : 'function' },
@@ -92,7 +93,8 @@ function slices(execution: Execution): ChromeEvent[] {
 }
 
 function locks(execution: Execution, at: (e: TraceEvent) => number): ChromeEvent[] {
-  const end = execution.events.length;
+  const last = execution.events.at(-1);
+  const end = last === undefined ? 0 : at(last) + 1;
   return holdsOf(execution.events).flatMap(({ lock, taken, released }, i) => {
     const event = { name: execution.names.virtual(lock), cat: 'lock', id: i + 1, pid: PID, tid: tidOf(taken) };
     const args = { by: taskOf(execution, taken), cpu: taken.cpu, step: taken.step };

@@ -1,18 +1,30 @@
 /**
- * A replayed execution as exports and pages need it: its events in order, whose they are, in which functions.
+ * An execution as exports and pages need it: its events in order, whose they are, in which functions.
  *
- * Controlled mode has no clock. Where a format wants a time, it is the place of an event in their order: a microsecond each.
+ * Controlled mode has no clock. Where a format wants a time, it is the place of an event in their order: a microsecond each. Events of
+ * parallel mode have the host's time.
  */
 import { Ev } from '../../cpu/tracer.js';
 import { contextOf } from '../../explore/explain/columns.js';
-import { type Explanation, explain } from '../../explore/explain/explain.js';
+import { type Explanation, explain, NO_EXPLANATION } from '../../explore/explain/explain.js';
 import { Names } from '../../explore/explain/names.js';
 import type { ExploreResult } from '../../explore/explore.js';
-import type { TraceEvent } from '../../explore/recorder.js';
+import type { TraceEvent } from '../../lab/recorder.js';
+import type { RunResult } from '../../lab/types.js';
 import { layoutStatics } from '../../mm/boot.js';
+import { UsageError } from '../../shared/errors.js';
+
+/** What the clock can tell apart, microseconds. */
+export const TICK = 0.001;
+
+/** What is told of the execution beside its events. */
+export type Traced = Pick<
+  ExploreResult,
+  'experiment' | 'core' | 'kernel' | 'cpus' | 'outcome' | 'failure' | 'machine' | 'history'
+>;
 
 export interface Execution {
-  readonly result: ExploreResult;
+  readonly result: Traced;
   readonly explanation: Explanation;
   readonly names: Names;
   readonly events: readonly TraceEvent[];
@@ -20,11 +32,44 @@ export interface Execution {
   readonly threads: ReadonlyMap<number, string>;
 }
 
+/** One of controlled mode, which can be explained and drawn step by step. */
+export interface Replayed extends Execution {
+  readonly result: ExploreResult;
+}
+
 /** @result: of a replay with its history. @threads: names by slot. */
-export const executionOf = (result: ExploreResult, threads: ReadonlyMap<number, string>): Execution => ({
+export const executionOf = (result: ExploreResult, threads: ReadonlyMap<number, string>): Replayed => ({
   ...{ result, threads, explanation: explain(result), events: result.history.events },
   names: new Names(result.machine, layoutStatics(result.machine).sym),
 });
+
+/**
+ * A failing execution of parallel mode, as its event rings have it. Nothing is explained: the events of different CPUs are in the order in
+ * which they were written down, which need not be that of the accesses. Throws UsageError where nothing was recorded.
+ */
+export function executionOfRun(result: RunResult): Execution {
+  const { traced } = result;
+  if (traced === undefined) {
+    throw new UsageError('the run has recorded no failing execution; give it "events", and let it fail');
+  }
+  const { threads, machine, history } = traced;
+  return {
+    ...{ result: { ...result, machine, history }, threads, explanation: NO_EXPLANATION, events: history.events },
+    names: new Names(machine, layoutStatics(machine).sym),
+  };
+}
+
+/** Microseconds from the first event to each. Each is later than those before it. */
+export function timesOf(events: readonly TraceEvent[]): ReadonlyMap<TraceEvent, number> {
+  const times = new Map<TraceEvent, number>();
+  const first = events[0]?.time ?? 0;
+  let last = -1;
+  for (const e of events) {
+    last = e.time === undefined ? last + 1 : Math.max(last + TICK, e.time - first);
+    times.set(e, last);
+  }
+  return times;
+}
 
 /** Name of the thread or device that an event belongs to. */
 export const taskOf = (execution: Execution, e: TraceEvent): string =>

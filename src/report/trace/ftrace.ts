@@ -9,10 +9,10 @@
 import { WaitKind } from '../../cpu/hw.js';
 import { Ev } from '../../cpu/tracer.js';
 import { causeOf, stepText } from '../../explore/explain/columns.js';
-import { Recorded, type TraceEvent } from '../../explore/recorder.js';
+import { Recorded, type TraceEvent } from '../../lab/recorder.js';
 import { showGfp } from '../../mm/gfp.js';
 import { versionCode } from '../../shared/version.js';
-import { type Execution, Frames, taskOf } from './execution.js';
+import { type Execution, Frames, taskOf, timesOf } from './execution.js';
 
 /** Devices come after the CPUs, their pids after those of threads. */
 const DEVICE_PID = 1000;
@@ -52,19 +52,22 @@ class Writer {
   /** Locks that somebody waits for, by pid. */
   readonly #contended = new Map<number, number>();
   readonly lines: string[] = [];
-  #micros = 0;
+  readonly #times: ReadonlyMap<TraceEvent, number>;
+  /** Time of the event that was seen last, microseconds. */
+  #now = 0;
 
   constructor(execution: Execution) {
     this.#execution = execution;
+    this.#times = timesOf(execution.events);
     this.#version = { LINUX_VERSION_CODE: versionCode(execution.result.kernel) };
   }
 
   see(e: TraceEvent): void {
+    this.#now = Math.floor(this.#times.get(e) ?? 0);
     this.#functions(e);
     for (const text of this.#texts(e)) this.#line(e, text);
     if (e === this.#execution.explanation.event) this.#line(e, `murphy_mark: ${this.#execution.explanation.mark}`);
     this.#frames.see(e);
-    this.#micros++;
   }
 
   /** Ends what is still open, so that begins and ends are in pairs. */
@@ -89,8 +92,8 @@ class Writer {
     const { cpus } = this.#execution.result;
     const task = taskOf(this.#execution, e).slice(0, COMM_MAX).padStart(16);
     const cpu = String(e.cpu < 0 ? cpus + e.slot : e.cpu).padStart(3, '0');
-    const seconds = String(Math.floor(this.#micros / 1e6)).padStart(5);
-    const micros = String(this.#micros % 1e6).padStart(6, '0');
+    const seconds = String(Math.floor(this.#now / 1e6)).padStart(5);
+    const micros = String(this.#now % 1e6).padStart(6, '0');
     this.lines.push(`${task}-${String(pidOf(e)).padEnd(5)} [${cpu}] ${flagsOf(e)} ${seconds}.${micros}: ${text}`);
   }
 

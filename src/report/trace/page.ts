@@ -4,7 +4,7 @@ import { stepText } from '../../explore/explain/columns.js';
 import { where } from '../../explore/explain/names.js';
 import { builtFile } from '../../lab/modules.js';
 import { type Drawing, draw } from './drawing.js';
-import type { Execution } from './execution.js';
+import type { Replayed } from './execution.js';
 import { STYLE } from './style.js';
 import { drawingOf, type Sentence, type StepRow, stepRows, storyOf } from './timeline.js';
 
@@ -34,7 +34,7 @@ function sentenceHtml({ number, step, text, lost }: Sentence): string {
   return `<li class="${lost ? 'lost' : ''}"${target}>${badge}<span><em>${escaped(first)}</em> ${escaped(rest)}</span></li>`;
 }
 
-function rowHtml(execution: Execution, row: StepRow, contexts: readonly string[], marked: number | null): string {
+function rowHtml(execution: Replayed, row: StepRow, contexts: readonly string[], marked: number | null): string {
   const { names } = execution;
   const near = marked !== null && Math.abs(row.step - marked) <= NEAR ? ' near' : '';
   const cells = contexts.map((context) => {
@@ -45,7 +45,7 @@ function rowHtml(execution: Execution, row: StepRow, contexts: readonly string[]
   return `<tr class="${row.lost ? 'lost' : ''}${near}" data-step="${row.step}"><th>${row.step}</th>${cells.join('')}</tr>`;
 }
 
-function tableHtml(execution: Execution): string {
+function tableHtml(execution: Replayed): string {
   const all = stepRows(execution);
   const marked = execution.explanation.event?.step ?? null;
   const first = Math.max(0, Math.min(all.length - ROWS_MAX, (marked ?? 0) - ROWS_MAX / 2));
@@ -66,7 +66,7 @@ function closeUp(drawing: Drawing): string {
   return `<section class="closeup"><h2>The steps around it</h2><figure>${svg}</figure></section>`;
 }
 
-function headHtml(execution: Execution): string {
+function headHtml(execution: Replayed): string {
   const { result } = execution;
   const { failure, title, core, kernel, cpus, patches, experiment, preemptions, steps, caseName } = result;
   const what = failure === null ? 'no failure' : `${failure.outcome}: ${failure.message}`;
@@ -98,7 +98,7 @@ const tools = (
 <label><input type="checkbox" id="everything"> all slots and lines</label><input id="search" type="search" placeholder="function, lock, page, address"><span id="matches"></span><span id="range"></span>
 <small>drag to move, Ctrl or Shift and wheel to zoom</small></div>`;
 
-export function toHtml(execution: Execution): string {
+export function toHtml(execution: Replayed): string {
   const drawing = drawingOf(execution);
   const whole = draw(drawing, { ...drawing, width: WIDTH, everything: false, search: '' });
   const story = storyOf(execution).map(sentenceHtml).join('\n');

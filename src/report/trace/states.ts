@@ -2,7 +2,7 @@
 import type { CacheGeometry } from '../../cpu/core.js';
 import { Ev, OUTER_LINE } from '../../cpu/tracer.js';
 import type { Names } from '../../explore/explain/names.js';
-import { Recorded, type TraceEvent } from '../../explore/recorder.js';
+import { Recorded, type TraceEvent } from '../../lab/recorder.js';
 
 export interface LineState {
   /** Address of its tag, and of the memory that it stands for. */

@@ -4,10 +4,10 @@ import { Ev } from '../../cpu/tracer.js';
 import { consequence, contextOf } from '../../explore/explain/columns.js';
 import type { Explanation } from '../../explore/explain/explain.js';
 import { copySpans } from '../../explore/explain/loss.js';
-import type { TraceEvent } from '../../explore/recorder.js';
+import type { TraceEvent } from '../../lab/recorder.js';
 import { hex2 } from '../../shared/types.js';
 import type { Box, Drawing, Lane, Mark } from './drawing.js';
-import { type Execution, Frames, holdsOf, Nesting, type Span, taskOf } from './execution.js';
+import { type Execution, Frames, holdsOf, Nesting, type Replayed, type Span, taskOf } from './execution.js';
 import { type LineState, LineStates, SlotStates } from './states.js';
 
 /** More lanes of one kind are shown only when the reader asks for everything. */
@@ -338,7 +338,7 @@ function marksOf({ explanation }: Execution, scale: Scale, contexts: readonly La
   });
 }
 
-export function drawingOf(execution: Execution): Drawing {
+export function drawingOf(execution: Replayed): Drawing {
   const scale = new Scale(execution.result.steps);
   const contexts = contextLanes(execution, scale);
   const lanes = [

@@ -1,15 +1,16 @@
 /**
- * What happened in one execution, event by event: recorded in the workers while a schedule is replayed for an explanation.
+ * What happened in one execution, event by event: recorded in the workers while a schedule is replayed for an explanation, and in
+ * parallel mode into a ring for each worker.
  *
- * Each worker has a recorder, which its CPU's hooks call (`cpu/tracer.ts`). A number that all share puts the events in order; it needs no
- * lock, since in controlled mode one context runs at a time.
+ * Each worker has a recorder, which its CPU's hooks call (`cpu/tracer.ts`). A number that all share puts the events in order. In controlled
+ * mode one context runs at a time, and the order is that of what happened; in parallel mode it is that in which the recorders were told.
  */
 import { Control, Seat, Stage } from '../cpu/hw.js';
 import type { Kernel } from '../cpu/kernel.js';
 import { Ev, type Tracer } from '../cpu/tracer.js';
-import { callers } from '../lab/stack.js';
 import { Point } from '../shared/point.js';
 import type { Vaddr } from '../shared/types.js';
+import { callers } from './stack.js';
 
 /** Kinds of events that are the recorder's own, beside `Ev`. */
 export const Recorded = {
@@ -42,6 +43,8 @@ export interface TraceEvent {
   readonly preempt: number;
   /** Functions, innermost first. */
   readonly stack: readonly string[];
+  /** Parallel mode: microseconds of the host's clock. */
+  readonly time: number | undefined;
 }
 
 /** Where a context stood when the execution was over. */
@@ -73,6 +76,22 @@ export const mergeHistories = (parts: readonly History[]): History => ({
   standing: parts.flatMap((p) => p.standing),
 });
 
+/** For parallel mode, which goes on for long: the last events only, each with its time. */
+export interface Ring {
+  /** Events that are kept. */
+  readonly size: number;
+  /** Microseconds, of one clock for all workers. */
+  readonly now: () => number;
+}
+
+/** Make room: there may be twice as many events as are kept, so that this is seldom. */
+function trim(events: TraceEvent[], ring: Ring | null): void {
+  if (ring !== null && events.length >= 2 * ring.size) events.splice(0, events.length - ring.size);
+}
+
+const lastOf = (events: TraceEvent[], ring: Ring | null): TraceEvent[] =>
+  ring === null ? events : events.slice(-ring.size);
+
 interface Pending {
   readonly addr: number;
   readonly index: number;
@@ -92,16 +111,21 @@ export class Recorder implements Tracer {
   #pending: Pending | null = null;
   #mask = -1;
   #named: number | null = null;
+  readonly #ring: Ring | null;
+  /** Was the last point one of an access to page contents? */
+  #inRow = false;
 
   /** @counter: a word that all recorders of the machine share. @steps: how many steps have been made. */
-  constructor(k: Kernel, counter: SharedArrayBuffer, steps: () => number) {
+  constructor(k: Kernel, counter: SharedArrayBuffer, steps: () => number, ring: Ring | null = null) {
     this.#k = k;
     this.#counter = new Int32Array(counter);
     this.#steps = steps;
+    this.#ring = ring;
   }
 
   event(what: Ev, a: number, b: number, c: number, d: number): void {
     this.flush();
+    if (this.#ring !== null && (what === Ev.point || what === Ev.step) && this.#passes(what, a)) return;
     switch (what) {
       case Ev.point:
         this.#stack = callers();
@@ -112,7 +136,7 @@ export class Recorder implements Tracer {
         this.#standing.push(this.#stand(what, a, b));
         break;
       case Ev.step:
-        if (this.#standing.pop() === undefined) this.#stack = [];
+        if (this.#ring === null && this.#standing.pop() === undefined) this.#stack = [];
         this.#record(what, a, b, c, d);
         this.#mayChange(a, b);
         return;
@@ -139,6 +163,19 @@ export class Recorder implements Tracer {
     this.#record(what, a, b, c, d);
   }
 
+  /**
+   * A point or a step of parallel mode. Rounds of waiters are nothing to tell. Accesses to page contents come by the thousand and have events of
+   * their own: all in a row get the functions of the first, since a look at the stack takes microseconds. Return: there is no more to it.
+   */
+  #passes(what: Ev, kind: number): boolean {
+    if (kind === Point.Wait) return true;
+    const ofPages = kind >= Point.CachedLoad && kind <= Point.Tlb;
+    if (what === Ev.step) return ofPages;
+    if (!ofPages || !this.#inRow) this.#stack = callers();
+    this.#inRow = ofPages;
+    return true;
+  }
+
   /** The step under way is over: has it changed the word that it named? */
   flush(): void {
     const pending = this.#pending;
@@ -150,7 +187,7 @@ export class Recorder implements Tracer {
 
   take(): History {
     this.flush();
-    const taken = { events: this.#events, standing: this.#standing.slice(-1) };
+    const taken = { events: lastOf(this.#events, this.#ring), standing: this.#standing.slice(-1) };
     this.#events = [];
     this.#standing = [];
     return taken;
@@ -194,9 +231,25 @@ export class Recorder implements Tracer {
     // The handler's depth is counted by the handler itself.
     const irq = this.#irqDepth() + (what === Ev.irqEnter || what === Ev.irqExit ? 1 : 0);
     this.#events.push({
-      ...{ seq: Atomics.add(this.#counter, 0, 1), step, stage, cpu, slot, irq, irqsOff, preempt },
-      ...{ what, a: a >>> 0, b: b >>> 0, c, d, mask: this.#mask, named: this.#named ?? b >>> 0, stack: this.#stack },
+      seq: Atomics.add(this.#counter, 0, 1),
+      step,
+      stage,
+      cpu,
+      slot,
+      irq,
+      irqsOff,
+      preempt,
+      what,
+      a: a >>> 0,
+      b: b >>> 0,
+      c,
+      d,
+      mask: this.#mask,
+      named: this.#named ?? b >>> 0,
+      stack: this.#stack,
+      time: this.#ring?.now(),
     });
+    trim(this.#events, this.#ring);
     this.#mask = -1;
     this.#named = null;
   }
@@ -209,8 +262,10 @@ export class DeviceRecorder implements Tracer {
   readonly #slot: number;
   #events: TraceEvent[] = [];
   #stack: readonly string[] = [];
+  readonly #ring: Ring | null;
 
-  constructor(slot: number, counter: SharedArrayBuffer, steps: () => number) {
+  constructor(slot: number, counter: SharedArrayBuffer, steps: () => number, ring: Ring | null = null) {
+    this.#ring = ring;
     this.#slot = slot;
     this.#counter = new Int32Array(counter);
     this.#step = () => steps() - 1;
@@ -222,25 +277,29 @@ export class DeviceRecorder implements Tracer {
       return;
     }
     this.#events.push({
-      ...{ seq: Atomics.add(this.#counter, 0, 1), step: this.#step(), stage: Stage.threads, cpu: -1, slot: this.#slot },
-      ...{
-        irq: 0,
-        irqsOff: false,
-        preempt: 0,
-        what,
-        a: a >>> 0,
-        b: b >>> 0,
-        c,
-        d,
-        mask: -1,
-        named: b >>> 0,
-        stack: this.#stack,
-      },
+      seq: Atomics.add(this.#counter, 0, 1),
+      step: this.#step(),
+      stage: Stage.threads,
+      cpu: -1,
+      slot: this.#slot,
+      irq: 0,
+      irqsOff: false,
+      preempt: 0,
+      what,
+      a: a >>> 0,
+      b: b >>> 0,
+      c,
+      d,
+      mask: -1,
+      named: b >>> 0,
+      stack: this.#stack,
+      time: this.#ring?.now(),
     });
+    trim(this.#events, this.#ring);
   }
 
   take(): History {
-    const taken = { events: this.#events, standing: [] };
+    const taken = { events: lastOf(this.#events, this.#ring), standing: [] };
     this.#events = [];
     return taken;
   }

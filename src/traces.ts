@@ -1,0 +1,6 @@
+/** `murphy/traces`: executions as ftrace text, Chrome traces and pages. Apart from the API of races, which every worker loads. */
+
+export { type ChromeEvent, type ChromeTrace, toChromeTrace } from './report/trace/chrome.js';
+export { type Execution, executionOf, executionOfRun, type Replayed } from './report/trace/execution.js';
+export { toFtrace } from './report/trace/ftrace.js';
+export { toHtml } from './report/trace/page.js';

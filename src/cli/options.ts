@@ -52,7 +52,7 @@ const addWords =
 /** Checkers: for every command that runs races. */
 export function addCheckOptions(command: Command): Command {
   return command
-    .option('--check <names>', 'checkers that watch: lockdep, or all')
+    .option('--check <names>', `checkers that watch: ${CHECKERS.join(', ')}, or all`)
     .addOption(new Option('--lockdep <rules>', 'whose rules lockdep follows').choices(['2.6.30', '5.10']));
 }
 

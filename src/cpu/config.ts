@@ -43,7 +43,7 @@ export const SLAB_DEFAULTS: SlabOptions = {
 };
 
 /** Checkers that watch the machine. */
-export const CHECKERS = ['lockdep'] as const;
+export const CHECKERS = ['lockdep', 'memory'] as const;
 
 /** Names of a list with commas. */
 export const checksOf = (list: string | undefined): string[] => (list ?? '').split(',').filter((name) => name !== '');

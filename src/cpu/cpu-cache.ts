@@ -65,6 +65,11 @@ export class CpuCache {
     this.writeBuffer = new WriteBuffer(hw, layout.writeBuffers + cpu * layout.writeBufferWords, entries, memory);
   }
 
+  /** The data caches of the machine, this CPU's among them. */
+  get units(): readonly DCache[] {
+    return this.#all;
+  }
+
   #count(stat: number, by = 1): void {
     this.#hw[this.#stats + stat] = ((this.#hw[this.#stats + stat] as number) + by) | 0;
   }

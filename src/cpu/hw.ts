@@ -146,6 +146,9 @@ export type Verdict = (typeof Verdict)[keyof typeof Verdict];
 export const LOG_BYTES = 1 << 16;
 /** Room of the lock validator, if the machine has one. */
 export const LOCKDEP_WORDS = 1 << 18;
+/** Room of the memory checker on a machine of so many frames: head and texts, shadow and state of each frame, tables of objects and areas. */
+export const memoryCheckWords = (frames: number): number =>
+  (1 << 16) + frames * 272 + Math.min(1 << 20, frames * 512) + Math.min(1 << 18, frames * 32);
 export const VERDICT_WORDS = 1024;
 export const RACE_VARS = 64;
 /** Points that a race may measure in an execution, and the words of each: x, then the series. */
@@ -197,6 +200,8 @@ export interface HwLayout {
   readonly dumpWords: number;
   /** The lock validator's: LOCKDEP_WORDS, or nothing where the machine has none. */
   readonly lockdep: number;
+  /** The memory checker's, or nothing where the machine has none. */
+  readonly memoryCheck: number;
 }
 
 /** Words at the head of a TLB: generation, victim counter, then `tag, pte` pairs. */
@@ -205,7 +210,8 @@ export const TLB_HEAD = 4;
 export const WB_HEAD = 4;
 
 export function layoutHw(
-  config: Pick<MachineConfig, 'core' | 'cpus' | 'threadsMax' | 'devicesMax' | 'check'>,
+  config: Pick<MachineConfig, 'core' | 'cpus' | 'threadsMax' | 'devicesMax' | 'check'> &
+    Partial<Pick<MachineConfig, 'lowmemPages' | 'highmemPages'>>,
 ): HwLayout {
   let next: number = Control.words;
   const take = (words: number): number => {
@@ -247,6 +253,11 @@ export function layoutHw(
   const dumpWords = 1024;
   const dump = take(config.threadsMax * dumpWords);
   const lockdep = take(checksOf(config.check).includes('lockdep') ? LOCKDEP_WORDS : 0);
+  const memoryCheck = take(
+    checksOf(config.check).includes('memory')
+      ? memoryCheckWords((config.lowmemPages ?? 0) + (config.highmemPages ?? 0))
+      : 0,
+  );
   return {
     words: next,
     seats,
@@ -269,5 +280,6 @@ export function layoutHw(
     dump,
     dumpWords,
     lockdep,
+    memoryCheck,
   };
 }

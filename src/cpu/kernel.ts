@@ -8,7 +8,7 @@ import type { DeclaredObjects, DeclaredOf, SharedOf } from '../shared/declared.j
 import { type BugKind, ExecutionStopped, KernelBug, MurphyError, UsageError } from '../shared/errors.js';
 import { type Footprint, Space } from '../shared/footprint.js';
 import { preempt_enable } from '../shared/irqflags.js';
-import type { KernelBase, LockWatch, Symbols } from '../shared/kernel-base.js';
+import type { KernelBase, LockWatch, MemoryWatch, Symbols } from '../shared/kernel-base.js';
 import type { Mark } from '../shared/knowledge.js';
 import type { Field } from '../shared/layout.js';
 import { type PatchName, type PatchSet, patchSet } from '../shared/patches.js';
@@ -181,6 +181,7 @@ export class Kernel<S extends object = object, E extends string = never> impleme
   /** What the present step touches, while somebody wants to know. */
   footprint: Footprint | null = null;
   lockWatch: LockWatch | null = null;
+  memoryWatch: MemoryWatch | null = null;
   /** Called while a waiter makes no progress: looks for a deadlock. */
   onStuck: ((k: Kernel) => void) | null = null;
   /** Called while every CPU idles and nothing can happen any more. */
@@ -339,7 +340,7 @@ export class Kernel<S extends object = object, E extends string = never> impleme
   /** No hit is decided in load32() and store32() while somebody wants to know of each: nothing is to go past them. */
   #chooseFastPath(): void {
     this.#setFastPath(this.config, this.mmu.cache.own);
-    if (this.#tracer === null && this.footprint === null) return;
+    if (this.#tracer === null && this.footprint === null && this.memoryWatch === null) return;
     this.#loadTags = this.layout.zeros;
     this.#storeTags = this.layout.zeros;
     this.#lockedStores = false;
@@ -350,6 +351,12 @@ export class Kernel<S extends object = object, E extends string = never> impleme
     this.lockWatch = watch;
     this.#plainLockWords = this.plainLocks && watch === null ? this.#staticWords : 0;
     this.#unlockWords = watch === null ? this.#staticWords : 0;
+  }
+
+  /** Have somebody hear of allocations and of every access to page contents, or nobody. Accesses take the long way then. */
+  watchMemory(watch: MemoryWatch | null): void {
+    this.memoryWatch = watch;
+    this.#chooseFastPath();
   }
 
   /** Tell the tracer, if there is one. Not for paths that are counted in nanoseconds. */
@@ -449,6 +456,7 @@ export class Kernel<S extends object = object, E extends string = never> impleme
     // Who is interrupted while it waits does not wait until the handler has returned: for the search for deadlocks.
     const waitKind = this.hw[this.#thread + Thread.waitKind] as number;
     this.hw[this.#thread + Thread.waitKind] = WaitKind.none;
+    const paused = this.#pauseMemoryWatch(0);
     for (let line = 0, left = lines >>> 0; left !== 0; line++, left >>>= 1) {
       if ((left & 1) === 0) continue;
       const was = this.irqsOff;
@@ -458,9 +466,19 @@ export class Kernel<S extends object = object, E extends string = never> impleme
       this.trace(Ev.irqExit, line);
       this.irqsOff = was;
     }
+    this.#pauseMemoryWatch(paused);
     Atomics.store(this.hw, this.#thread + Thread.waitKind, waitKind);
     this.#spin = spin;
     if (this.preemptCount === 0) this.preemptCheck();
+  }
+
+  /** A handler is no part of the allocator that it interrupts. Return: what was. */
+  #pauseMemoryWatch(paused: number): number {
+    const watch = this.memoryWatch;
+    if (watch === null) return 0;
+    const before = watch.paused;
+    watch.paused = paused;
+    return before;
   }
 
   /** This CPU's cache does by itself what chance, in the shape of another actor, has asked of it. */
@@ -521,12 +539,23 @@ export class Kernel<S extends object = object, E extends string = never> impleme
 
   #loadFar(addr: number): number {
     if ((addr & 3) !== 0) this.unaligned(addr, false);
-    return this.#word(addr);
+    const value = this.#word(addr);
+    if (this.memoryWatch !== null) this.#accessed(addr, 4, false);
+    return value;
   }
 
   #storeFar(addr: number, value: number, mask: number): void {
     if ((addr & 3) !== 0) this.unaligned(addr, true);
     this.#putMasked(addr, value, mask);
+    if (this.memoryWatch !== null) this.#accessed(addr, 4, true);
+  }
+
+  /** Tell who watches memory of an access outside static memory. */
+  #accessed(addr: number, bytes: number, write: boolean): void {
+    if ((addr - this.staticBase) >>> 0 < this.staticBytes) return;
+    // Bytes of big-endian words are looked for in the mirrored place.
+    const mirror = this.config.core.byteOrder === 'big' ? 4 - bytes : 0;
+    this.memoryWatch?.access((addr ^ mirror) >>> 0, bytes, write);
   }
 
   /** ARM: an alignment fault comes before every fault of a translation. */
@@ -537,12 +566,16 @@ export class Kernel<S extends object = object, E extends string = never> impleme
   /** One byte, unsigned. */
   load8(addr: Vaddr): number {
     this.point(Point.CachedLoad, addr);
-    return (this.#word((addr & ~3) >>> 0) >>> ((addr & 3) * 8)) & 0xff;
+    const word = this.#word((addr & ~3) >>> 0);
+    if (this.memoryWatch !== null) this.#accessed(addr, 1, false);
+    return (word >>> ((addr & 3) * 8)) & 0xff;
   }
 
   load16(addr: Vaddr): number {
     this.point(Point.CachedLoad, addr);
-    return (this.#word((addr & ~3) >>> 0) >>> ((addr & 2) * 8)) & 0xffff;
+    const word = this.#word((addr & ~3) >>> 0);
+    if (this.memoryWatch !== null) this.#accessed(addr, 2, false);
+    return (word >>> ((addr & 2) * 8)) & 0xffff;
   }
 
   /** An aligned word of page contents, unsigned. A hit in the data cache is decided here: see #setFastPath(). */
@@ -564,12 +597,14 @@ export class Kernel<S extends object = object, E extends string = never> impleme
     this.point(Point.CachedStore, addr);
     const shift = (addr & 3) * 8;
     this.#putMasked((addr & ~3) >>> 0, value << shift, 0xff << shift);
+    if (this.memoryWatch !== null) this.#accessed(addr, 1, true);
   }
 
   store16(addr: Vaddr, value: number): void {
     this.point(Point.CachedStore, addr);
     const shift = (addr & 2) * 8;
     this.#putMasked((addr & ~3) >>> 0, value << shift, 0xffff << shift);
+    if (this.memoryWatch !== null) this.#accessed(addr, 2, true);
   }
 
   /** An aligned word of page contents. */
@@ -1025,6 +1060,7 @@ export class Kernel<S extends object = object, E extends string = never> impleme
     this.executing = null;
     this.#heldCount = 0;
     this.lockWatch?.begin();
+    this.memoryWatch?.begin();
   }
 
   /** Counters that are kept outside shared memory for speed become visible. */

@@ -15,6 +15,7 @@ import { type Footprint, Space } from '../shared/footprint.js';
 import { Point } from '../shared/point.js';
 import { hex8, ptr } from '../shared/types.js';
 import { struct_task_struct } from '../shared/wait.js';
+import { type Checker, checkersOf } from './checkers.js';
 import { threadsOf } from './configure.js';
 import { anyCycle, describeMachine, findCycle } from './deadlock.js';
 import type { Job } from './job.js';
@@ -55,6 +56,7 @@ export abstract class RaceWorker {
   protected failures = 0;
   protected moduleError: string | null = null;
   protected readonly lockdep: Lockdep | null;
+  protected readonly checkers: readonly Checker[];
   #bootInstances: Int32Array | null = null;
 
   constructor(job: Job, race: RaceSpec) {
@@ -68,6 +70,7 @@ export abstract class RaceWorker {
     this.body = entry === undefined ? null : typeof entry === 'function' ? entry : entry.run;
     this.lockdep = lockdepOf(this.k, this.exactPlaces);
     this.k.watchLocks(this.lockdep);
+    this.checkers = checkersOf(this.k);
     this.k.vars = defineVars(this.k, this.k.layout.raceVars, race.vars ?? []);
     this.k.irqHandlers = new Map(Object.entries(race.irqs ?? {}).map(([line, fn]) => [Number(line), fn]));
     this.k.invariant = race.invariant === undefined ? null : () => this.#lookAtInvariant();
@@ -109,6 +112,7 @@ export abstract class RaceWorker {
   boot(): void {
     const k = this.k;
     this.lockdep?.area.clear();
+    for (const checker of this.checkers) checker.restart();
     start_kernel(k);
     this.#bootInstances = this.lockdep?.area.instances() ?? null;
     const words = Math.max(k.staticBytes >>> 2, Math.min(k.memory.words.length, SNAPSHOT_WORDS));
@@ -170,6 +174,8 @@ export abstract class RaceWorker {
     restoreFrames(k, this.snapshot);
     this.lockdep?.area.restart(this.#bootInstances);
     this.lockdep?.begin();
+    k.memoryWatch?.begin();
+    for (const checker of this.checkers) checker.restart();
     // Nothing to do where no line was filled and no translation walked: most races of plain threads and locks.
     const fills = this.#sum(Seat.fills);
     const misses = this.#sum(Seat.tlbMisses);
@@ -239,6 +245,7 @@ export abstract class RaceWorker {
     const failed = Atomics.load(hw, Control.verdict) !== Verdict.none;
     // Called off without a verdict: not an execution that ended in any way.
     if (!failed && Atomics.load(hw, Control.abort) !== 0) return;
+    if (!failed) for (const checker of this.checkers) checker.end();
     const found = this.#unsaid(failed ? settledFailure(this.k) : this.warned());
     const outcome: Outcome = found === null ? 'clean' : found.outcome;
     Atomics.add(hw, Control.outcomes + OUTCOMES.indexOf(outcome), 1);
@@ -285,6 +292,8 @@ export abstract class RaceWorker {
     const { hw, layout } = this.k;
     const lockdep = this.lockdep?.headline ?? '';
     if (lockdep !== '') return { outcome: 'report', message: lockdep };
+    const report = this.checkers.map((checker) => checker.headline).find((headline) => headline !== '');
+    if (report !== undefined) return { outcome: 'report', message: report };
     if (hw[Control.logHead] === 0) return null;
     const record = readLog(hw, layout.log, Control.logHead).find((r) =>
       /^(WARNING:|BUG:|Debug: sleeping|bad: scheduling)/.test(r.text),

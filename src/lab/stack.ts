@@ -7,8 +7,8 @@ const LIBRARY_PATH = `${builtFile('src')}/`;
 const LIBRARY_URL = pathToFileURL(LIBRARY_PATH).href;
 /** Folders whose functions in snake_case are the kernel's. */
 const KERNEL_FILES = /^(mm|arch|drivers|shared)\/|^cpu\/(irq|smp)\./;
-/** Where the kernel dies, not where it went wrong; and what makes `k.shared.counter` a load. */
-const OTHER_FILES = /^arch\/\w+\/oops\.|^shared\/(bug|declared)\./;
+/** Where the kernel dies, not where it went wrong; where checkers are told; and what makes `k.shared.counter` a load. */
+const OTHER_FILES = /^arch\/\w+\/oops\.|^shared\/(bug|declared)\.|^mm\/(kasan|lockdep)\./;
 const KERNEL_NAME = /^_{0,3}[a-z0-9]+(_[a-z0-9]+)*$/;
 /** A race module that had to be bundled is in here. */
 const BUNDLES = 'node_modules/.cache/murphy/';

@@ -9,6 +9,14 @@ import { layoutStructs, type StructConfig, type Structs } from '../shared/struct
 import { type Ptr, ptr, type Vaddr } from '../shared/types.js';
 import { address_space_init_once } from './filemap.js';
 import { gfp } from './gfp.js';
+import {
+  kasan_disable_current,
+  kasan_enable_current,
+  kasan_kmalloc,
+  kasan_slab_alloc,
+  kasan_slab_free,
+  kasan_unpoison_object,
+} from './kasan.js';
 import { lockSymbols } from './lock-types.js';
 import { type SlabCache, slabPoolSymbols } from './slab/cache.js';
 import * as slab from './slab.js';
@@ -60,8 +68,11 @@ const anyCache = (s: SlabCache): Cache => ptr<'kmem_cache'>(s);
  * Return:  a linear address; NULL when there is none. For no bytes ZERO_SIZE_PTR with SLUB, an object with SLAB.
  */
 export function kmalloc<T extends string = never>(k: Kernel, size: number, gfp_mask: number): Ptr<T> {
+  kasan_disable_current(k);
   const block = isSlab(k) ? slab.__kmalloc(k, size, gfp_mask) : slub.__kmalloc(k, size, gfp_mask);
+  kasan_enable_current(k);
   k.trace(Ev.kmalloc, block, size, gfp_mask);
+  kasan_kmalloc(k, block, size);
   return ptr<T>(block);
 }
 
@@ -73,12 +84,16 @@ export function kzalloc<T extends string = never>(k: Kernel, size: number, gfp_m
 /** Context: any. NULL is ignored. */
 export function kfree(k: Kernel, block: Vaddr): void {
   k.trace(Ev.kfree, block);
+  kasan_slab_free(k, block);
+  kasan_disable_current(k);
   if (isSlab(k)) slab.kfree(k, block);
   else slub.kfree(k, block);
+  kasan_enable_current(k);
 }
 
 /** How many bytes of an object may be used. Context: any. */
 export function ksize(k: Kernel, block: Vaddr): number {
+  kasan_unpoison_object(k, block);
   return isSlab(k) ? slab.ksize(k, block) : slub.ksize(k, block);
 }
 
@@ -90,16 +105,22 @@ export function kmem_cache_create(k: Kernel, name: string, size: number, align: 
 
 /** An object of the cache. Context: any if @flags do not allow to sleep, else process. Return: NULL without memory. */
 export function kmem_cache_alloc(k: Kernel, s: Cache, flags: number): Vaddr {
+  kasan_disable_current(k);
   const object = isSlab(k) ? slab.kmem_cache_alloc(k, slabCache(s), flags) : slub.kmem_cache_alloc(k, s, flags);
+  kasan_enable_current(k);
   k.trace(Ev.cacheAlloc, object, s, flags);
+  kasan_slab_alloc(k, s, object);
   return object;
 }
 
 /** Context: any. */
 export function kmem_cache_free(k: Kernel, s: Cache, object: Vaddr): void {
   k.trace(Ev.cacheFree, object, s);
+  kasan_slab_free(k, object);
+  kasan_disable_current(k);
   if (isSlab(k)) slab.kmem_cache_free(k, slabCache(s), object);
   else slub.kmem_cache_free(k, s, object);
+  kasan_enable_current(k);
 }
 
 /** The cache that kmalloc(@size) takes from. NULL for sizes that have none. */

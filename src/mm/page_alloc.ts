@@ -15,6 +15,7 @@ import { NULL, type Vaddr } from '../shared/types.js';
 import { LINUX_2_6, LINUX_4_4 } from '../shared/version.js';
 import { gfp } from './gfp.js';
 import { page_address } from './highmem.js';
+import { kasan_alloc_pages, kasan_free_pages, kasan_put_page } from './kasan.js';
 import { debug_check_no_locks_freed_page } from './lockdep.js';
 import { lowmem_page_address, type Page, page_plus } from './page.js';
 import { compound_order, destroy_compound_page, PageCompound } from './page_alloc/compound.js';
@@ -49,6 +50,7 @@ export function __alloc_pages_nodemask(k: Kernel, gfp_mask: number, order: numbe
   k.op();
   const page = allocOfVersion(k, gfp_mask, order);
   k.trace(Ev.pageAlloc, page, order, gfp_mask);
+  kasan_alloc_pages(k, page, order, gfp_mask);
   return page;
 }
 
@@ -77,8 +79,10 @@ export function alloc_page(k: Kernel, gfp_mask: number): Page {
 export function __free_pages(k: Kernel, page: Page, order: number): void {
   const reserved = (k.read(page, struct_page.flags) & (1 << PG_reserved)) !== 0;
   if (reserved && k.LINUX_VERSION_CODE < LINUX_2_6) return;
+  kasan_put_page(k, page);
   if (!atomic_dec_and_test(k, page_count_addr(page))) return;
   k.trace(Ev.pageFree, page, order);
+  kasan_free_pages(k, page, order);
   if (order !== 0 && PageCompound(k, page)) destroy_compound_page(k, page, compound_order(k, page));
   debug_check_no_locks_freed_page(k, page, order);
   if (order === 0) free_hot_cold_page(k, page, false);

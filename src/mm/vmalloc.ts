@@ -10,6 +10,14 @@ import { UsageError } from '../shared/errors.js';
 import { NULL, type Vaddr, vaddr } from '../shared/types.js';
 import { KERNEL_VERSION, LINUX_2_6 } from '../shared/version.js';
 import { gfp } from './gfp.js';
+import {
+  kasan_disable_current,
+  kasan_enable_current,
+  kasan_poison_vmalloc,
+  kasan_unpoison_vmalloc,
+  kasan_vmalloc_enter,
+  kasan_vmalloc_exit,
+} from './kasan.js';
 import { free_deferred } from './vmalloc/deferred.js';
 import { struct_vm_struct, VM_USERMAP, type VmStruct } from './vmalloc/vm-struct.js';
 import * as vmapLazy from './vmalloc/vmap-lazy.js';
@@ -56,7 +64,10 @@ function vmapEraOf(k: Kernel, what: string): VmapEra {
 
 /** @size bytes of virtually contiguous memory for which @gfp_mask holds as far as the version lets it. Return: NULL without memory or room. */
 export function __vmalloc(k: Kernel, size: number, gfp_mask: number, prot = k.arch.PAGE_KERNEL(k)): Vaddr {
-  return eraOf(k).__vmalloc(k, size, gfp_mask, prot);
+  kasan_vmalloc_enter(k);
+  const addr = eraOf(k).__vmalloc(k, size, gfp_mask, prot);
+  kasan_vmalloc_exit(k);
+  return kasan_unpoison_vmalloc(k, addr, size);
 }
 
 /** Context: process, sleeps. */
@@ -70,12 +81,22 @@ export function vmalloc_32(k: Kernel, size: number): Vaddr {
   return __vmalloc(k, size, gfp(k).GFP_KERNEL);
 }
 
-export const vfree = (k: Kernel, addr: Vaddr): void => eraOf(k).vfree(k, addr);
-export const vunmap = (k: Kernel, addr: Vaddr): void => eraOf(k).vunmap(k, addr);
+export function vfree(k: Kernel, addr: Vaddr): void {
+  kasan_poison_vmalloc(k, addr);
+  eraOf(k).vfree(k, addr);
+}
+
+export function vunmap(k: Kernel, addr: Vaddr): void {
+  kasan_poison_vmalloc(k, addr);
+  eraOf(k).vunmap(k, addr);
+}
 
 /** Map @count pages that an array of struct page * names. Context: process, sleeps. Return: NULL without memory or room. */
 export function vmap(k: Kernel, pages: Vaddr, count: number, prot = k.arch.PAGE_KERNEL(k)): Vaddr {
-  return eraOf(k).vmap(k, pages, count, prot);
+  kasan_vmalloc_enter(k);
+  const addr = eraOf(k).vmap(k, pages, count, prot);
+  kasan_vmalloc_exit(k);
+  return kasan_unpoison_vmalloc(k, addr, count << 12);
 }
 
 export function get_vm_area(k: Kernel, size: number, flags: number, gfp_mask = gfp(k).GFP_KERNEL): VmStruct {
@@ -96,11 +117,17 @@ export function map_vm_area(
 }
 
 export function vread(k: Kernel, buf: Vaddr, addr: Vaddr, count: number): number {
-  return eraOf(k).vread(k, buf, addr, count);
+  kasan_disable_current(k);
+  const done = eraOf(k).vread(k, buf, addr, count);
+  kasan_enable_current(k);
+  return done;
 }
 
 export function vwrite(k: Kernel, buf: Vaddr, addr: Vaddr, count: number): number {
-  return eraOf(k).vwrite(k, buf, addr, count);
+  kasan_disable_current(k);
+  const done = eraOf(k).vwrite(k, buf, addr, count);
+  kasan_enable_current(k);
+  return done;
 }
 
 /** The work item of vfree() in interrupts. */
@@ -120,12 +147,18 @@ export function purge_vmap_area_lazy(k: Kernel): void {
  * Return:  NULL without memory or room.
  */
 export function vm_map_ram(k: Kernel, pages: Vaddr, count: number, prot = k.arch.PAGE_KERNEL(k)): Vaddr {
-  return vmapEraOf(k, 'vm_map_ram()').vm_map_ram(k, pages, count, prot);
+  const era = vmapEraOf(k, 'vm_map_ram()');
+  kasan_vmalloc_enter(k);
+  const addr = era.vm_map_ram(k, pages, count, prot);
+  kasan_vmalloc_exit(k);
+  return kasan_unpoison_vmalloc(k, addr, count << 12);
 }
 
 /** @addr and @count are those of vm_map_ram(). Translations stay until vm_unmap_aliases() or a purge. */
 export function vm_unmap_ram(k: Kernel, addr: Vaddr, count: number): void {
-  vmapEraOf(k, 'vm_unmap_ram()').vm_unmap_ram(k, addr, count);
+  const era = vmapEraOf(k, 'vm_unmap_ram()');
+  kasan_poison_vmalloc(k, addr);
+  era.vm_unmap_ram(k, addr, count);
 }
 
 /** No CPU keeps a translation of addresses that have been unmapped. Nothing to do before 2.6.28. Context: process, may sleep. */

@@ -16,6 +16,7 @@ import { PG_lru, struct_page } from '../shared/structs/page.js';
 import { type Vaddr, vaddr } from '../shared/types.js';
 import { current_gfp_context, gfp } from './gfp.js';
 import { GfpSite, gfpEvent } from './gfp-events.js';
+import { kasan_free_pages } from './kasan.js';
 import { inactive_list, lru_lock, page_zone, struct_zone, type Zone } from './mmzone.js';
 import { out_of_memory_2_5_53 } from './oom_kill.js';
 import type { Page } from './page.js';
@@ -94,6 +95,7 @@ function shrink_zone(k: Kernel, zone: Zone): number {
     const page = isolate(k, zone);
     if (page === 0) break;
     if (!atomic_dec_and_test(k, page_count_addr(page))) continue;
+    kasan_free_pages(k, page, 0);
     free_hot_cold_page(k, page, false);
     freed++;
   }

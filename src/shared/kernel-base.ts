@@ -52,6 +52,34 @@ export interface LockWatch {
   taskExit(): void;
 }
 
+/** Who watches memory: what the allocators give out and take back, and every access to page contents after it was made. */
+export interface MemoryWatch {
+  /** Above 0: accesses are those of an allocator, which may do what others may not. */
+  paused: number;
+  /** The worker begins an execution. */
+  begin(): void;
+  /** @addr: virtual; bytes: 1, 2 or 4. */
+  access(addr: number, bytes: number, write: boolean): void;
+  /** A block of pages, by its physical address, was given out, was given back; a reference to a page is about to be dropped. */
+  pages(pa: number, order: number, gfp_mask: number): void;
+  pagesFreed(pa: number, order: number): void;
+  pagePut(pa: number): void;
+  /** @bytes of an object of @size bytes were given out. @name: address of the name of its cache. */
+  object(addr: number, bytes: number, size: number, name: number): void;
+  /** Its owner has been told that all of it may be used. */
+  objectAll(addr: number): void;
+  /** An object is about to be given back. */
+  objectFreed(addr: number): void;
+  /** vmalloc() and its neighbours begin, have ended: what is allocated meanwhile is their own. */
+  vmalloc(enter: boolean): void;
+  /** An area of vmalloc() was given out; is about to be given back. */
+  mapped(addr: number, bytes: number): void;
+  unmapped(addr: number): void;
+  /** The texts of /sys/kernel/debug/kmemleak and page_owner. */
+  kmemleak(): string[];
+  page_owner(): string[];
+}
+
 export interface KernelBase {
   readonly sym: Readonly<Symbols>;
   /** Source: include/linux/version.h; see shared/version.ts. */
@@ -72,6 +100,8 @@ export interface KernelBase {
 
   /** Null unless somebody watches the locks. */
   readonly lockWatch: LockWatch | null;
+  /** Null unless somebody watches memory. */
+  readonly memoryWatch: MemoryWatch | null;
 
   /** Is the named patch in force? */
   has(patch: PatchName): boolean;

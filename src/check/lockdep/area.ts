@@ -4,6 +4,7 @@
  */
 import { lockWord, unlockWord } from '../../cpu/hostlock.js';
 import { LOCKDEP_WORDS } from '../../cpu/hw.js';
+import { Texts } from '../texts.js';
 
 /** Words at the head. */
 export const Head = {
@@ -99,16 +100,13 @@ export class Area {
   readonly words: Int32Array;
   readonly base: number;
   readonly at: AreaLayout;
-  readonly #bytes: Uint8Array;
-  /** Texts by their place, as far as this worker has read them. */
-  readonly #texts = new Map<number, string>();
-  readonly #places = new Map<string, number>();
+  readonly #texts: Texts;
 
   constructor(words: Int32Array, base: number) {
     this.words = words;
     this.base = base;
     this.at = layoutArea(base);
-    this.#bytes = new Uint8Array(words.buffer);
+    this.#texts = new Texts(words, base + Head.textWords, this.at.text, TEXT_WORDS_MAX);
   }
 
   head(field: number): number {
@@ -138,6 +136,7 @@ export class Area {
   /** Everything unknown. */
   clear(): void {
     this.words.fill(0, this.base, this.base + LOCKDEP_WORDS);
+    this.#texts.clear();
     this.restart(null);
   }
 
@@ -178,39 +177,11 @@ export class Area {
 
   /** Keep a text. Return: its place, 0 when there is no room. The lock is held. */
   keep(text: string): number {
-    const known = this.#places.get(text);
-    if (known !== undefined && this.text(known) === text) return known;
-    const found = this.#findText(text);
-    if (found !== 0) return found;
-    const bytes = new TextEncoder().encode(text);
-    const words = 1 + ((bytes.length + 3) >>> 2);
-    const place = this.take(Head.textWords, TEXT_WORDS_MAX, words);
-    if (place === 0) return 0;
-    this.words[this.at.text + place] = bytes.length;
-    this.#bytes.set(bytes, (this.at.text + place + 1) * 4);
-    this.#places.set(text, place);
-    this.#texts.set(place, text);
-    return place;
-  }
-
-  #findText(text: string): number {
-    for (let place = 1; place < this.head(Head.textWords); ) {
-      if (this.text(place) === text) return place;
-      place += 1 + (((this.words[this.at.text + place] as number) + 3) >>> 2);
-    }
-    return 0;
+    return this.#texts.keep(text);
   }
 
   text(place: number): string {
-    if (place === 0) return '';
-    const known = this.#texts.get(place);
-    if (known !== undefined) return known;
-    const start = (this.at.text + place + 1) * 4;
-    const text = new TextDecoder().decode(
-      this.#bytes.slice(start, start + (this.words[this.at.text + place] as number)),
-    );
-    this.#texts.set(place, text);
-    return text;
+    return this.#texts.text(place);
   }
 
   // ---- classes and edges -------------------------------------------------------------------------------------------

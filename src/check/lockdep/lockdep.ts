@@ -8,6 +8,7 @@
 import type { Kernel } from '../../cpu/kernel.js';
 import { HARDIRQ_MASK, SOFTIRQ_MASK } from '../../shared/irqflags.js';
 import type { LockWatch } from '../../shared/kernel-base.js';
+import type { Places } from '../places.js';
 import { Area, CHAIN_LOCKS_MAX, CHAINS_MAX, Chain, CLASSES_MAX, Class, Head, SUBCLASSES_MAX } from './area.js';
 import { depOf, Graph, type Hop, reverseDepOf } from './graph.js';
 import * as report from './report.js';
@@ -57,12 +58,6 @@ export const REPORT_KINDS = [
   'full',
 ] as const;
 export type ReportKind = (typeof REPORT_KINDS)[number];
-
-/** Where code is: what is captured at once, and what functions it names, innermost first. */
-export interface Places {
-  capture(): unknown;
-  functions(captured: unknown): readonly string[];
-}
 
 export interface LockdepOptions {
   readonly rules: LockdepRules;

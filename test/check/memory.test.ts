@@ -1,0 +1,342 @@
+/**
+ * The memory checker on machines of one CPU: each kind of report is provoked, and what comes near it stays silent. Shadow values, kinds and
+ * texts follow mm/kasan, Linux 5.10, mm/kmemleak.c and mm/page_owner.c, Linux 4.9.
+ */
+import { describe, expect, it } from 'vitest';
+import type { MachineConfig } from '../../src/cpu/config.js';
+import type { Kernel } from '../../src/cpu/kernel.js';
+import { type Checker, type CheckerReport, checkersOf } from '../../src/lab/checkers.js';
+import { gfp } from '../../src/mm/gfp.js';
+import { kfree, kmalloc, kmem_cache_alloc, kmem_cache_create, kmem_cache_free, ksize } from '../../src/mm/kmalloc.js';
+import { kmap, kunmap } from '../../src/mm/kmap.js';
+import { lowmem_page_address } from '../../src/mm/page.js';
+import { __free_page, __free_pages, __get_free_page, alloc_page, alloc_pages } from '../../src/mm/page_alloc.js';
+import { memcpy, memset } from '../../src/mm/string.js';
+import { vfree, vm_map_ram, vm_unmap_ram, vmalloc, vmap, vunmap } from '../../src/mm/vmalloc.js';
+import { NULL, type Vaddr, vaddr } from '../../src/shared/types.js';
+import { localMachine } from '../machine.js';
+
+interface Watched {
+  readonly k: Kernel;
+  readonly reports: CheckerReport[];
+  readonly checker: Checker;
+  kinds(): string[];
+}
+
+function watched(options: Partial<MachineConfig> = {}, core = 'vivt-shared'): Watched {
+  const { k } = localMachine(core, { check: 'memory', lockdepMode: 'continue', ...options });
+  const reports: CheckerReport[] = [];
+  const [checker] = checkersOf(k, (report) => reports.push(report));
+  if (checker === undefined) throw new Error('no checker');
+  checker.restart();
+  return { k, reports, checker, kinds: () => reports.map((r) => r.kind) };
+}
+
+const KERNEL = (k: Kernel): number => gfp(k).GFP_KERNEL;
+const at = (addr: number, offset: number): Vaddr => vaddr(addr + offset);
+
+const ALLOCATORS: [string, Partial<MachineConfig>][] = [
+  ['SLUB', { slab: 'slub' }],
+  ['SLUB with slub_debug=FZPU', { slab: 'slub', slubDebug: '-' }],
+  ['SLAB', { slab: 'slab' }],
+  ['SLAB with CONFIG_DEBUG_SLAB', { slab: 'slab', debugSlab: true }],
+];
+
+describe.each(ALLOCATORS)('objects of %s', (_, options) => {
+  it('may be used to the last byte that was asked for, and given back', () => {
+    const { k, kinds } = watched(options);
+    const object = kmalloc(k, 61, KERNEL(k));
+    memset(k, object, 0x11, 61);
+    expect(k.load8(at(object, 60))).toBe(0x11);
+    kfree(k, object);
+    expect(kinds()).toEqual([]);
+  });
+
+  it('are left by a byte too far, in either direction of the access', () => {
+    const { k, kinds } = watched(options);
+    const object = kmalloc(k, 61, KERNEL(k));
+    k.store8(at(object, 61), 0);
+    k.load8(at(object, 61));
+    k.load32(at(object, 60));
+    expect(kinds()).toEqual(Array(3).fill('slab-out-of-bounds'));
+  });
+
+  it('are not those of their neighbours', () => {
+    const { k, reports } = watched(options);
+    const objects = [kmalloc(k, 120, KERNEL(k)), kmalloc(k, 120, KERNEL(k))];
+    k.load32(at(Math.max(...objects), -4));
+    expect(reports.map((r) => r.kind)).toEqual(['slab-out-of-bounds']);
+  });
+
+  it('are used after they were given back', () => {
+    const { k, kinds } = watched(options);
+    const object = kmalloc(k, 64, KERNEL(k));
+    kfree(k, object);
+    k.load32(at(object, 8));
+    expect(kinds()).toEqual(['use-after-free']);
+    const again = kmalloc(k, 64, KERNEL(k));
+    k.store32(at(again, 8), 1);
+    expect(kinds()).toEqual(['use-after-free']);
+  });
+
+  it('are given back twice, or by an address inside', () => {
+    const { k, reports } = watched(options);
+    const object = kmalloc(k, 64, KERNEL(k));
+    const other = kmalloc(k, 64, KERNEL(k));
+    kfree(k, object);
+    try {
+      kfree(k, object);
+    } catch {
+      // CONFIG_DEBUG_SLAB has a BUG of its own.
+    }
+    try {
+      kfree(k, at(other, 8));
+    } catch {
+      // The same.
+    }
+    const found = reports.filter((r) => r.kind === 'double-free or invalid-free');
+    expect(found).toHaveLength(2);
+    expect(found[0]?.lines.join('\n')).toMatch(
+      /Allocated by task 0 on cpu 0:\n[\s\S]* kmalloc\n[\s\S]*Freed by task 0 on cpu 0:\n[\s\S]* kfree\n/,
+    );
+    expect(found[1]?.lines.join('\n')).toContain('located 8 bytes inside of');
+  });
+
+  it('of a cache of its own are watched as well', () => {
+    const { k, kinds } = watched(options);
+    const cache = kmem_cache_create(k, 'victims', 40, 0, 0);
+    const object = kmem_cache_alloc(k, cache, KERNEL(k));
+    memset(k, object, 0, 40);
+    expect(kinds()).toEqual([]);
+    k.load8(at(object, 40));
+    kmem_cache_free(k, cache, object);
+    k.load8(object);
+    expect(kinds()).toEqual(['slab-out-of-bounds', 'use-after-free']);
+  });
+
+  it('may be used as far as ksize() says', () => {
+    const { k, kinds } = watched(options);
+    const object = kmalloc(k, 50, KERNEL(k));
+    const bytes = ksize(k, object);
+    memset(k, object, 0, Math.min(bytes, 64));
+    expect(kinds()).toEqual([]);
+  });
+
+  it('of every size, in any order, give no report', () => {
+    const { k, kinds } = watched(options);
+    const sizes = [1, 2, 3, 4, 5, 7, 8, 12, 31, 32, 33, 64, 96, 100, 192, 500, 1000, 2048, 4000];
+    const objects = sizes.map((size) => [kmalloc(k, size, KERNEL(k)), size] as const);
+    for (const [object, size] of objects) memset(k, object, 0x5c, size);
+    const [first] = objects;
+    memcpy(k, objects[9]![0], objects[10]![0], 32);
+    for (const [object] of objects.reverse()) kfree(k, object);
+    expect(first?.[0]).not.toBe(NULL);
+    expect(kinds()).toEqual([]);
+  });
+});
+
+describe('objects on a big-endian machine', () => {
+  it('are judged by their bytes, not by where the host has them', () => {
+    const { k, kinds } = watched({}, 'pcxl2');
+    const object = kmalloc(k, 5, KERNEL(k));
+    k.store8(at(object, 4), 1);
+    k.store16(at(object, 2), 1);
+    expect(kinds()).toEqual([]);
+    k.load8(at(object, 5));
+    k.load16(at(object, 4));
+    expect(kinds()).toEqual(['slab-out-of-bounds', 'slab-out-of-bounds']);
+  });
+});
+
+describe('pages', () => {
+  it.each(['2.5.53', '2.6.22', '2.6.31', '4.12'])('of %s are used after they were given back', (kernel) => {
+    const { k, kinds } = watched({ kernel, patches: [] });
+    const page = alloc_page(k, KERNEL(k));
+    const addr = lowmem_page_address(k, page);
+    k.store32(addr, 1);
+    expect(kinds()).toEqual([]);
+    __free_page(k, page);
+    k.load32(addr);
+    expect(kinds()).toEqual(['use-after-free']);
+  });
+
+  it('of a block are given back together', () => {
+    const { k, kinds } = watched();
+    const block = alloc_pages(k, KERNEL(k), 2);
+    const addr = lowmem_page_address(k, block);
+    k.store32(at(addr, 3 * 4096), 1);
+    __free_pages(k, block, 2);
+    k.store32(at(addr, 3 * 4096), 1);
+    expect(kinds()).toEqual(['use-after-free']);
+  });
+
+  it('are given back twice', () => {
+    const { k, reports } = watched();
+    const page = alloc_page(k, KERNEL(k));
+    __free_page(k, page);
+    __free_page(k, page);
+    expect(reports.map((r) => r.kind)).toEqual(['double-free or invalid-free']);
+  });
+
+  it('that others still hold are not free', () => {
+    const { k, kinds } = watched();
+    const page = alloc_page(k, KERNEL(k));
+    k.store(at(page, 4), 2);
+    __free_page(k, page);
+    k.load32(lowmem_page_address(k, page));
+    __free_page(k, page);
+    expect(kinds()).toEqual([]);
+  });
+
+  it('of highmem are found by whichever mapping', () => {
+    const { k, kinds } = watched();
+    const page = alloc_page(k, KERNEL(k) | gfp(k).__GFP_HIGHMEM);
+    const addr = kmap(k, page);
+    k.store32(addr, 1);
+    __free_page(k, page);
+    k.load32(addr);
+    kunmap(k, page);
+    expect(kinds()).toEqual(['use-after-free']);
+  });
+
+  it('that nobody was given in this execution are no business of the checker', () => {
+    const { k, kinds } = watched();
+    k.load32(vaddr(k.config.pageOffset + 200 * 4096));
+    expect(kinds()).toEqual([]);
+  });
+});
+
+describe.each(['2.5.53', '2.6.22', '2.6.31', '4.10', '4.12'])('vmalloc() of %s', (kernel) => {
+  const machine = { kernel, patches: [], cpus: 1 };
+
+  it('gives memory up to the last byte that was asked for', () => {
+    const { k, kinds } = watched(machine);
+    const addr = vmalloc(k, 5000);
+    k.store8(at(addr, 4999), 1);
+    expect(kinds()).toEqual([]);
+    k.load8(at(addr, 5000));
+    expect(kinds()).toEqual(['vmalloc-out-of-bounds']);
+  });
+
+  it('takes it back once', () => {
+    const { k, reports, kinds } = watched(machine);
+    const addr = vmalloc(k, 4096);
+    k.load32(addr);
+    vfree(k, addr);
+    expect(kinds()).toEqual([]);
+    try {
+      vfree(k, addr);
+    } catch {
+      // What there was is somebody else's by now: the kernel goes down.
+    }
+    expect(reports[0]?.kind).toBe('double-free or invalid-free');
+  });
+
+  it('maps pages that stay whose they are', () => {
+    const { k, kinds } = watched(machine);
+    const page = alloc_page(k, KERNEL(k));
+    const array = kmalloc(k, 4, KERNEL(k));
+    k.store32(array, page);
+    const addr = vmap(k, array, 1);
+    k.store32(addr, 7);
+    vunmap(k, addr);
+    expect(k.load32(lowmem_page_address(k, page))).toBeDefined();
+    expect(kinds()).toEqual([]);
+  });
+});
+
+describe('vmalloc() areas that are freed lazily', () => {
+  it('can be reached after vfree(), and that is reported', () => {
+    const { k, reports } = watched({ kernel: '4.12', patches: [] });
+    const addr = vmalloc(k, 4096);
+    k.load32(addr);
+    vfree(k, addr);
+    try {
+      k.load32(addr);
+    } catch {
+      // The entries are cleared at once: without a translation in the TLB the CPU faults instead.
+    }
+    const page = alloc_page(k, KERNEL(k));
+    const array = kmalloc(k, 4, KERNEL(k));
+    k.store32(array, page);
+    const ram = vm_map_ram(k, array, 1);
+    k.store32(ram, 1);
+    vm_unmap_ram(k, ram, 1);
+    expect(reports.filter((r) => r.kind !== 'vmalloc-out-of-bounds')).toEqual([]);
+  });
+});
+
+describe('leaks', () => {
+  it('are objects and areas that nothing points to', () => {
+    const { k, reports, checker } = watched();
+    const object = kmalloc(k, 40, KERNEL(k));
+    k.store32(object, 0x6b616554);
+    vmalloc(k, 4096);
+    checker.end();
+    expect(reports.map((r) => r.headline)).toEqual([
+      'kmemleak: 2 new suspected memory leaks (see /sys/kernel/debug/kmemleak)',
+    ]);
+    const text = reports[0]?.lines.join('\n') ?? '';
+    expect(text).toMatch(/unreferenced object 0x[0-9a-f]{8} \(size 40\):\n {2}comm "thread0", pid 0, cpu 0\n/);
+    expect(text).toMatch(/hex dump \(first 32 bytes\):\n {4}54 65 61 6b .*Teak/);
+    expect(text).toMatch(/ {2}backtrace:\n( {4}\[<\?+>\] \w+\n)* {4}\[<\?+>\] kmalloc\n/);
+  });
+
+  it('are not what static memory, an object or a cached word still points to', () => {
+    const { k, kinds, checker } = watched();
+    const list = kmalloc(k, 16, KERNEL(k));
+    const element = kmalloc(k, 32, KERNEL(k));
+    k.store(k.sym.race_data, list);
+    k.store32(list, element + 8);
+    const area = vmalloc(k, 8192);
+    k.store32(at(list, 4), area);
+    const page = __get_free_page(k, KERNEL(k));
+    k.store32(page, 1);
+    checker.end();
+    expect(kinds()).toEqual([]);
+  });
+
+  it('are not what was given back', () => {
+    const { k, kinds, checker } = watched();
+    kfree(k, kmalloc(k, 40, KERNEL(k)));
+    vfree(k, vmalloc(k, 4096));
+    checker.end();
+    expect(kinds()).toEqual([]);
+  });
+});
+
+describe('the text', () => {
+  it('is that of the kernel', () => {
+    const { k, reports } = watched();
+    const object = kmalloc(k, 40, KERNEL(k));
+    k.store32(at(object, 40), 1);
+    const [report] = reports;
+    const lines = report?.lines ?? [];
+    expect(lines[0]).toBe('='.repeat(66));
+    expect(lines[1]).toMatch(/^BUG: KASAN: slab-out-of-bounds in \S+$/);
+    expect(lines[2]).toMatch(/^Write of size 4 at addr [0-9a-f]{8} by task thread0\/0$/);
+    expect(lines.join('\n')).toMatch(/The buggy address is located 40 bytes inside of\n 64-byte region \[/);
+    expect(lines.join('\n')).toMatch(/which belongs to the cache kmalloc-64 of size 64\n/);
+    const marked = lines.findIndex((line) => line.startsWith('>'));
+    const shadow = lines[marked]?.slice(11).split(' ') ?? [];
+    const column = ((object + 40) & 127) >>> 3;
+    expect(shadow.slice(column - 5, column + 3)).toEqual(['00', '00', '00', '00', '00', 'fc', 'fc', 'fc']);
+    expect(lines[marked + 1]?.indexOf('^')).toBe(11 + column * 3);
+  });
+
+  it('of a race has its first report only, unless all are asked for', () => {
+    const { k, kinds } = watched({ lockdepMode: 'linux' });
+    const object = kmalloc(k, 40, KERNEL(k));
+    k.load8(at(object, 40));
+    k.load8(at(object, 41));
+    expect(kinds()).toEqual(['slab-out-of-bounds']);
+  });
+
+  it('of page_owner names who has each block', () => {
+    const { k } = watched();
+    alloc_pages(k, KERNEL(k), 1);
+    const text = k.memoryWatch?.page_owner().join('\n') ?? '';
+    expect(text).toMatch(/^Page allocated via order 1, mask 0xd0\nPFN \d+ type Unmovable Block \d+ .* Flags 0x/m);
+    expect(text).toContain(' [<????????>] __alloc_pages_nodemask');
+  });
+});

@@ -1,6 +1,6 @@
 /** Options that several commands share: their text, and what counts as a good value. */
 import { type Command, Option } from 'commander';
-import { CHECKERS } from '../cpu/config.js';
+import { ALL_CHECKERS, CHECKERS } from '../cpu/config.js';
 import { CPUS_MAX } from '../lab/configure.js';
 import type { MachineChoice } from '../lab/types.js';
 import { UsageError } from '../shared/errors.js';
@@ -123,7 +123,8 @@ function checkersOf(options: CheckOptions): string | undefined {
     throw new UsageError('--lockdep says whose rules lockdep follows: turn it on by --check lockdep');
   }
   const names = options.check?.split(',').map((name) => name.trim());
-  if (names?.includes('all')) return CHECKERS.join(',');
+  if (names?.includes('all'))
+    return [...new Set([...ALL_CHECKERS, ...names.filter((name) => name !== 'all')])].join(',');
   for (const name of names ?? []) {
     if ((CHECKERS as readonly string[]).includes(name)) continue;
     throw new UsageError(

@@ -43,7 +43,9 @@ export const SLAB_DEFAULTS: SlabOptions = {
 };
 
 /** Checkers that watch the machine. */
-export const CHECKERS = ['lockdep', 'memory'] as const;
+export const CHECKERS = ['lockdep', 'memory', 'leak'] as const;
+/** Those that `all` stands for: a race that ends with what it has allocated is nothing unusual. */
+export const ALL_CHECKERS = CHECKERS.filter((name) => name !== 'leak');
 
 /** Names of a list with commas. */
 export const checksOf = (list: string | undefined): string[] => (list ?? '').split(',').filter((name) => name !== '');

@@ -254,7 +254,7 @@ export function layoutHw(
   const dump = take(config.threadsMax * dumpWords);
   const lockdep = take(checksOf(config.check).includes('lockdep') ? LOCKDEP_WORDS : 0);
   const memoryCheck = take(
-    checksOf(config.check).includes('memory')
+    checksOf(config.check).some((name) => name === 'memory' || name === 'leak')
       ? memoryCheckWords((config.lowmemPages ?? 0) + (config.highmemPages ?? 0))
       : 0,
   );

@@ -27,11 +27,15 @@ export function checkersOf(k: Kernel, onReport?: (report: CheckerReport) => void
   const names = checksOf(k.config.check);
   const every = k.config.lockdepMode === 'continue';
   const checkers: Checker[] = [];
-  if (names.includes('memory')) {
+  if (names.includes('memory') || names.includes('leak')) {
     const memory = new MemoryChecker(k, {
       places: PLACES,
       every,
-      ...(onReport !== undefined && { onReport: (r: MemoryReport) => onReport({ checker: 'memory', ...r }) }),
+      accesses: names.includes('memory'),
+      leaks: names.includes('leak'),
+      ...(onReport !== undefined && {
+        onReport: (r: MemoryReport) => onReport({ checker: r.kind === 'leak' ? 'leak' : 'memory', ...r }),
+      }),
     });
     k.watchMemory(memory);
     checkers.push(memory);

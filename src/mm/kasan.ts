@@ -42,6 +42,11 @@ function cacheOf(k: Kernel, object: Vaddr): number {
 /** @bytes were asked for; negative: all that the objects of the cache have. */
 function given(k: Kernel, s: number, object: Vaddr, bytes: number): void {
   const { structs } = k;
+  // The second page of a slab does not say whose it is where blocks are not compound pages: 2.5.53.
+  if ((s - k.staticBase) >>> 0 >= k.staticBytes) {
+    k.memoryWatch?.object(object, Math.max(bytes, 0), Math.max(bytes, 0), 0);
+    return;
+  }
   const isSlab = k.config.slab === 'slab';
   const sizes = structs.slab_kmem_cache;
   const size = isSlab

@@ -131,8 +131,12 @@ export const kmallocCache = (k: Kernel, size: number): Cache =>
 export const eachCache = (k: Kernel): Cache[] => (isSlab(k) ? slab.eachCache(k).map(anyCache) : slub.eachCache(k));
 
 /** Exact when nobody allocates or frees meanwhile. */
-export const countCache = (k: Kernel, s: Cache): CacheCounters =>
-  isSlab(k) ? slab.countCache(k, slabCache(s)) : slub.countCache(k, s);
+export function countCache(k: Kernel, s: Cache): CacheCounters {
+  kasan_disable_current(k);
+  const counters = isSlab(k) ? slab.countCache(k, slabCache(s)) : slub.countCache(k, s);
+  kasan_enable_current(k);
+  return counters;
+}
 
 /** Objects in a slab of kmalloc(@size). */
 export const objectsPerSlab = (k: Kernel, size: number): number => countCache(k, kmallocCache(k, size)).objectsPerSlab;

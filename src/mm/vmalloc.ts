@@ -83,7 +83,10 @@ export function vmalloc_32(k: Kernel, size: number): Vaddr {
 
 export function vfree(k: Kernel, addr: Vaddr): void {
   kasan_poison_vmalloc(k, addr);
+  // The list of what is to be freed later goes through the areas themselves.
+  kasan_disable_current(k);
   eraOf(k).vfree(k, addr);
+  kasan_enable_current(k);
 }
 
 export function vunmap(k: Kernel, addr: Vaddr): void {
@@ -132,7 +135,9 @@ export function vwrite(k: Kernel, buf: Vaddr, addr: Vaddr, count: number): numbe
 
 /** The work item of vfree() in interrupts. */
 export function free_work(k: Kernel): void {
+  kasan_disable_current(k);
   free_deferred(k, (k, addr) => eraOf(k).__vunmap(k, addr, true));
+  kasan_enable_current(k);
 }
 
 /** Take back what vfree() has left for later. Nothing before 2.6.28. Context: process, may sleep. */

@@ -24,7 +24,7 @@ interface Watched {
 }
 
 function watched(options: Partial<MachineConfig> = {}, core = 'vivt-shared'): Watched {
-  const { k } = localMachine(core, { check: 'memory', lockdepMode: 'continue', ...options });
+  const { k } = localMachine(core, { check: 'memory,leak', lockdepMode: 'continue', ...options });
   const reports: CheckerReport[] = [];
   const [checker] = checkersOf(k, (report) => reports.push(report));
   if (checker === undefined) throw new Error('no checker');

@@ -33,6 +33,9 @@ export interface MemoryReport {
 
 export interface MemoryOptions {
   readonly places: Places;
+  /** What it reports: what is done with memory, and what is left behind. */
+  readonly accesses: boolean;
+  readonly leaks: boolean;
   /** kasan_multi_shot: not only the first of the execution. */
   readonly every: boolean;
   readonly onReport?: (report: MemoryReport) => void;
@@ -83,7 +86,7 @@ export class MemoryChecker implements MemoryWatch {
 
   /** The execution is over: what nobody can find any more has leaked. */
   end(): void {
-    const lines = this.kmemleak();
+    const lines = this.#options.leaks ? this.kmemleak() : [];
     if (lines.length === 0) return;
     const found = lines.filter((line) => line.startsWith('unreferenced')).length;
     const headline = `kmemleak: ${found} new suspected memory leaks (see /sys/kernel/debug/kmemleak)`;
@@ -240,7 +243,7 @@ export class MemoryChecker implements MemoryWatch {
   // ---- reports -----------------------------------------------------------------------------------------------------
 
   #report(kind: MemoryReportKind, make: () => report.Text): void {
-    if (!this.area.mayReport(KASAN, this.#options.every)) return;
+    if (!this.#options.accesses || !this.area.mayReport(KASAN, this.#options.every)) return;
     const { headline, lines } = make();
     this.#print(kind, headline, lines);
   }

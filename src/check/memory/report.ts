@@ -49,7 +49,7 @@ export function staticString(c: MemoryChecker, addr: number): string {
   const { k } = c;
   const mirror = k.config.core.byteOrder === 'big' ? 3 : 0;
   let text = '';
-  for (let i = 0; i < 64; i++) {
+  for (let i = 0; i < 64 && addr !== 0; i++) {
     const byte = k.bytes[(((addr + i) ^ mirror) >>> 0) - k.staticBase] ?? 0;
     if (byte === 0) break;
     text += String.fromCharCode(byte);

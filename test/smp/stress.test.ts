@@ -124,6 +124,8 @@ describe('the kmap torture', () => {
 });
 
 describe('the slab torture', () => {
+  // A freelist that has become a ring is walked for ever: nobody has to wait long to see that.
+  const watchdogSeconds = 10;
   const broken = ['report', 'oops', 'bug', 'hang', 'deadlock'];
   it.each<[string, string, string]>([
     ['slabs without their lock', 'SLUB', 'mutant-slub-no-slab-lock'],
@@ -132,6 +134,7 @@ describe('the slab torture', () => {
   ])('notices %s', async (_, caseName, patch) => {
     const result = await run(fileURLToPath(new URL('../../stress/slab.ts', import.meta.url)), {
       ...{ caseName, patches: [patch], cpus: 2, seconds: FOUND_SECONDS, stopAtFailure: true },
+      watchdogSeconds,
     });
     expect(broken).toContain(result.outcome);
     expect(result.expected).toBe(false);

@@ -21,7 +21,7 @@ export {
 export type { ProcTexts } from './check/lockdep/proc.js';
 export { type Device, deviceRead, deviceWrite, ringDoorbell } from './cpu/device.js';
 export { local_bh_disable, local_bh_enable, open_softirq, raise_softirq, Softirq } from './cpu/irq.js';
-export type { Kernel, Shrinker } from './cpu/kernel.js';
+export type { Constructor, Kernel, Shrinker } from './cpu/kernel.js';
 export { sharedObject, wordsOf } from './cpu/shared-object.js';
 export { cond_resched, congestion_wait, sched_yield, schedule_timeout } from './cpu/timer.js';
 export {
@@ -235,10 +235,14 @@ export {
   kmallocCache,
   kmem_cache_alloc,
   kmem_cache_create,
+  kmem_cache_destroy,
   kmem_cache_free,
+  kmem_cache_shrink,
+  kmem_cache_zalloc,
   ksize,
   kzalloc,
   objectsPerSlab,
+  slabinfo,
 } from './mm/kmalloc.js';
 export { kmap, kmap_atomic, kunmap, kunmap_atomic } from './mm/kmap.js';
 export { kswapd, kswapd_stop } from './mm/kswapd.js';
@@ -282,7 +286,6 @@ export {
   pa11_dma_free_consistent,
 } from './mm/parisc/pci-dma.js';
 export type { Vma } from './mm/prio_tree.js';
-export { slabinfo } from './mm/slab.js';
 export { type CacheCounters, PageSlab, virt_to_head_page } from './mm/slab-common.js';
 export { partialSlabs } from './mm/slub.js';
 export { kvfree, kvmalloc, kvzalloc } from './mm/util.js';

@@ -5,6 +5,7 @@ import { CPUS_MAX } from '../lab/configure.js';
 import type { MachineChoice } from '../lab/types.js';
 import { UsageError } from '../shared/errors.js';
 import type { CatalogueRow, Lab } from './lab.js';
+import { machineSettings } from './machine-settings.js';
 import { didYouMean } from './suggest.js';
 
 const SECONDS_MAX = 7 * 24 * 3600;
@@ -39,8 +40,14 @@ export interface MachineOptions {
   lockdep?: '2.6.30' | '5.10';
   /** In the order of the command line; a leading `-` takes away. */
   patch?: string[];
+  /** Boot parameters of the kernel. */
+  boot?: string[];
+  /** NAME=VALUE. */
+  set?: string[];
   seed?: number;
 }
+
+const addText = (text: string, before: string[] = []): string[] => [...before, text];
 
 const addWords =
   (prefix: string) =>
@@ -64,6 +71,18 @@ export function addMachineOptions(command: Command): Command {
     .addOption(new Option('--slab <allocator>', 'slab allocator').choices(['slub', 'slab']))
     .addOption(new Option('--patch <name>', 'add a patch; may be repeated ("list patches")').argParser(addWords('')))
     .addOption(new Option('--no-patch <name>', 'take away a patch that the version has').argParser(addWords('-')))
+    .addOption(
+      new Option(
+        '--boot <parameters>',
+        'boot parameters: slub_debug[=FZPUT][,caches], slub_min_order=, slub_max_order=, slub_min_objects=, slub_nomerge',
+      ).argParser(addText),
+    )
+    .addOption(
+      new Option(
+        '--set <name=value>',
+        'a property of the machine (oabi=yes, debugSpinlock=yes, lowmemPages=2048), or parameters.NAME=N; may be repeated',
+      ).argParser(addText),
+    )
     .addOption(new Option('--seed <n>', 'seed of all chance').argParser(wholeNumber('--seed', 0, 0xffff_ffff)));
 }
 
@@ -79,7 +98,9 @@ export function changesMachine(options: MachineOptions): boolean {
     options.core !== undefined ||
     options.kernel !== undefined ||
     options.slab !== undefined ||
-    options.patch !== undefined
+    options.patch !== undefined ||
+    options.boot !== undefined ||
+    options.set !== undefined
   );
 }
 
@@ -95,7 +116,9 @@ export function machineRunOptions(options: MachineOptions, lab: Lab): MachineCho
   for (const name of [...patches, ...noPatches]) knownRow('patch', name, lab.patches);
   const both = patches.find((name) => noPatches.includes(name));
   if (both !== undefined) throw new UsageError(`--patch ${both} contradicts --no-patch ${both}: leave out one of them`);
+  const settings = machineSettings(options.boot, options.set);
   return {
+    ...(settings !== undefined && { settings }),
     ...(cpus !== undefined && { cpus }),
     ...(core !== undefined && { core }),
     ...(kernel !== undefined && { kernel }),

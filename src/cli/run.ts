@@ -52,7 +52,7 @@ export function addRunCommand(program: Command, context: CommandContext): void {
     .summary('run experiments on real threads; without a name, those of the kmap race (seed 002)')
     .description(
       'Run experiments in parallel mode: every simulated CPU is a thread of its own at full speed. ' +
-        'Each case of an experiment is run, before its fix and after; --core, --kernel, --patch, --no-patch or --case ' +
+        'Each case of an experiment is run, before its fix and after; --core, --kernel, --patch, --no-patch, --boot, --set or --case ' +
         'choose one configuration instead. Without a name it runs what the seeds claim.',
     );
   addMachineOptions(command)
@@ -144,7 +144,7 @@ function checkOptions(names: readonly string[], options: Options): void {
   if (options.case !== undefined && names.length !== 1) {
     throw new UsageError('--case belongs to one experiment: name exactly one');
   }
-  const changed = (['core', 'kernel', 'patch'] as const).find((name) => options[name] !== undefined);
+  const changed = (['core', 'kernel', 'patch', 'boot', 'set'] as const).find((name) => options[name] !== undefined);
   if (names.length === 0 && changed !== undefined) {
     const option = changed === 'patch' && options.patch?.[0]?.startsWith('-') ? 'no-patch' : changed;
     throw new UsageError(`--${option} changes the machine of an experiment: name the experiment`);

@@ -14,6 +14,8 @@ export interface SlabOptions {
   readonly slubMinOrder: number;
   readonly slubMaxOrder: number;
   readonly slubMinObjects: number;
+  /** `slub_nomerge`: every cache of SLUB stays its own. */
+  readonly slubNomerge: boolean;
   /** CONFIG_DEBUG_SLAB. */
   readonly debugSlab: boolean;
   readonly debugSpinlock: boolean;
@@ -34,6 +36,7 @@ export const SLAB_DEFAULTS: SlabOptions = {
   slubMinOrder: 0,
   slubMaxOrder: 1,
   slubMinObjects: 4,
+  slubNomerge: false,
   debugSlab: false,
   debugSpinlock: false,
   debugVm: false,

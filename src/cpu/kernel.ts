@@ -69,6 +69,9 @@ export interface Shrinker {
   readonly shrink: (k: Kernel, nr_to_scan: number, gfp_mask: number) => number;
 }
 
+/** What a slab cache does to each object of a new slab. @cache: its struct kmem_cache. */
+export type Constructor = (k: Kernel, object: Vaddr, cache: number) => void;
+
 /** Where the static objects are, as `layoutSymbols` answers. */
 export interface StaticLayout {
   readonly sym: Readonly<Symbols>;
@@ -190,6 +193,8 @@ export class Kernel<S extends object = object, E extends string = never> impleme
   irqHandlers: ReadonlyMap<number, (k: Kernel) => void> = new Map();
   /** What reclaim can ask for memory, by number. */
   shrinkers: readonly Shrinker[] = [];
+  /** Constructors of slab caches: kmem_cache_create() is told the number of one, from 1. Differs: a number is what `ctor` holds, since there is no text. */
+  ctors: readonly Constructor[] = [];
   /** What smp_call_function() can call, by number. */
   readonly callFunctions: ((k: Kernel, arg0: number, arg1: number) => void)[] = [];
   /** What schedule_work() can have run, by number: see mm/workqueue.ts. */

@@ -19,7 +19,14 @@ import type { Kernel } from './kernel.js';
 import { IPI_CALL_FUNC } from './lines.js';
 
 /** Numbers of the functions that can be called; boot fills `k.callFunctions`. */
-export const CallFunction = { flush_tlb_kernel_range: 0, flush_tlb_all: 1, race: 2, flush_cache_all: 3 } as const;
+export const CallFunction = {
+  flush_tlb_kernel_range: 0,
+  flush_tlb_all: 1,
+  race: 2,
+  flush_cache_all: 3,
+  flush_cpu_slab: 4,
+  do_drain: 5,
+} as const;
 
 /** kernel/smp.c for all architectures; ARM's own code before did not ask whether interrupts are on, PA-RISC's did. */
 const GENERIC_SMP = KERNEL_VERSION(2, 6, 27);

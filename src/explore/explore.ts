@@ -4,7 +4,7 @@ import type { MachineConfig } from '../cpu/config.js';
 import { Control, layoutHw } from '../cpu/hw.js';
 import { arenaBytes } from '../cpu/memory.js';
 import { formatRecord, readLog } from '../cpu/printk.js';
-import { caseOf, claimOf, configureRace, namedCase, oneOf, type PlacedThread } from '../lab/configure.js';
+import { claimingCase, claimOf, configureRace, oneOf, type PlacedThread } from '../lab/configure.js';
 import type { Job } from '../lab/job.js';
 import { loadRace, moduleUrl } from '../lab/modules.js';
 import type { RaceSpec } from '../lab/race.js';
@@ -261,7 +261,7 @@ interface Exploration {
 
 async function layOut(race: RaceSpec, module: string, options: PartOptions): Promise<Exploration> {
   const { config, threads } = configureRace(race, null, { seed: 1, ...options }, true);
-  const chosen = namedCase(race, options) ?? caseOf(race, config, true);
+  const chosen = claimingCase(race, config, options, true);
   const claimed = claimOf(chosen);
   const stepsMax = options.stepsMax ?? race.stepsMax ?? STEPS_MAX;
   const strategy = await strategyOf(options, config.seed);

@@ -35,6 +35,7 @@ function configurationOf(run: RunResult, cpus: number): RunOptions {
     ...{ core: run.core, kernel: run.kernel, cpus, patches: run.patches, seed: run.seed },
     noPatches: PATCHES.map((p) => p.id).filter((id) => !run.patches.includes(id)),
     ...(run.caseName === null ? {} : { caseName: run.caseName }),
+    ...(run.settings === undefined ? {} : { settings: run.settings }),
   };
 }
 

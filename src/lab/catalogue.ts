@@ -202,6 +202,14 @@ export const PATCHES: readonly Patch[] = [
     since: null,
     kind: 'patch',
   },
+  patch(
+    'slub-shrink-sorts-always',
+    'kmem_cache_shrink() puts every partial slab in order, however few are left',
+    '',
+    '2007-07',
+    'mm/slub.c, Linux 2.6.23',
+    '2.6.28',
+  ),
   proposal(
     'arm-consistent-no-bug',
     'consistent_alloc() may be called from interrupts, and nothing else changes',

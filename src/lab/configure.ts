@@ -93,10 +93,12 @@ const pickSlab = (from: SlabOptions): SlabOptions =>
 function checkSlab(options: SlabOptions): void {
   oneOf('slab allocator', options.slab, ['slub', 'slab']);
   if (!/^(-|[FZPUTfzput]*)(,.*)?$/.test(options.slubDebug)) {
-    throw new UsageError(`slubDebug must be letters of FZPUT, or "-", not "${options.slubDebug}"`);
+    throw new UsageError(
+      `slubDebug must be letters of FZPUT, or "-", and behind a comma how the caches' names begin, not "${options.slubDebug}"`,
+    );
   }
   checkNumber('slubMinOrder', options.slubMinOrder, 0, 10);
-  checkNumber('slubMaxOrder', options.slubMaxOrder, options.slubMinOrder, 10);
+  checkNumber('slubMaxOrder', options.slubMaxOrder, 0, 10);
   checkNumber('slubMinObjects', options.slubMinObjects, 1, 512);
   checkNumber('isaDmaThreshold', options.isaDmaThreshold, 0, 0xffffffff);
 }
@@ -298,6 +300,17 @@ function checkArch(race: RaceSpec, own: string | undefined, asked: string | unde
   );
 }
 
+/** A number that the race does not read would be lost without a word. */
+function checkParameters(race: RaceSpec, asked: Readonly<Record<string, number>>): void {
+  const machines = [race.machine, race.smallest, ...race.cases.map((c) => c.machine)];
+  const known = [...new Set(machines.flatMap((m) => Object.keys(m?.parameters ?? {})))];
+  for (const name of Object.keys(asked)) {
+    if (known.includes(name)) continue;
+    const there = known.length === 0 ? 'it has none' : `it has ${known.join(', ')}`;
+    throw new UsageError(`experiment "${race.id}" has no parameter "${name}"${closest(name, known)}; ${there}`);
+  }
+}
+
 const ARCH_NAMES = { arm: 'ARM', parisc: 'PA-RISC' } as const;
 
 /** The machine for a race under the user's options, and the threads on it. */
@@ -310,7 +323,9 @@ export function configureRace(
   const named = chosen ?? namedCase(race, options);
   const own = { ...race.machine, ...named?.machine };
   const least = (smallest ? race.smallest : undefined) ?? {};
-  const layers = [race.machine, least, named?.machine ?? {}, fittedLayer(options, own), options.machine ?? {}];
+  checkParameters(race, options.settings?.parameters ?? {});
+  const user = [fittedLayer(options, own), options.settings ?? {}, options.machine ?? {}];
+  const layers = [race.machine, least, named?.machine ?? {}, ...user];
   checkArch(race, own.core, options.core);
   const devices = race.devices?.length ?? 0;
   const first = configure(layers, THREADS_MAX, devices + 1, options.seed ?? 1, Math.min(CPUS_MAX, cpusFor(race)));
@@ -348,3 +363,31 @@ export function caseOf(race: RaceSpec, config: MachineConfig, smallest = false):
 /** What the case claims. */
 export const claimOf = (c: Case | null): readonly Outcome[] | null =>
   c === null ? null : typeof c.outcome === 'string' ? [c.outcome] : c.outcome;
+
+/**
+ * The case whose claim holds: the one that was asked for, unless the user has changed properties of its machine; else the one whose machine
+ * this is, if there is one.
+ */
+export function claimingCase(
+  race: RaceSpec,
+  config: MachineConfig,
+  options: MachineChoice,
+  smallest = false,
+): Case | null {
+  const named = options.settings === undefined ? namedCase(race, options) : null;
+  return named ?? caseOf(race, config, smallest);
+}
+
+/** What the user has set, over what the case that was asked for has besides core, version, CPUs and patches; undefined when nothing was set. */
+export function settingsOf(race: RaceSpec, options: MachineChoice): MachineSpec | undefined {
+  if (options.settings === undefined) return undefined;
+  const {
+    core: _,
+    kernel: __,
+    cpus: ___,
+    patches: ____,
+    parameters,
+    ...machine
+  } = namedCase(race, options)?.machine ?? {};
+  return { ...machine, ...options.settings, parameters: { ...parameters, ...options.settings.parameters } };
+}

@@ -35,6 +35,7 @@ const RACE_KEYS = keysOf<RaceSpec>({
   irqs: true,
   softirqs: true,
   shrinkers: true,
+  ctors: true,
   measures: true,
   devices: true,
   check: true,
@@ -144,7 +145,10 @@ function checkFunctions(spec: RaceSpec, wrong: Wrong): void {
   };
   handlers('irqs', DEVICE_LINES);
   handlers('softirqs', SOFTIRQS);
-  const { devices } = spec;
+  const { devices, ctors } = spec;
+  if (ctors !== undefined && !(Array.isArray(ctors) && ctors.every((c) => typeof c === 'function'))) {
+    wrong('ctors must be a list of functions');
+  }
   if (devices !== undefined && !(Array.isArray(devices) && devices.every((d) => typeof d === 'function'))) {
     wrong('devices must be a list of functions');
   }

@@ -76,6 +76,7 @@ export abstract class RaceWorker {
     this.k.invariant = race.invariant === undefined ? null : () => this.#lookAtInvariant();
     for (const [nr, action] of Object.entries(race.softirqs ?? {})) open_softirq(this.k, Number(nr), action);
     this.k.shrinkers = race.shrinkers ?? [];
+    this.k.ctors = race.ctors ?? [];
     this.k.clock = () => Math.max(0, Math.round((performance.timeOrigin + performance.now() - job.bootTime) * 1000));
     this.k.onStuck = (k) => this.lookForCycle(k);
     this.k.onQuiet = (k) => {

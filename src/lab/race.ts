@@ -4,7 +4,7 @@
 import { fileURLToPath } from 'node:url';
 import type { SlabOptions } from '../cpu/config.js';
 import type { Device } from '../cpu/device.js';
-import type { Kernel, Shrinker } from '../cpu/kernel.js';
+import type { Constructor, Kernel, Shrinker } from '../cpu/kernel.js';
 import type { SharedSpec } from '../shared/declared.js';
 import { UsageError } from '../shared/errors.js';
 import { checkRace } from './race-check.js';
@@ -126,6 +126,8 @@ export interface RaceSpec extends RaceFunctions {
   readonly measures?: Measures;
   /** Caches that give memory back under pressure; all are registered at boot. */
   readonly shrinkers?: readonly Shrinker[];
+  /** Constructors of slab caches: the first is number 1 for kmem_cache_create(). */
+  readonly ctors?: readonly Constructor[];
   /** Bus masters: each runs in a worker of its own. */
   readonly devices?: readonly ((d: Device) => void)[];
 }

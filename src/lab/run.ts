@@ -9,7 +9,7 @@ import { arenaBytes } from '../cpu/memory.js';
 import { formatRecord, readLog } from '../cpu/printk.js';
 import { layoutStatics } from '../mm/boot.js';
 import { UsageError } from '../shared/errors.js';
-import { caseOf, claimOf, configureRace, namedCase, type PlacedThread } from './configure.js';
+import { claimingCase, claimOf, configureRace, type PlacedThread, settingsOf } from './configure.js';
 import { describeMachine, findCycle, type MachineView } from './deadlock.js';
 import type { EventRings } from './event-ring.js';
 import type { Job } from './job.js';
@@ -63,8 +63,7 @@ export class Machine {
 
   /** Run one configuration of a race. Throws UsageError for what cannot be run at all. */
   async run(name: string | RaceSpec, options: RunOptions = {}): Promise<RunResult> {
-    const loaded = await loadRace(name);
-    return await this.runLoaded(loaded, namedCase(loaded.race, options), options);
+    return await this.runLoaded(await loadRace(name), null, options);
   }
 
   /** Every case of the race, one after the other; a race without cases as it is. */
@@ -80,11 +79,12 @@ export class Machine {
   async runLoaded(loaded: LoadedRace, chosen: Case | null, options: RunOptions): Promise<RunResult> {
     checkOptions(options);
     const { config, threads } = configureRace(loaded.race, chosen, options);
+    const claiming = chosen ?? claimingCase(loaded.race, config, options);
     if (this.#busy) throw new UsageError('this machine is running already; boot another one for runs at the same time');
     this.#busy = true;
     this.#pool.hold(true);
     try {
-      return await new Run(this.#pool, loaded, config, threads, chosen, options).go();
+      return await new Run(this.#pool, loaded, config, threads, claiming, options).go();
     } finally {
       this.#busy = false;
       this.#pool.hold(false);
@@ -182,7 +182,7 @@ class Run {
     this.loaded = loaded;
     this.config = config;
     this.threads = threads;
-    this.chosen = chosen ?? caseOf(loaded.race, config);
+    this.chosen = chosen;
     this.options = options;
     this.#events =
       options.events === undefined
@@ -477,6 +477,7 @@ class Run {
     const outcome = failure?.outcome ?? worst;
     const dmesg = readLog(this.#hw, this.#layout.keptLog, Control.keptLogHead);
     const live = dmesg.length > 0 ? dmesg : readLog(this.#hw, this.#layout.log, Control.logHead);
+    const settings = settingsOf(race, this.options);
     const measured = readSamples(this.#hw, this.#layout, race.measures);
     return {
       experiment: race.id,
@@ -505,6 +506,7 @@ class Run {
       cpuStats: this.#stats(),
       ...(measured !== undefined && { measured }),
       ...(this.#events !== null && failure != null && { traced: this.#traced(reports) }),
+      ...(settings !== undefined && { settings }),
       interrupted: this.options.signal?.aborted === true || this.#error !== null,
       error: this.#error,
     };

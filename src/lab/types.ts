@@ -79,6 +79,8 @@ export interface RunResult {
   readonly kernel: string;
   /** Every patch in force. */
   readonly patches: readonly string[];
+  /** What the user changed about the machine besides. */
+  readonly settings?: MachineSpec;
   readonly outcome: Outcome;
   /** What the experiment claims for this configuration; null when it claims nothing. */
   readonly claimed: readonly Outcome[] | null;
@@ -122,6 +124,7 @@ export type MachineChoice = Pick<
   | 'seed'
   | 'caseName'
   | 'machine'
+  | 'settings'
   | 'check'
   | 'lockdepRules'
 >;
@@ -152,6 +155,8 @@ export interface RunOptions {
   readonly stopAtFailure?: boolean;
   /** Seconds after which an execution that makes no progress is reported. */
   readonly watchdogSeconds?: number;
+  /** Properties of the machine over those of the experiment and its case; parameters have to be some that the experiment has. */
+  readonly settings?: MachineSpec;
   /** The machine in full, over everything else: see exactMachine(). */
   readonly machine?: MachineSpec;
   /** The case to run, when not found from the configuration. */

@@ -21,7 +21,7 @@ import { wait_bit_init, waitBitSymbols } from '../shared/wait-bit.js';
 import type { ArchBoot } from './arch-boot.js';
 import { ARM_BOOT } from './arm/boot.js';
 import { gfpEventSymbols } from './gfp-events.js';
-import { kmem_cache_init, slabSymbols, structsOf } from './kmalloc.js';
+import { kmem_cache_init, slabCallFunctions, slabSymbols, structsOf } from './kmalloc.js';
 import { kswapd_init, kswapdSymbols } from './kswapd.js';
 import { memorySymbols } from './memory.js';
 import { zoneSymbols } from './mmzone.js';
@@ -141,6 +141,7 @@ export function createKernel(
   k.bind(bindDeclared(k, config.declared ?? [], statics.sym));
   k.scheduler = new Scheduler();
   k.works[Work.free_work] = free_work;
+  slabCallFunctions(k);
   bootOf(config).install(k);
   return k;
 }

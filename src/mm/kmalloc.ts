@@ -3,10 +3,11 @@
  */
 import type { MachineConfig } from '../cpu/config.js';
 import type { Kernel } from '../cpu/kernel.js';
+import { CallFunction } from '../cpu/smp.js';
 import { Ev } from '../cpu/tracer.js';
 import type { SymbolSpec } from '../shared/kernel-base.js';
 import { layoutStructs, type StructConfig, type Structs } from '../shared/structs/configured.js';
-import { type Ptr, ptr, type Vaddr } from '../shared/types.js';
+import { NULL, type Ptr, ptr, type Vaddr } from '../shared/types.js';
 import { address_space_init_once } from './filemap.js';
 import { gfp } from './gfp.js';
 import {
@@ -19,9 +20,14 @@ import {
 } from './kasan.js';
 import { lockSymbols } from './lock-types.js';
 import { type SlabCache, slabPoolSymbols } from './slab/cache.js';
+import { do_drain, kmem_cache_destroy as slabDestroy, kmem_cache_shrink as slabShrink } from './slab/shrink.js';
+import { slabinfo as slabinfoOfSlab } from './slab/slabinfo.js';
 import * as slab from './slab.js';
 import type { Cache, CacheCounters } from './slab-common.js';
+import { flush_cpu_slab, kmem_cache_destroy as slubDestroy, kmem_cache_shrink as slubShrink } from './slub/shrink.js';
+import { slabinfo as slabinfoOfSlub } from './slub/slabinfo.js';
 import * as slub from './slub.js';
+import { memset } from './string.js';
 
 /** SMP kernels are configured for so many CPUs at least. */
 const NR_CPUS = 4;
@@ -97,10 +103,39 @@ export function ksize(k: Kernel, block: Vaddr): number {
   return isSlab(k) ? slab.ksize(k, block) : slub.ksize(k, block);
 }
 
-/** A cache of objects of one size. Context: process, may sleep. Return: NULL when there is none to be had. */
-export function kmem_cache_create(k: Kernel, name: string, size: number, align: number, flags: number): Cache {
-  if (isSlab(k)) return anyCache(slab.kmem_cache_create(k, name, size, align, flags));
-  return slub.kmem_cache_create(k, name, size, align, flags);
+/**
+ * A cache of objects of one size. @ctor: which of `Kernel.ctors`, from 1; 0 for none.
+ *
+ * Context: process, may sleep. Return: NULL when there is none to be had. Errors: panic instead with SLAB_PANIC.
+ */
+export function kmem_cache_create(
+  k: Kernel,
+  name: string,
+  size: number,
+  align: number,
+  flags: number,
+  ctor = 0,
+): Cache {
+  if (isSlab(k)) return anyCache(slab.kmem_cache_create(k, name, size, align, flags, ctor));
+  return slub.kmem_cache_create(k, name, size, align, flags, ctor);
+}
+
+/** Slabs without objects go back to the page allocator. Context: process, may sleep. Return: SLAB: 1 if slabs are left; SLUB: 0, or -ENOMEM. */
+export function kmem_cache_shrink(k: Kernel, s: Cache): number {
+  return isSlab(k) ? slabShrink(k, slabCache(s)) : slubShrink(k, s);
+}
+
+/** Give up a cache. Context: process, may sleep. Errors: a message, or WARN, when objects are still allocated. */
+export function kmem_cache_destroy(k: Kernel, s: Cache): void {
+  if (isSlab(k)) slabDestroy(k, slabCache(s));
+  else slubDestroy(k, s);
+}
+
+/** As kmem_cache_alloc(), and the object's bytes are 0. */
+export function kmem_cache_zalloc(k: Kernel, s: Cache, flags: number): Vaddr {
+  const object = kmem_cache_alloc(k, s, flags);
+  if (object !== NULL) memset(k, object, 0, countCache(k, s).objsize);
+  return object;
 }
 
 /** An object of the cache. Context: any if @flags do not allow to sleep, else process. Return: NULL without memory. */
@@ -140,3 +175,12 @@ export function countCache(k: Kernel, s: Cache): CacheCounters {
 
 /** Objects in a slab of kmalloc(@size). */
 export const objectsPerSlab = (k: Kernel, size: number): number => countCache(k, kmallocCache(k, size)).objectsPerSlab;
+
+/** What other CPUs are asked to do for a cache. */
+export function slabCallFunctions(k: Kernel): void {
+  k.callFunctions[CallFunction.flush_cpu_slab] = flush_cpu_slab;
+  k.callFunctions[CallFunction.do_drain] = do_drain;
+}
+
+/** SLAB: /proc/slabinfo. SLUB has no such file in 2.6.22: what the tool of that name makes of /sys/slab. Context: nobody allocates or frees. */
+export const slabinfo = (k: Kernel): string[] => (isSlab(k) ? slabinfoOfSlab(k) : slabinfoOfSlub(k));

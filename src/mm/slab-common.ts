@@ -52,3 +52,8 @@ export function setPageFlags(k: Kernel, page: Page, bits: number): void {
 export function clearPageFlags(k: Kernel, page: Page, bits: number): void {
   k.write(page, struct_page.flags, k.read(page, struct_page.flags) & ~bits);
 }
+
+/** Call the constructor with number @ctor, if it is one, for an object. Context: the allocator's; the object is nobody's. */
+export function construct(k: Kernel, ctor: number, object: Vaddr, s: number): void {
+  if (ctor !== 0) k.ctors[ctor - 1]?.(k, object, s);
+}

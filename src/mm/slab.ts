@@ -5,12 +5,13 @@
  *
  * Source: mm/slab.c, Linux 2.6.22.19; spec/slab-dma.md §1.6, §2.5. Slabs are page contents: struct slab, its chain and the objects go through the data
  * cache. Caches, lists and arrays are static data.
- * With CONFIG_DEBUG_SLAB a free object's entry of the chain is marked, without it is not looked at.
- * Left out: NUMA, statistics, constructors, shrinking, destruction, the periodic reaping of arrays.
+ * With CONFIG_DEBUG_SLAB the entry of the chain is marked while its object is handed out, and looked at when it comes back.
+ * Shrinking and destruction are slab/shrink.ts. Left out: NUMA, statistics, the periodic reaping of arrays.
  */
 import type { Kernel } from '../cpu/kernel.js';
 import { BUG_ON } from '../shared/bug.js';
 import {
+  in_interrupt,
   local_irq_disable,
   local_irq_enable,
   local_irq_restore,
@@ -62,12 +63,19 @@ import {
   slabNameOf,
   virt_to_slab,
 } from './slab/cache.js';
-import { cache_alloc_debugcheck_after, cache_free_debugcheck, checkBufctl, initDebugObject } from './slab/debug.js';
+import {
+  cache_alloc_debugcheck_after,
+  cache_free_debugcheck,
+  checkBufctl,
+  initDebugObject,
+  slab_destroy_objs,
+} from './slab/debug.js';
 import {
   CFLGS_OFF_SLAB,
   mallocSizes,
   SLAB_CACHE_DMA,
   SLAB_HWCACHE_ALIGN,
+  SLAB_PANIC,
   slabParameters,
   slabSizes,
   tunables,
@@ -76,6 +84,7 @@ import {
   ARCH_KMALLOC_MINALIGN,
   type CacheCounters,
   clearPageFlags,
+  construct,
   PageSlab,
   setPageFlags,
   virt_to_head_page,
@@ -113,7 +122,7 @@ function slab_put_obj(k: Kernel, s: SlabCache, slab: Slab, objp: Vaddr): void {
   k.write(slab, f.inuse, k.read(slab, f.inuse) - 1);
 }
 
-function changeFree(k: Kernel, l3: List3, by: number): void {
+export function changeFree(k: Kernel, l3: List3, by: number): void {
   const { free_objects } = k.structs.kmem_list3;
   k.write(l3, free_objects, k.read(l3, free_objects) + by);
 }
@@ -162,8 +171,11 @@ function slab_map_pages(k: Kernel, s: SlabCache, slab: Slab, pages: Vaddr): void
 
 function cache_init_objs(k: Kernel, s: SlabCache, slab: Slab): void {
   const num = k.read(s, k.structs.slab_kmem_cache.num);
+  const ctor = k.read(s, k.structs.slab_kmem_cache.ctor);
   for (let i = 0; i < num; i++) {
-    if (k.config.debugSlab) initDebugObject(k, s, index_to_obj(k, s, slab, i));
+    const objp = index_to_obj(k, s, slab, i);
+    if (k.config.debugSlab) initDebugObject(k, s, objp, ctor);
+    else construct(k, ctor, objp, s);
     k.store32(bufctl(k, slab, i), i + 1 < num ? i + 1 : BUFCTL_END | 0);
   }
   k.write(slab, k.structs.slab.free, 0);
@@ -216,13 +228,16 @@ function makeSlab(k: Kernel, s: SlabCache, colour: number, flags: number): Slab 
   return slab;
 }
 
-/** Context: interrupts off, list_lock held; the slab is on no list. */
-function slab_destroy(k: Kernel, s: SlabCache, slab: Slab): void {
+/** Context: any; the slab is on no list. */
+export function slab_destroy(k: Kernel, s: SlabCache, slab: Slab): void {
+  if (k.config.debugSlab) slab_destroy_objs(k, s, slab);
   const pages = vaddr(k.read(slab, k.structs.slab.s_mem) - k.read(slab, k.structs.slab.colouroff));
   kmem_freepages(k, s, pages);
   const f = k.structs.slab_kmem_cache;
   if ((k.read(s, f.flags) & CFLGS_OFF_SLAB) === 0) return;
+  const irqs = local_irq_save(k);
   __cache_free(k, ptr<'slab_kmem_cache'>(k.read(s, f.slabp_cache)), slab);
+  local_irq_restore(k, irqs);
 }
 
 // ---- arrays --------------------------------------------------------------------------------------------------------
@@ -240,7 +255,8 @@ function transfer_objects(k: Kernel, to: ArrayCache, from: ArrayCache, max: numb
   return nr;
 }
 
-const sharedOf = (k: Kernel, l3: List3): ArrayCache => ptr<'array_cache'>(k.read(l3, k.structs.kmem_list3.shared));
+export const sharedOf = (k: Kernel, l3: List3): ArrayCache =>
+  ptr<'array_cache'>(k.read(l3, k.structs.kmem_list3.shared));
 
 /** From the shared array or from slabs into this CPU's array. Context: list_lock held. */
 function refill(k: Kernel, s: SlabCache, ac: ArrayCache, l3: List3, batchcount: number): void {
@@ -282,10 +298,10 @@ function takeObjects(k: Kernel, s: SlabCache, ac: ArrayCache, slab: Slab, wanted
 }
 
 /** The lock of a cache's lists. Context: interrupts off. */
-function lockLists(k: Kernel, l3: List3): void {
+export function lockLists(k: Kernel, l3: List3): void {
   if (!k.patched['mutant-slab-no-list-lock']) lockSpin(k, listLockOf(k, l3));
 }
-function unlockLists(k: Kernel, l3: List3): void {
+export function unlockLists(k: Kernel, l3: List3): void {
   if (!k.patched['mutant-slab-no-list-lock']) unlockSpin(k, listLockOf(k, l3));
 }
 
@@ -322,7 +338,7 @@ function pop(k: Kernel, ac: ArrayCache): Vaddr {
 }
 
 /** Objects go back to their slabs; slabs that are all free beyond the limit go away. Context: list_lock held. */
-function free_block(k: Kernel, s: SlabCache, ac: ArrayCache, count: number): void {
+export function free_block(k: Kernel, s: SlabCache, ac: ArrayCache, count: number): void {
   const l3 = nodelist(k, s);
   const { free_objects, free_limit } = k.structs.kmem_list3;
   for (let i = 0; i < count; i++) {
@@ -474,8 +490,17 @@ function initLists(k: Kernel, l3: List3, shared: ArrayCache, free_limit: number)
   k.write(l3, f.free_touched, 0);
 }
 
+/** What a cache is made from. */
+interface CacheSpec {
+  readonly name: string;
+  readonly size: number;
+  readonly align: number;
+  readonly flags: number;
+  readonly ctor: number;
+}
+
 /** Fill in the @n-th cache of the pool. Return: false when no slab can hold such an object. */
-function openCache(k: Kernel, n: number, name: string, size: number, align: number, flags: number): boolean {
+function openCache(k: Kernel, n: number, { name, size, align, flags, ctor }: CacheSpec): boolean {
   const p = slabParameters(k.config);
   const sizes = slabSizes(p, size, flags, align);
   if (sizes === null) return false;
@@ -502,6 +527,7 @@ function openCache(k: Kernel, n: number, name: string, size: number, align: numb
   k.write(s, f.slab_size, sizes.slab_size);
   const off = (sizes.flags & CFLGS_OFF_SLAB) !== 0;
   k.write(s, f.slabp_cache, off ? kmallocCache(k, sizes.slab_size) : NULL);
+  k.write(s, f.ctor, ctor);
   k.write(s, f.name, slabNameAt(k, n));
   k.write(s, f.nodelists, list3At(k, n));
   if (k.config.debugSlab) {
@@ -512,23 +538,62 @@ function openCache(k: Kernel, n: number, name: string, size: number, align: numb
   return true;
 }
 
+/** A struct that no cache has: the next one, or one that was given back. Context: cache_chain_mutex held. Return: its number, or -1. */
+function spareCache(k: Kernel): number {
+  const used = k.load(k.sym.slab_pool_used);
+  if (!isPoolFull(k, used)) {
+    k.store(k.sym.slab_pool_used, used + 1);
+    return used;
+  }
+  for (let n = 0; !isPoolFull(k, n); n++) {
+    if (k.read(slabCacheAt(k, n), k.structs.slab_kmem_cache.num) === 0) return n;
+  }
+  return -1;
+}
+
 /**
- * A cache of objects of one size.
+ * A cache of objects of one size. @ctor: see `Kernel.ctors`; it is called for each object of a new slab, or, where free objects are poisoned, for each
+ * object that is handed out.
  *
  * Context: process, may sleep.
- * Return:  NULL when no slab can hold such an object, or the spare structs are used up.
+ * Return:  NULL when there is a cache of that name, no slab can hold such an object, or the spare structs are used up.
+ * Errors:  BUG in interrupts, and for objects below a word; panic instead of NULL with SLAB_PANIC.
  */
-export function kmem_cache_create(k: Kernel, name: string, size: number, align: number, flags: number): SlabCache {
+export function kmem_cache_create(
+  k: Kernel,
+  name: string,
+  size: number,
+  align: number,
+  flags: number,
+  ctor = 0,
+): SlabCache {
+  BUG_ON(k, in_interrupt(k) || size < 4, 'mm/slab.c kmem_cache_create: early error', size);
+  lockChain(k);
+  const s = newCache(k, { name, size, align, flags, ctor });
+  unlockChain(k);
+  if (s === NULL && (flags & SLAB_PANIC) !== 0) {
+    k.die('bug', `Kernel panic - not syncing: kmem_cache_create(): failed to create slab \`${name}'`, size);
+  }
+  return s;
+}
+
+/** Differs: a spinlock with the check of a mutex, since nothing under it sleeps here. */
+export function lockChain(k: Kernel): void {
   might_sleep(k);
   spin_lock(k, k.sym.cache_chain_mutex);
-  const n = k.load(k.sym.slab_pool_used);
-  let s: SlabCache = NULL;
-  if (!isPoolFull(k, n) && openCache(k, n, name, size, align, flags)) {
-    k.store(k.sym.slab_pool_used, n + 1);
-    s = slabCacheAt(k, n);
-    list_add(k, chainOf(k, s), k.sym.cache_chain);
+}
+export const unlockChain = (k: Kernel): void => spin_unlock(k, k.sym.cache_chain_mutex);
+
+/** Context: cache_chain_mutex held. */
+function newCache(k: Kernel, spec: CacheSpec): SlabCache {
+  if (eachCache(k).some((other) => slabNameOf(k, other) === spec.name)) {
+    k.printk(`kmem_cache_create: duplicate cache ${spec.name}`);
+    return NULL;
   }
-  spin_unlock(k, k.sym.cache_chain_mutex);
+  const n = spareCache(k);
+  if (n < 0 || !openCache(k, n, spec)) return NULL;
+  const s = slabCacheAt(k, n);
+  list_add(k, chainOf(k, s), k.sym.cache_chain);
   return s;
 }
 
@@ -544,7 +609,8 @@ export function kmem_cache_init(k: Kernel): void {
       [1, '(DMA)', SLAB_CACHE_DMA],
     ] as const) {
       const n = i * 2 + nr;
-      if (openCache(k, n, `size-${size}${suffix}`, size, align, SLAB_HWCACHE_ALIGN | flags)) {
+      const name = `size-${size}${suffix}`;
+      if (openCache(k, n, { name, size, align, flags: SLAB_HWCACHE_ALIGN | flags, ctor: 0 })) {
         list_add(k, chainOf(k, slabCacheAt(k, n)), k.sym.cache_chain);
       }
     }
@@ -555,7 +621,7 @@ export function kmem_cache_init(k: Kernel): void {
 // ---- reports -------------------------------------------------------------------------------------------------------
 
 /** What a list of slabs holds. */
-function countList(k: Kernel, head: List): { slabs: number; inuse: number } {
+export function countList(k: Kernel, head: List): { slabs: number; inuse: number } {
   let slabs = 0;
   let inuse = 0;
   for (let e = list_next(k, head); e !== head; e = list_next(k, e)) {
@@ -614,33 +680,4 @@ export function eachCache(k: Kernel): SlabCache[] {
     caches.push(container_of<'slab_kmem_cache'>(e, k.structs.slab_kmem_cache.next.offset));
   }
   return caches;
-}
-
-const right = (value: number, width: number): string => String(value).padStart(width);
-
-/** /proc/slabinfo. Source: s_show(), print_slabinfo_header(), Linux 2.6.22, without statistics. */
-export function slabinfo(k: Kernel): string[] {
-  const head = [
-    'slabinfo - version: 2.1',
-    '# name            <active_objs> <num_objs> <objsize> <objperslab> <pagesperslab> : tunables <limit> <batchcount> <sharedfactor> : slabdata <active_slabs> <num_slabs> <sharedavail>',
-  ];
-  return [...head, ...eachCache(k).map((s) => slabinfoLine(k, s))];
-}
-
-/** Objects in arrays count as active here, but for those in the shared one. */
-function slabinfoLine(k: Kernel, s: SlabCache): string {
-  const f = k.structs.slab_kmem_cache;
-  const l3 = nodelist(k, s);
-  const num = k.read(s, f.num);
-  const [partial, full, free] = [partialOf(k, l3), fullOf(k, l3), freeOf(k, l3)].map((head) => countList(k, head));
-  const activeSlabs = (partial?.slabs ?? 0) + (full?.slabs ?? 0);
-  const slabs = activeSlabs + (free?.slabs ?? 0);
-  const active = (full?.slabs ?? 0) * num + (partial?.inuse ?? 0);
-  const shared = sharedOf(k, l3);
-  const sharedAvail = shared === NULL ? 0 : k.read(shared, k.structs.array_cache.avail);
-  const objects = `${slabNameOf(k, s).padEnd(17)} ${right(active, 6)} ${right(slabs * num, 6)} ${right(k.read(s, f.buffer_size), 6)}`;
-  const shape = `${right(num, 4)} ${right(1 << k.read(s, f.gfporder), 4)}`;
-  const tuned = [k.read(s, f.limit), k.read(s, f.batchcount), k.read(s, f.shared)].map((n) => right(n, 4)).join(' ');
-  const data = [activeSlabs, slabs, sharedAvail].map((n) => right(n, 6)).join(' ');
-  return `${objects} ${shape} : tunables ${tuned} : slabdata ${data}`;
 }

@@ -5,7 +5,8 @@
  * Source: mm/slub.c and include/linux/slub_def.h, Linux 2.6.22.19; spec/slab-dma.md §2.1 to §2.4. All versions run this algorithm.
  * Objects, and so the free chains, are page contents: they go through the data cache. struct page and struct kmem_cache are static data.
  * The patches `mutant-*` are deliberate defects.
- * Left out: NUMA, sysfs, merging of caches, constructors and destructors, cache shrinking and destruction, freeing by RCU.
+ * Caches that fit into one another are one (slub/merge.ts); shrinking and destruction are slub/shrink.ts.
+ * Left out: NUMA, sysfs, freeing by RCU.
  */
 import type { Kernel } from '../cpu/kernel.js';
 import { atomic_dec, atomic_inc, atomic_read } from '../shared/atomic.js';
@@ -43,6 +44,7 @@ import {
   type Cache,
   type CacheCounters,
   clearPageFlags,
+  construct,
   setPageFlags,
   virt_to_head_page,
   ZERO_SIZE_PTR,
@@ -74,12 +76,15 @@ import {
   POISON_INUSE,
   slab_pad_check,
 } from './slub/debug.js';
+import { find_mergeable } from './slub/merge.js';
 import {
   __OBJECT_POISON,
   calculate_sizes,
   DEBUG_SLAB_FLAGS,
+  roundUp,
   SLAB_CACHE_DMA,
   SLAB_DESTROY_BY_RCU,
+  SLAB_PANIC,
   SLAB_POISON,
   SLAB_RED_ZONE,
   SLAB_STORE_USER,
@@ -110,8 +115,9 @@ const unlocked = (k: Kernel): boolean => k.patched['mutant-slub-no-slab-lock'];
 function slab_lock(k: Kernel, page: Page): void {
   if (!unlocked(k)) bit_spin_lock(k, PG_locked, flagsOf(page));
 }
-const slab_trylock = (k: Kernel, page: Page): boolean => unlocked(k) || bit_spin_trylock(k, PG_locked, flagsOf(page));
-function slab_unlock(k: Kernel, page: Page): void {
+export const slab_trylock = (k: Kernel, page: Page): boolean =>
+  unlocked(k) || bit_spin_trylock(k, PG_locked, flagsOf(page));
+export function slab_unlock(k: Kernel, page: Page): void {
   if (!unlocked(k)) bit_spin_unlock(k, PG_locked, flagsOf(page));
 }
 
@@ -120,7 +126,7 @@ const SlabFrozen = (k: Kernel, page: Page): boolean => (k.read(page, struct_page
 
 // ---- lists ---------------------------------------------------------------------------------------------------------
 
-function changePartial(k: Kernel, n: Node, by: number): void {
+export function changePartial(k: Kernel, n: Node, by: number): void {
   const { nr_partial } = k.structs.kmem_cache_node;
   k.write(n, nr_partial, k.read(n, nr_partial) + by);
 }
@@ -196,6 +202,7 @@ function setup_object(k: Kernel, s: Cache, page: Page, object: Vaddr): void {
     init_object(k, s, object, false);
     init_tracking(k, s, object);
   }
+  construct(k, k.read(s, k.structs.kmem_cache.ctor), object, s);
 }
 
 /**
@@ -239,7 +246,7 @@ function fillSlab(k: Kernel, s: Cache, page: Page): void {
 }
 
 /** The slab's pages go back. Context: interrupts off; nobody else knows the page. */
-function discard_slab(k: Kernel, s: Cache, page: Page): void {
+export function discard_slab(k: Kernel, s: Cache, page: Page): void {
   const f = k.structs.kmem_cache;
   atomic_dec(k, vaddr(get_node(k, s) + k.structs.kmem_cache_node.nr_slabs.offset));
   k.write(page, struct_page._mapcount, -1);
@@ -443,15 +450,26 @@ export function kmem_cache_free(k: Kernel, s: Cache, object: Vaddr): void {
 
 // ---- caches --------------------------------------------------------------------------------------------------------
 
+/** What a cache is made from. */
+interface CacheSpec {
+  readonly name: string;
+  /** The name that slub_debug= is compared with. */
+  readonly openedAs: string;
+  readonly objsize: number;
+  readonly align: number;
+  readonly flags: number;
+  readonly ctor: number;
+}
+
 /** Fill in a cache that nobody knows yet. Return: false when no slab can hold such an object. */
-function kmem_cache_open(k: Kernel, n: number, name: string, objsize: number, align: number, flags: number): boolean {
+function kmem_cache_open(k: Kernel, n: number, { name, openedAs, objsize, align, flags, ctor }: CacheSpec): boolean {
   const s = cacheAt(k, n);
   const f = k.structs.kmem_cache;
-  const all = flags | slub_debug_flags(k.config.slubDebug, name, objsize);
-  const sizes = calculate_sizes(sizeParameters(k.config), objsize, all, align, false);
+  const all = flags | slub_debug_flags(k.config.slubDebug, openedAs, objsize);
+  const sizes = calculate_sizes(sizeParameters(k.config), objsize, all, align, ctor !== 0);
   if (sizes === null) return false;
   writeString(k, nameAt(k, n), name.slice(0, NAME_BYTES - 1));
-  const poisons = (all & SLAB_POISON) !== 0 && (all & SLAB_DESTROY_BY_RCU) === 0;
+  const poisons = (all & SLAB_POISON) !== 0 && (all & SLAB_DESTROY_BY_RCU) === 0 && ctor === 0;
   k.write(s, f.flags, poisons ? all | __OBJECT_POISON : all);
   k.write(s, f.size, sizes.size);
   k.write(s, f.objsize, objsize);
@@ -459,7 +477,7 @@ function kmem_cache_open(k: Kernel, n: number, name: string, objsize: number, al
   k.write(s, f.order, sizes.order);
   k.write(s, f.objects, sizes.objects);
   k.write(s, f.refcount, 1);
-  k.write(s, f.ctor, NULL);
+  k.write(s, f.ctor, ctor);
   k.write(s, f.inuse, sizes.inuse);
   k.write(s, f.align, align);
   k.write(s, f.name, nameAt(k, n));
@@ -475,42 +493,82 @@ function init_kmem_cache_node(k: Kernel, n: Node): void {
   INIT_LIST_HEAD(k, fullOf(k, n));
 }
 
-const listOfCache = (k: Kernel, s: Cache): List => vaddr(s + k.structs.kmem_cache.list.offset) as List;
+export const listOfCache = (k: Kernel, s: Cache): List => vaddr(s + k.structs.kmem_cache.list.offset) as List;
 
 /** down_write(&slub_lock), which may sleep. Differs: a spinlock with the check of a semaphore, since nothing under it sleeps here. */
-function lockCaches(k: Kernel): void {
+export function lockCaches(k: Kernel): void {
   might_sleep(k);
   spin_lock(k, k.sym.slub_lock);
 }
+export const unlockCaches = (k: Kernel): void => spin_unlock(k, k.sym.slub_lock);
+
+/** A struct that no cache has: the next one, or one that was given back. Context: slub_lock held. Return: its number, or -1. */
+function spareCache(k: Kernel): number {
+  const used = k.load(k.sym.spare_kmem_caches_used);
+  if (used < SPARE_CACHES) {
+    k.store(k.sym.spare_kmem_caches_used, used + 1);
+    return KMALLOC_CACHES + used;
+  }
+  for (let n = KMALLOC_CACHES; n < KMALLOC_CACHES + SPARE_CACHES; n++) {
+    if (k.read(cacheAt(k, n), k.structs.kmem_cache.refcount) === 0) return n;
+  }
+  return -1;
+}
 
 /**
- * A cache of objects of one size.
+ * A cache of objects of one size: an old one whose objects are as large or larger by less than a word, with the same flags, alignment
+ * and without constructor, or a new one. @ctor: see `Kernel.ctors`; it is called once for each object of a new slab.
  *
  * Context: process, may sleep.
  * Return:  NULL when no slab can hold such an object, or the spare structs are used up.
+ * Errors:  panic instead of NULL with SLAB_PANIC.
  */
-export function kmem_cache_create(k: Kernel, name: string, size: number, align: number, flags: number): Cache {
+export function kmem_cache_create(
+  k: Kernel,
+  name: string,
+  size: number,
+  align: number,
+  flags: number,
+  ctor = 0,
+): Cache {
   lockCaches(k);
-  const used = k.load(k.sym.spare_kmem_caches_used);
-  const n = KMALLOC_CACHES + used;
-  let s: Cache = NULL;
-  if (used < SPARE_CACHES && kmem_cache_open(k, n, name, size, align, flags)) {
-    k.store(k.sym.spare_kmem_caches_used, used + 1);
-    s = cacheAt(k, n);
-    list_add(k, listOfCache(k, s), k.sym.slab_caches);
+  let s = find_mergeable(k, size, align, flags, ctor);
+  if (s !== NULL) shareCache(k, s, size);
+  else s = newCache(k, { name, openedAs: name, objsize: size, align, flags, ctor });
+  unlockCaches(k);
+  if (s === NULL && (flags & SLAB_PANIC) !== 0) {
+    k.die('bug', `Kernel panic - not syncing: Cannot create slab ${name} size=${size}`, size);
   }
-  spin_unlock(k, k.sym.slub_lock);
   return s;
 }
 
-/** Boot: the caches of kmalloc(). */
+/** One user more, whose objects have to be cleared in full. Context: slub_lock held. */
+function shareCache(k: Kernel, s: Cache, size: number): void {
+  const f = k.structs.kmem_cache;
+  k.write(s, f.refcount, k.read(s, f.refcount) + 1);
+  k.write(s, f.objsize, Math.max(k.read(s, f.objsize), size));
+  k.write(s, f.inuse, Math.max(k.read(s, f.inuse), roundUp(size, 4)));
+}
+
+/** Context: slub_lock held. */
+function newCache(k: Kernel, spec: CacheSpec): Cache {
+  const n = spareCache(k);
+  if (n < 0 || !kmem_cache_open(k, n, spec)) return NULL;
+  const s = cacheAt(k, n);
+  list_add(k, listOfCache(k, s), k.sym.slab_caches);
+  return s;
+}
+
+/** kmalloc's caches of powers of two are opened as `kmalloc`, and get their names when all are there: slub_debug=,kmalloc-64 names none of them. */
 export function kmem_cache_init(k: Kernel): void {
   INIT_LIST_HEAD(k, k.sym.slab_caches);
   for (let index = 1; index <= KMALLOC_SHIFT_HIGH; index++) {
-    const size = kmallocSize(index);
+    const objsize = kmallocSize(index);
     if (index > 2 && index < KMALLOC_SHIFT_LOW) continue;
-    if (!kmem_cache_open(k, index, `kmalloc-${size}`, size, ARCH_KMALLOC_MINALIGN(k), 0)) continue;
-    list_add(k, listOfCache(k, cacheAt(k, index)), k.sym.slab_caches);
+    const name = `kmalloc-${objsize}`;
+    const openedAs = index <= 2 ? name : 'kmalloc';
+    const spec = { name, openedAs, objsize, align: ARCH_KMALLOC_MINALIGN(k), flags: 0, ctor: 0 };
+    if (kmem_cache_open(k, index, spec)) list_add(k, listOfCache(k, cacheAt(k, index)), k.sym.slab_caches);
   }
 }
 
@@ -547,10 +605,19 @@ function get_slab(k: Kernel, size: number, flags: number): Cache {
   const slot = vaddr(k.sym.kmalloc_caches_dma + index * 4);
   const known = k.loadPtr<'kmem_cache'>(slot);
   if (known !== NULL) return known;
-  // Differs from the source in its last step only: two that come at the same time both make a cache, as there.
-  const text = `kmalloc_dma-${1 << index}`;
-  const s = kmem_cache_create(k, text, 1 << index, ARCH_KMALLOC_MINALIGN(k), SLAB_CACHE_DMA);
+  // Two that come at the same time both make a cache, as in the source.
+  const s = create_kmalloc_cache(k, `kmalloc_dma-${1 << index}`, 1 << index, SLAB_CACHE_DMA);
   k.store(slot, s);
+  return s;
+}
+
+/** Never one that is there already. Context: process, may sleep. Errors: panic when there is none to be had. */
+function create_kmalloc_cache(k: Kernel, name: string, objsize: number, flags: number): Cache {
+  lockCaches(k);
+  const s = newCache(k, { name, openedAs: name, objsize, align: ARCH_KMALLOC_MINALIGN(k), flags, ctor: 0 });
+  unlockCaches(k);
+  if (s === NULL)
+    k.die('bug', `Kernel panic - not syncing: Creation of kmalloc slab ${name} size=${objsize} failed.`, objsize);
   return s;
 }
 
@@ -631,13 +698,6 @@ export function eachCache(k: Kernel): Cache[] {
     caches.push(container_of<'kmem_cache'>(e, k.structs.kmem_cache.list.offset));
   }
   return caches;
-}
-
-/** The line that boot prints. Source: kmem_cache_init(), Linux 2.6.22. */
-export function slubBanner(k: Kernel): string {
-  const { slubMinOrder, slubMaxOrder, slubMinObjects, core, cpus } = k.config;
-  const line = core.dcache.lineBytes;
-  return `SLUB: Genslabs=${KMALLOC_CACHES - 1}, HWalign=${line}, Order=${slubMinOrder}-${slubMaxOrder}, MinObjects=${slubMinObjects}, CPUs=${cpus}, Nodes=1`;
 }
 
 /** How many slabs of kmalloc(@size) are on the list of partial ones: the word that a page cache page would have the root of its tree in. */

@@ -1,5 +1,6 @@
 /** One result in words: what ran, how it ended, and the first failure with the bytes that it lost. */
 import picocolors from 'picocolors';
+import type { MachineSpec } from '../lab/race.js';
 import type { Failure, RunResult } from '../lab/types.js';
 import { count, hex, oneLine, plural } from './output.js';
 
@@ -39,12 +40,23 @@ export function resultText(result: RunResult, colour = false): string {
     `  ${machine}: ${counts}${result.interrupted ? ', interrupted' : ''}: ${paint(outcomeText(result))}`,
   ];
   if (result.patches.length > 0) lines.push(`  patches: ${result.patches.join(', ')}`);
+  const set = settingsText(result.settings ?? {});
+  if (set !== '') lines.push(`  set: ${set}`);
   if (result.failure !== null) lines.push(...failureText(result.failure).map((line) => `  ${line}`));
   for (const line of result.explanation ?? []) lines.push(`  ${line}`);
   if (result.error !== null) lines.push(`  ended early: ${oneLine(result.error)}`);
   if (result.trace !== undefined) lines.push(`  trace: ${result.trace}`);
   if (result.replay !== null) lines.push(`  replay: ${result.replay}`);
   return `${lines.join('\n')}\n`;
+}
+
+/** `slubDebug=ZPU, parameters.partial=6`. */
+function settingsText({ parameters = {}, ...machine }: MachineSpec): string {
+  const text =
+    (prefix: string) =>
+    ([key, value]: [string, unknown]) =>
+      `${prefix}${key}=${String(value)}`;
+  return [...Object.entries(machine).map(text('')), ...Object.entries(parameters).map(text('parameters.'))].join(', ');
 }
 
 /** The failure in lines: the message, the bytes, and who held what. */

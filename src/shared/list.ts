@@ -18,6 +18,10 @@ export function list_next(k: KernelBase, entry: List): List {
   return k.loadPtr<'list_head'>(entry);
 }
 
+export function list_prev(k: KernelBase, entry: List): List {
+  return ptr<'list_head'>(k.read(entry, struct_list_head.prev));
+}
+
 export function list_empty(k: KernelBase, head: List): boolean {
   return list_next(k, head) === head;
 }
@@ -50,6 +54,18 @@ export function list_del(k: KernelBase, entry: List): void {
 export function list_del_init(k: KernelBase, entry: List): void {
   list_del(k, entry);
   INIT_LIST_HEAD(k, entry);
+}
+
+/** All entries of @list behind @head. @list keeps its pointers. */
+export function list_splice(k: KernelBase, list: List, head: List): void {
+  const first = list_next(k, list);
+  if (first === list) return;
+  const last = list_prev(k, list);
+  const at = list_next(k, head);
+  k.write(first, struct_list_head.prev, head);
+  k.write(head, struct_list_head.next, first);
+  k.write(last, struct_list_head.next, at);
+  k.write(at, struct_list_head.prev, last);
 }
 
 /** The struct that has a list_head @offset bytes from its start. */

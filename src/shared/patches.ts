@@ -17,6 +17,7 @@ export class PatchSet {
   'page-mapping-slab' = false;
   'page-mapping-vm-bug-on' = false;
   'slub-populated-cpu-slab' = false;
+  'slub-shrink-sorts-always' = false;
   'at91-mci-flush-range' = false;
   'at91-mci-page-slab-check' = false;
   'arm-coherent-pages' = false;

@@ -8,6 +8,13 @@ beforeEach(() => {
 });
 
 describe('wrong input', () => {
+  it('lists the properties of a machine when one is not known', async () => {
+    expect(await host.murphy('run highmem/E1 --set obai=yes')).toBe(2);
+    expect(host.stderr.text).toMatch(
+      /^murphy: unknown property "obai" of a machine \(did you mean oabi\?\); there is .*lowmemPages.*, and parameters\.NAME for numbers that the experiment reads\n$/,
+    );
+  });
+
   it.each([
     ['run foo', 'unknown experiment "foo"; "murphy list" shows them'],
     [
@@ -43,6 +50,22 @@ describe('wrong input', () => {
     ],
     ['--core arm926', '--core changes the machine of an experiment: name the experiment'],
     ['--no-patch kmap-high-get', '--no-patch changes the machine of an experiment: name the experiment'],
+    [
+      'run highmem/E1 --boot slub_debugg=FZ',
+      'unknown boot parameter "slub_debugg" (did you mean slub_debug?); there is slub_debug, slub_min_order, slub_max_order, slub_min_objects, slub_nomerge',
+    ],
+    [
+      'run highmem/E1 --boot slub_debug=FQ,kmalloc',
+      '--boot "slub_debug=FQ,kmalloc": "Q" is none of F (sanity checks), Z (red zones), P (poison), U (users), T (trace)',
+    ],
+    ['run highmem/E1 --boot slub_max_order', '--boot "slub_max_order": give a whole number from 0 to 10'],
+    ['run highmem/E1 --boot slub_min_objects=0', '--boot "slub_min_objects=0": give a whole number from 1 to 512'],
+    ['run highmem/E1 --boot slub_nomerge=1', '--boot "slub_nomerge=1": slub_nomerge takes no value'],
+    ['run highmem/E1 --set oabi', '--set "oabi": give NAME=VALUE'],
+    ['run highmem/E1 --set oabi=maybe', '--set "oabi=maybe": say yes or no'],
+    ['run highmem/E1 --set lowmemPages=many', '--set "lowmemPages=many": give a whole number'],
+    ['run highmem/E1 --set core=arm926', '--set "core=arm926": that is what --core is for'],
+    ['--set oabi=yes', '--set changes the machine of an experiment: name the experiment'],
     ['--case unpinned', '--case belongs to one experiment: name exactly one'],
     ['--cpu 4', `unknown option '--cpu' (did you mean --cpus?); "murphy --help" shows the usage`],
     ['--cpus', `option '--cpus <n>' argument missing; "murphy --help" shows the usage`],

@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, it } from 'vitest';
+import { main } from '../../src/cli/main.js';
 import { UsageError } from '../../src/shared/errors.js';
 import { clean, lostBytes, progress } from '../report/sample.js';
 import { FakeHost } from './fake.js';
@@ -73,6 +74,30 @@ describe('murphy run', () => {
       ...{ core: 'cortex-a9', kernel: '2.6.29', patches: ['no-tlb-flush', 'kmap-high-get'], seed: 16, seconds: 3 },
       patienceSeconds: 15,
     });
+  });
+
+  it('takes boot parameters and properties of the machine, the last of each', async () => {
+    host.fakeLab.results = [lostBytes()];
+    const boot = ['--boot', 'slub_debug=FZ,kmalloc slub_max_order=2', '--boot', 'slub_nomerge slub_max_order=3'];
+    const set = ['--set', 'oabi=yes', '--set', 'lowmemPages=0x200', '--set', 'parameters.partial=6'];
+    expect(await main(['run', 'highmem/E1', ...boot, ...set, '--set', 'parameters.bytes=8'], host)).toBe(0);
+    expect(called()).toEqual(['run 2009-03-kmap-recycle-lost-bytes']);
+    expect(options().settings).toEqual({
+      ...{ slubDebug: 'FZ,kmalloc', slubMaxOrder: 3, slubNomerge: true, oabi: true, lowmemPages: 512 },
+      parameters: { partial: 6, bytes: 8 },
+    });
+  });
+
+  it('understands slub_debug without letters as the kernel does', async () => {
+    for (const [text, slubDebug] of [
+      ['slub_debug', '-'],
+      ['slub_debug=', '-'],
+      ['slub_debug=,kmalloc', ',kmalloc'],
+    ] as const) {
+      const one = new FakeHost();
+      await main(['run', 'highmem/E1', '--boot', text], one);
+      expect(one.fakeLab.calls[0]?.options.settings).toEqual({ slubDebug });
+    }
   });
 
   it('sets no time limit of its own when executions are counted', async () => {

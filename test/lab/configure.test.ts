@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { race } from '../../src/index.js';
-import { caseOf, configureRace } from '../../src/lab/configure.js';
+import { caseOf, claimingCase, configureRace } from '../../src/lab/configure.js';
 
 const onArm926 = race({
   id: 'on-arm926',
@@ -34,5 +34,36 @@ describe('the case that a configuration is', () => {
   it('differs by memory too', () => {
     const { config } = configureRace(onArm926, onArm926.cases[1]!, {});
     expect(caseOf(onArm926, config)?.name).toBe('lowmem only');
+  });
+});
+
+describe('properties that the user sets', () => {
+  const numbered = race({
+    id: 'numbered',
+    machine: { core: 'arm926', parameters: { partial: 1 } },
+    cases: [
+      { name: 'one', outcome: 'oops' },
+      { name: 'two', machine: { parameters: { partial: 2 }, oabi: true }, outcome: 'clean' },
+    ],
+    threads: [() => {}],
+  });
+  const chosen = (caseName: string | undefined, settings: object): (string | undefined)[] => {
+    const options = { settings, ...(caseName !== undefined && { caseName }) };
+    const { config } = configureRace(numbered, null, options);
+    return [claimingCase(numbered, config, options)?.name, JSON.stringify(config.parameters), String(config.oabi)];
+  };
+
+  it('come over those of the case, and its claim holds for the machine that has its properties only', () => {
+    expect(chosen(undefined, { lowmemPages: 1024 })).toEqual([undefined, '{"partial":1}', 'false']);
+    expect(chosen('two', { lowmemPages: 1024 })).toEqual([undefined, '{"partial":2}', 'true']);
+    expect(chosen('two', { parameters: { partial: 3 } })).toEqual([undefined, '{"partial":3}', 'true']);
+    expect(chosen('one', { oabi: true, parameters: { partial: 2 } })).toEqual(['two', '{"partial":2}', 'true']);
+  });
+
+  it('are refused when the race has no such number', () => {
+    expect(() => chosen(undefined, { parameters: { parital: 3 } })).toThrow(
+      'experiment "numbered" has no parameter "parital" (did you mean "partial"?); it has partial',
+    );
+    expect(() => configureRace(onArm926, null, { settings: { parameters: { n: 1 } } })).toThrow(/it has none/);
   });
 });

@@ -10,13 +10,15 @@ import {
   kmallocCache,
   kmem_cache_alloc,
   kmem_cache_create,
+  kmem_cache_destroy,
   kmem_cache_free,
+  kmem_cache_shrink,
   ksize,
+  slabinfo,
 } from '../../src/mm/kmalloc.js';
 import { page_plus } from '../../src/mm/page.js';
 import { GFP_KERNEL } from '../../src/mm/page_alloc.js';
-import { SLAB_HWCACHE_ALIGN, slabSizes, tunables } from '../../src/mm/slab/sizes.js';
-import { slabinfo } from '../../src/mm/slab.js';
+import { SLAB_DESTROY_BY_RCU, SLAB_HWCACHE_ALIGN, slabSizes, tunables } from '../../src/mm/slab/sizes.js';
 import { PageSlab, virt_to_head_page } from '../../src/mm/slab-common.js';
 import { Prng } from '../../src/shared/prng.js';
 import { struct_page } from '../../src/shared/structs/page.js';
@@ -158,6 +160,70 @@ describe('a cache of its own', () => {
     expect(empty.active).toBe(0);
     expect(empty.slabs).toBeLessThan(full.slabs / 3);
   });
+
+  it('has its constructor called for the objects of a new slab, or for each that is handed out where poison would spoil it', () => {
+    for (const debugSlab of [false, true]) {
+      const k = machine({ debugSlab });
+      let built = 0;
+      k.ctors = [
+        (_k, object) => {
+          built++;
+          k.store32(object, 0xc0ffee);
+        },
+      ];
+      const s = kmem_cache_create(k, 'built', 64, 0, 0, 1);
+      const objects = Array.from({ length: 50 }, () => kmem_cache_alloc(k, s, GFP_KERNEL));
+      const { slabs, objectsPerSlab } = countCache(k, s);
+      expect(built).toBe(debugSlab ? 50 : slabs * objectsPerSlab);
+      for (const x of objects) kmem_cache_free(k, s, x);
+      const again = Array.from({ length: 50 }, () => k.load32(kmem_cache_alloc(k, s, GFP_KERNEL)));
+      expect(new Set(again)).toEqual(new Set([0xc0ffee]));
+      expect(dmesgOf(k)).toEqual([]);
+    }
+  });
+
+  it('tells of a constructor that writes beyond its object', () => {
+    const k = machine({ debugSlab: true });
+    k.ctors = [(_k, object) => k.store32(vaddr(object + 64), 1)];
+    // Without poison, which is what RCU asks for.
+    const s = kmem_cache_create(k, 'built', 64, 0, SLAB_DESTROY_BY_RCU, 1);
+    kmem_cache_alloc(k, s, GFP_KERNEL);
+    expect(dmesgOf(k)[0]).toBe(
+      "slab error in cache_init_objs(): cache `built': constructor overwrote the end of an object",
+    );
+  });
+
+  it('gives back what arrays and free slabs hold when it is shrunk', () => {
+    const k = machine();
+    const s = kmem_cache_create(k, 'own', 600, 0, 0);
+    const objects = Array.from({ length: 100 }, () => kmem_cache_alloc(k, s, GFP_KERNEL));
+    const kept = objects.splice(0, 3);
+    for (const x of objects) kmem_cache_free(k, s, x);
+    expect(countCache(k, s).slabs).toBeGreaterThan(4);
+    expect(kmem_cache_shrink(k, s)).toBe(1);
+    expect(countCache(k, s)).toMatchObject({ slabs: 1, active: 3 });
+    for (const x of kept) kmem_cache_free(k, s, x);
+    expect(kmem_cache_shrink(k, s)).toBe(0);
+    expect(countCache(k, s)).toMatchObject({ slabs: 0, active: 0 });
+    expect(dmesgOf(k)).toEqual([]);
+  });
+
+  it('goes when it is empty, and stays with a message when it is not', () => {
+    const k = machine();
+    const s = kmem_cache_create(k, 'own', 100, 0, 0);
+    const x = kmem_cache_alloc(k, s, GFP_KERNEL);
+    kmem_cache_destroy(k, s);
+    expect(dmesgOf(k)).toEqual(["slab error in kmem_cache_destroy(): cache `own': Can't free all objects"]);
+    expect(kmem_cache_create(k, 'own', 100, 0, 0)).toBe(0);
+    expect(dmesgOf(k).at(-1)).toBe('kmem_cache_create: duplicate cache own');
+    kmem_cache_free(k, s, x);
+    kmem_cache_destroy(k, s);
+    for (let i = 0; i < 40; i++) {
+      const again = kmem_cache_create(k, 'own', 100, 0, 0);
+      expect(again).not.toBe(0);
+      kmem_cache_destroy(k, again);
+    }
+  });
 });
 
 describe('CONFIG_DEBUG_SLAB', () => {
@@ -189,6 +255,35 @@ describe('CONFIG_DEBUG_SLAB', () => {
     kfree(k, x);
     kfree(k, x);
     expect(dmesgOf(k)[0]).toContain('double free detected');
+  });
+
+  it('notices what was written to free objects when their slab goes', () => {
+    const k = machine({ debugSlab: true });
+    const s = kmem_cache_create(k, 'own', 64, 0, 0);
+    const x = kmem_cache_alloc(k, s, GFP_KERNEL);
+    kmem_cache_free(k, s, x);
+    k.store8(vaddr(x + 5), 1);
+    k.store8(vaddr(x + 64), 1);
+    kmem_cache_shrink(k, s);
+    expect(dmesgOf(k)[0]).toMatch(/^Slab corruption: start=/);
+    expect(dmesgOf(k).at(-1)).toBe(
+      "slab error in slab_destroy_objs(): cache `own': end of a freed object was overwritten",
+    );
+  });
+
+  it('takes what arrays gave out and got back, and is a BUG for what is in its slab already', () => {
+    const k = machine({ debugSlab: true });
+    const s = kmem_cache_create(k, 'own', 64, 0, SLAB_DESTROY_BY_RCU);
+    const objects = Array.from({ length: 40 }, () => kmem_cache_alloc(k, s, GFP_KERNEL));
+    for (const x of objects) kmem_cache_free(k, s, x);
+    kmem_cache_shrink(k, s);
+    expect([dmesgOf(k), countCache(k, s).slabs]).toEqual([[], 0]);
+    const [x] = [0, 0].map(() => kmem_cache_alloc(k, s, GFP_KERNEL)) as [Vaddr];
+    kmem_cache_free(k, s, x);
+    kmem_cache_shrink(k, s);
+    kmem_cache_free(k, s, x);
+    expect(() => kmem_cache_shrink(k, s)).toThrow(/slab_put_obj/);
+    expect(dmesgOf(k).at(-1)).toMatch(/^slab: double free detected in cache 'own', objp c0/);
   });
 
   it('is a BUG for an address inside an object', () => {

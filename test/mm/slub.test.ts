@@ -4,20 +4,27 @@ import type { MachineConfig } from '../../src/cpu/config.js';
 import { Control } from '../../src/cpu/hw.js';
 import type { Kernel } from '../../src/cpu/kernel.js';
 import { readLog } from '../../src/cpu/printk.js';
-import { lowmem_page_address } from '../../src/mm/page.js';
+import { lowmem_page_address, type Page } from '../../src/mm/page.js';
 import { GFP_KERNEL } from '../../src/mm/page_alloc.js';
-import { PageSlab, virt_to_head_page } from '../../src/mm/slab-common.js';
-import { get_node } from '../../src/mm/slub/cache.js';
+import { type Cache, PageSlab, virt_to_head_page } from '../../src/mm/slab-common.js';
+import { get_node, partialOf } from '../../src/mm/slub/cache.js';
+import { kmem_cache_destroy, kmem_cache_shrink } from '../../src/mm/slub/shrink.js';
 import { calculate_sizes, type SizeParameters, slub_debug_flags } from '../../src/mm/slub/sizes.js';
+import { slabinfo } from '../../src/mm/slub/slabinfo.js';
 import {
+  __flush_cpu_slab,
   __kmalloc,
   countCache,
+  eachCache,
   kfree,
   kmalloc_index,
   kmallocCache,
+  kmem_cache_alloc,
   kmem_cache_create,
+  kmem_cache_free,
   ksize,
 } from '../../src/mm/slub.js';
+import { list_next } from '../../src/shared/list.js';
 import { struct_page } from '../../src/shared/structs/page.js';
 import { type Vaddr, vaddr } from '../../src/shared/types.js';
 import { localMachine } from '../machine.js';
@@ -72,6 +79,17 @@ describe('the layout of objects in a slab', () => {
     expect(row({ ...oabi, slub_min_order: 1 }, 64, 'P', 4)).toBe('68/1/120');
     expect(row({ ...oabi, slub_min_order: 1 }, 64, 'ZU', 4)).toBe('104/1/78');
     expect([row(oabi, 1024, 'Z', 4), row(oabi, 2048, 'U', 4)]).toEqual(['1032/1/7', '2080/1/3']);
+  });
+
+  it('gives debug flags to all caches of kmalloc or to the odd ones, since the others get their names later', () => {
+    const flagsOf = (slubDebug: string) => {
+      const k = machine({ slubDebug });
+      return [64, 96, 192, 2048].map((size) => k.read(kmallocCache(k, size), k.structs.kmem_cache.flags));
+    };
+    expect(flagsOf('Z,kmalloc')).toEqual([0x400, 0x400, 0x400, 0x400]);
+    expect(flagsOf('Z,kmalloc-')).toEqual([0, 0x400, 0x400, 0]);
+    expect(flagsOf('Z,kmalloc-64')).toEqual([0, 0, 0, 0]);
+    expect(flagsOf(',kmalloc-96')).toEqual([0, 0x80010d00, 0, 0]);
   });
 
   it('gives debug flags to the caches that the parameter names', () => {
@@ -166,7 +184,7 @@ describe('kmalloc() of SLUB', () => {
 
 describe('the checks of SLUB', () => {
   const debugged = (): { k: Kernel; a: Vaddr } => {
-    const k = machine({ slubDebug: 'FZPU,kmalloc-64' });
+    const k = machine({ slubDebug: 'FZPU,kmalloc' });
     return { k, a: __kmalloc(k, 64, GFP_KERNEL) };
   };
 
@@ -212,11 +230,184 @@ describe('the checks of SLUB', () => {
   });
 });
 
+const cacheWord = (k: Kernel, s: Cache, field: 'refcount' | 'objsize' | 'size' | 'offset'): number =>
+  k.read(s, k.structs.kmem_cache[field]);
+
 describe('a cache of its own', () => {
   it('aligns objects to lines if it is asked to and they are larger than half of one', () => {
-    const k = machine();
+    const k = machine({ slubNomerge: true });
     const s = kmem_cache_create(k, 'twenty', 20, 0, 0x2000);
-    expect(k.read(s, k.structs.kmem_cache.size)).toBe(32);
-    expect(k.read(kmem_cache_create(k, 'ten', 10, 0, 0x2000), k.structs.kmem_cache.size)).toBe(12);
+    expect(cacheWord(k, s, 'size')).toBe(32);
+    expect(cacheWord(k, kmem_cache_create(k, 'ten', 10, 0, 0x2000), 'size')).toBe(12);
+  });
+
+  it('is an old one where that wastes less than a word, with the same alignment', () => {
+    const k = machine();
+    expect(kmem_cache_create(k, 'sixty-two', 62, 0, 0)).toBe(kmallocCache(k, 64));
+    expect(kmem_cache_create(k, 'twenty', 20, 0, 0x2000)).toBe(kmallocCache(k, 32));
+    const sixty = kmem_cache_create(k, 'sixty', 60, 0, 0);
+    expect(sixty).not.toBe(kmallocCache(k, 64));
+    expect(kmem_cache_create(k, 'fifty-seven', 57, 0, 0)).toBe(sixty);
+    expect([cacheWord(k, sixty, 'refcount'), cacheWord(k, kmallocCache(k, 64), 'refcount')]).toEqual([2, 2]);
+    // 96 bytes do not lie on boundaries of 64.
+    expect(kmem_cache_create(k, 'aligned', 96, 64, 0)).not.toBe(kmallocCache(k, 96));
+  });
+
+  it('takes the size of the largest user, so that clearing clears all', () => {
+    const k = machine();
+    const s = kmem_cache_create(k, 'fifty-eight', 58, 0, 0);
+    expect(cacheWord(k, s, 'objsize')).toBe(58);
+    expect(kmem_cache_create(k, 'sixty', 60, 0, 0)).toBe(s);
+    expect(cacheWord(k, s, 'objsize')).toBe(60);
+  });
+
+  it.each([
+    ['slub_nomerge', { slubNomerge: true }, 0, 0],
+    ['debug flags', { slubDebug: 'Z' }, 0, 0],
+    ['another zone', {}, 0x4000, 0],
+    ['a constructor', {}, 0, 1],
+    ['RCU', {}, 0x80000, 0],
+  ] as const)('stays its own with %s', (_, options, flags, ctor) => {
+    const k = machine(options);
+    expect(kmem_cache_create(k, 'own', 64, 0, flags, ctor)).not.toBe(kmallocCache(k, 64));
+  });
+
+  it('is what GFP_DMA gets, and never one of kmalloc', () => {
+    const k = machine();
+    const page = virt_to_head_page(k, __kmalloc(k, 64, GFP_KERNEL | 1));
+    expect(k.read(page, struct_page.slab)).not.toBe(kmallocCache(k, 64));
+  });
+
+  it('has its constructor called once for each object of a slab, and its objects keep what it stored', () => {
+    for (const slubDebug of ['', 'FZPU']) {
+      const k = machine({ slubDebug });
+      let built = 0;
+      k.ctors = [
+        (_k, object) => {
+          built++;
+          k.store32(object, 0xc0ffee);
+        },
+      ];
+      const s = kmem_cache_create(k, 'built', 64, 0, 0, 1);
+      expect(cacheWord(k, s, 'offset')).toBe(slubDebug === '' ? 64 : 68);
+      const objects = Array.from({ length: 50 }, () => kmem_cache_alloc(k, s, GFP_KERNEL));
+      const { slabs, objectsPerSlab } = countCache(k, s);
+      expect(built).toBe(slabs * objectsPerSlab);
+      for (const x of objects) kmem_cache_free(k, s, x);
+      const again = Array.from({ length: 50 }, () => k.load32(kmem_cache_alloc(k, s, GFP_KERNEL)));
+      expect(new Set(again)).toEqual(new Set([0xc0ffee]));
+      expect(log(k)).toEqual([]);
+    }
+  });
+
+  it('is given up by its last user, with its slabs', () => {
+    const k = machine();
+    const s = kmem_cache_create(k, 'sixty', 60, 0, 0);
+    kmem_cache_create(k, 'fifty-eight', 58, 0, 0);
+    kmem_cache_free(k, s, kmem_cache_alloc(k, s, GFP_KERNEL));
+    kmem_cache_destroy(k, s);
+    expect([eachCache(k).includes(s), countCache(k, s).slabs]).toEqual([true, 1]);
+    kmem_cache_destroy(k, s);
+    expect([eachCache(k).includes(s), countCache(k, s).slabs]).toEqual([false, 0]);
+    expect(log(k)).toEqual([]);
+  });
+
+  it('is given up with objects in it, and a warning', () => {
+    const k = machine();
+    const s = kmem_cache_create(k, 'sixty', 60, 0, 0);
+    kmem_cache_alloc(k, s, GFP_KERNEL);
+    kmem_cache_destroy(k, s);
+    expect(log(k)[1]).toMatch(/^WARNING: at mm\/slub\.c kmem_cache_destroy/);
+  });
+
+  it('can be made and given up for ever', () => {
+    const k = machine({ slubNomerge: true });
+    for (let i = 0; i < 100; i++) {
+      const s = kmem_cache_create(k, `cache${i}`, 8 + i, 0, 0);
+      expect(s).not.toBe(0);
+      kmem_cache_free(k, s, kmem_cache_alloc(k, s, GFP_KERNEL));
+      kmem_cache_destroy(k, s);
+    }
+  });
+});
+
+describe('kmem_cache_shrink() of SLUB', () => {
+  /** @used: objects in each of so many slabs, the last of which is the CPU's. Return: what is allocated, by slab. */
+  function slabsOf(k: Kernel, s: Cache, used: readonly number[]): Vaddr[][] {
+    const { objectsPerSlab } = countCache(k, s);
+    const all = used.map(() => Array.from({ length: objectsPerSlab }, () => kmem_cache_alloc(k, s, GFP_KERNEL)));
+    all.forEach((objects, i) => {
+      for (const x of objects.splice(used[i] as number)) kmem_cache_free(k, s, x);
+    });
+    return all;
+  }
+  const inuse = (k: Kernel, s: Cache): number[] => {
+    const head = partialOf(k, get_node(k, s));
+    const found: number[] = [];
+    for (let e = list_next(k, head); e !== head; e = list_next(k, e)) {
+      found.push(k.read((e - struct_page.lru.offset) as Page, struct_page.inuse));
+    }
+    return found;
+  };
+
+  it("gives back the slabs without objects, the CPU's among them, and keeps the order of few", () => {
+    const k = machine();
+    const s = kmem_cache_create(k, 'own', 400, 0, 0);
+    const all = slabsOf(k, s, [3, 5, 2, 4, 0]);
+    expect(countCache(k, s).slabs).toBe(5);
+    expect(kmem_cache_shrink(k, s)).toBe(0);
+    expect(countCache(k, s)).toMatchObject({ slabs: 4, partial: 4, cpuSlabs: 0, active: 14 });
+    expect(inuse(k, s)).toEqual([4, 2, 5, 3]);
+    for (const x of all.flat()) kmem_cache_free(k, s, x);
+    expect(countCache(k, s)).toMatchObject({ slabs: 0, partial: 0, active: 0 });
+  });
+
+  it('puts many in order, the fullest first', () => {
+    const k = machine();
+    const s = kmem_cache_create(k, 'own', 400, 0, 0);
+    const all = slabsOf(k, s, [3, 5, 2, 4, 1, 6, 7, 2, 3, 9, 8, 1, 5, 0]);
+    kmem_cache_shrink(k, s);
+    expect(inuse(k, s)).toEqual([9, 8, 7, 6, 5, 5, 4, 3, 3, 2, 2, 1, 1]);
+    for (const x of all.flat()) kmem_cache_free(k, s, x);
+    expect(countCache(k, s)).toMatchObject({ slabs: 0, partial: 0, active: 0 });
+  });
+
+  it.each([
+    ['loses the slabs that it has put aside when the number falls to ten on the way', [], 0],
+    ['loses none with the change of 2.6.23', ['slub-shrink-sorts-always'], 10],
+  ] as const)('%s', (_, patches, there) => {
+    const k = machine({ patches });
+    const s = kmem_cache_create(k, 'own', 400, 0, 0);
+    const { objectsPerSlab } = countCache(k, s);
+    const all = slabsOf(
+      k,
+      s,
+      Array.from({ length: 11 }, () => objectsPerSlab),
+    );
+    // The CPU's slab becomes empty, and goes to the end of the list; ten come before it.
+    for (const x of all.pop() ?? []) kmem_cache_free(k, s, x);
+    __flush_cpu_slab(k, s);
+    for (const objects of all) kmem_cache_free(k, s, objects.pop() as Vaddr);
+    expect(inuse(k, s)).toEqual([...Array.from({ length: 10 }, () => objectsPerSlab - 1), 0]);
+    kmem_cache_shrink(k, s);
+    expect([inuse(k, s).length, k.read(get_node(k, s), k.structs.kmem_cache_node.nr_partial)]).toEqual([there, 10]);
+    // Nobody finds the room that is there.
+    const before = countCache(k, s).slabs;
+    kmem_cache_alloc(k, s, GFP_KERNEL);
+    expect(countCache(k, s).slabs - before).toBe(there === 0 ? 1 : 0);
+  });
+});
+
+describe('the tool slabinfo', () => {
+  it('shows the caches that have slabs, by name', () => {
+    const k = machine({ slubDebug: 'FZPU,own' });
+    const own = kmem_cache_create(k, 'own', 100, 0, 0);
+    for (let i = 0; i < 40; i++) kmem_cache_alloc(k, own, GFP_KERNEL);
+    for (let i = 0; i < 3; i++) __kmalloc(k, 64, GFP_KERNEL);
+    expect(slabinfo(k)).toEqual([
+      'Name                   Objects Objsize    Space Slabs/Part/Cpu  O/S O %Fr %Ef Flg',
+      'kmalloc-64                  64      64     4.0K          1/0/1   64 0   0 100 ',
+      'own                         40     100     8.1K          2/0/1   28 0   0  48 PZFU',
+    ]);
   });
 });

@@ -90,7 +90,10 @@ export const chainOf = (k: Kernel, s: SlabCache): List => list_of(s, k.structs.s
 /** The chain of free objects of a slab: the index of the next one, for each object, behind struct slab. */
 export const bufctl = (k: Kernel, slab: Slab, index: number): Vaddr => vaddr(slab + k.structs.slab.sizeof + index * 4);
 export const BUFCTL_END = 0xffffffff;
+/** What the entry of an object holds that is handed out, with CONFIG_DEBUG_SLAB; the name is the kernel's. */
 export const BUFCTL_FREE = 0xfffffffe;
+/** The largest index. */
+export const SLAB_LIMIT = 0xfffffffc;
 
 /** A page of a slab knows cache and slab by the words of its list head: `mapping` is not touched. */
 const NEXT = struct_page.lru.offset;

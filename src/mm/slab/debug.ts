@@ -6,8 +6,9 @@
 import type { Kernel } from '../../cpu/kernel.js';
 import { BUG_ON } from '../../shared/bug.js';
 import { hex2, hex8, type Vaddr, vaddr } from '../../shared/types.js';
+import { construct } from '../slab-common.js';
 import { memset } from '../string.js';
-import { BUFCTL_FREE, bufctl, type Slab, type SlabCache, slabNameOf, virt_to_slab } from './cache.js';
+import { bufctl, SLAB_LIMIT, type Slab, type SlabCache, slabNameOf, virt_to_slab } from './cache.js';
 import { RED_BYTES, SLAB_POISON, SLAB_RED_ZONE, SLAB_STORE_USER } from './sizes.js';
 
 const POISON_INUSE = 0x5a;
@@ -67,7 +68,8 @@ function poison_obj(k: Kernel, c: Shape, objp: Vaddr, byte: number): void {
   k.store8(vaddr(start + c.objsize - 1), POISON_END);
 }
 
-function slab_error(k: Kernel, s: SlabCache, where: string, msg: string): void {
+/** Left out: the stack. */
+export function slab_error(k: Kernel, s: SlabCache, where: string, msg: string): void {
   k.printk(`slab error in ${where}(): cache \`${slabNameOf(k, s)}': ${msg}`);
 }
 
@@ -100,14 +102,39 @@ function check_poison_obj(k: Kernel, c: Shape, objp: Vaddr): void {
   }
 }
 
-/** An object of a new slab: free, poisoned. */
-export function initDebugObject(k: Kernel, s: SlabCache, objp: Vaddr): void {
+/** An object of a new slab: free, poisoned; the constructor has it if there is no poison for it to spoil. */
+export function initDebugObject(k: Kernel, s: SlabCache, objp: Vaddr, ctor: number): void {
   const c = shapeOf(k, s);
-  if ((c.flags & SLAB_POISON) !== 0) poison_obj(k, c, objp, POISON_FREE);
   if ((c.flags & SLAB_STORE_USER) !== 0) k.store32(userword(c, objp), 0);
+  if ((c.flags & SLAB_RED_ZONE) !== 0) {
+    writeRed(k, redzone1(c, objp), RED_INACTIVE);
+    writeRed(k, redzone2(k, c, objp), RED_INACTIVE);
+  }
+  if ((c.flags & SLAB_POISON) !== 0) {
+    poison_obj(k, c, objp, POISON_FREE);
+    return;
+  }
+  if (ctor === 0) return;
+  construct(k, ctor, vaddr(objp + c.offset), s);
+  checkEnds(k, s, c, objp, 'cache_init_objs', (end) => `constructor overwrote the ${end} of an object`);
+}
+
+/** The red zones of a free object: what is overwritten is said. */
+function checkEnds(k: Kernel, s: SlabCache, c: Shape, objp: Vaddr, where: string, text: (end: string) => string): void {
   if ((c.flags & SLAB_RED_ZONE) === 0) return;
-  writeRed(k, redzone1(c, objp), RED_INACTIVE);
-  writeRed(k, redzone2(k, c, objp), RED_INACTIVE);
+  if (!same(readRed(k, redzone1(c, objp)), RED_INACTIVE)) slab_error(k, s, where, text('start'));
+  if (!same(readRed(k, redzone2(k, c, objp)), RED_INACTIVE)) slab_error(k, s, where, text('end'));
+}
+
+/** The objects of a slab that goes away are all free. Context: any. */
+export function slab_destroy_objs(k: Kernel, s: SlabCache, slab: Slab): void {
+  const c = shapeOf(k, s);
+  const num = k.read(s, k.structs.slab_kmem_cache.num);
+  for (let i = 0; i < num; i++) {
+    const objp = vaddr(k.read(slab, k.structs.slab.s_mem) + c.size * i);
+    if ((c.flags & SLAB_POISON) !== 0) check_poison_obj(k, c, objp);
+    checkEnds(k, s, c, objp, 'slab_destroy_objs', (end) => `${end} of a freed object was overwritten`);
+  }
 }
 
 /** Return: the user's address. Context: interrupts off. */
@@ -127,6 +154,7 @@ export function cache_alloc_debugcheck_after(k: Kernel, s: SlabCache, objp: Vadd
     writeRed(k, redzone1(c, objp), RED_ACTIVE);
     writeRed(k, redzone2(k, c, objp), RED_ACTIVE);
   }
+  if ((c.flags & SLAB_POISON) !== 0) construct(k, k.read(s, k.structs.slab_kmem_cache.ctor), vaddr(objp + c.offset), s);
   return vaddr(objp + c.offset);
 }
 
@@ -156,9 +184,9 @@ function verify_redzone_free(k: Kernel, s: SlabCache, c: Shape, objp: Vaddr): vo
   sayRedzones(k, c, objp);
 }
 
-/** An object goes back to its slab: its bufctl must not say that it is there. */
+/** An object goes back to its slab: its entry of the chain must not name another, or the end, for then it is in the chain. */
 export function checkBufctl(k: Kernel, s: SlabCache, slab: Slab, index: number, objp: Vaddr): void {
-  if (k.load32(bufctl(k, slab, index)) >>> 0 !== BUFCTL_FREE) return;
+  if ((k.load32(bufctl(k, slab, index)) + 1) >>> 0 > SLAB_LIMIT + 1) return;
   k.printk(`slab: double free detected in cache '${slabNameOf(k, s)}', objp ${hex8(objp)}`);
   k.die('bug', 'kernel BUG at mm/slab.c slab_put_obj!', objp);
 }

@@ -12,6 +12,7 @@ export const SLAB_HWCACHE_ALIGN = 0x2000;
 export const SLAB_CACHE_DMA = 0x4000;
 export const SLAB_STORE_USER = 0x10000;
 export const SLAB_RECLAIM_ACCOUNT = 0x20000;
+export const SLAB_PANIC = 0x40000;
 export const SLAB_DESTROY_BY_RCU = 0x80000;
 /** The struct slab of a slab stands in memory of another cache. */
 export const CFLGS_OFF_SLAB = 0x80000000;

@@ -69,17 +69,22 @@ export interface Sizes {
 
 const fls = (x: number): number => 32 - Math.clz32(x);
 
-/** The flags that `slub_debug=FZPUT,prefix` gives to a cache. */
-export function slub_debug_flags(option: string, name: string, objsize: number): number {
+/** The kernel's variable `slub_debug`: what the letters of the boot parameter say, whatever cache it names. */
+export function slub_debug(option: string): number {
   if (option === '') return 0;
-  const [letters = '', prefix] = option.split(',');
-  if (prefix !== undefined && !name.startsWith(prefix)) return 0;
-  // Objects that large have no room for a free pointer behind them.
-  if (objsize >= MAX_OBJECTS_PER_SLAB * 4) return 0;
+  const letters = option.replace(/,.*/, '');
   if (letters === '-' || letters === '') return DEBUG_DEFAULT_FLAGS;
   let flags = 0;
   for (const letter of letters.toUpperCase()) flags |= DEBUG_LETTERS[letter] ?? 0;
   return flags;
+}
+
+/** The flags that `slub_debug=FZPUT,prefix` gives to a cache that is opened by the name of @name. */
+export function slub_debug_flags(option: string, name: string, objsize: number): number {
+  // Objects that large have no room for a free pointer behind them.
+  if (objsize >= MAX_OBJECTS_PER_SLAB * 4) return 0;
+  const comma = option.indexOf(',');
+  return comma < 0 || name.startsWith(option.slice(comma + 1)) ? slub_debug(option) : 0;
 }
 
 function slab_order(p: SizeParameters, size: number, minObjects: number, maxOrder: number, fraction: number): number {
@@ -105,7 +110,7 @@ export function calculate_order(p: SizeParameters, size: number): number {
   return any <= MAX_ORDER ? any : -1;
 }
 
-function calculate_alignment(p: SizeParameters, flags: number, align: number, objsize: number): number {
+export function calculate_alignment(p: SizeParameters, flags: number, align: number, objsize: number): number {
   if ((flags & SLAB_HWCACHE_ALIGN) !== 0 && objsize > p.L1_CACHE_BYTES / 2) return Math.max(align, p.L1_CACHE_BYTES);
   if (align < p.minAlign) return p.minAlign;
   return roundUp(align, 4);

@@ -105,6 +105,13 @@ async function* slabRows(): AsyncGenerator<Row> {
   for (const allocator of ['slub', 'slab']) {
     const samples = await group(allocator);
     yield row(`kmalloc + kfree of 64 bytes, ${allocator.toUpperCase()}`, samples, 'kmalloc pair', 'raw', '');
+    for (const baseline of [
+      'raw, head in memory',
+      'raw, locked',
+      ...(allocator === 'slub' ? ['raw, words of SLUB'] : []),
+    ]) {
+      yield row(`the same against a chain, ${baseline.slice(5)}`, samples, 'kmalloc pair', baseline, '');
+    }
   }
   yield await scaling('kmalloc + kfree of own objects, 2 CPUs', 'private-kmalloc.js', '');
 }

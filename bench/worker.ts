@@ -42,13 +42,33 @@ function cached(core: string): Sample[] {
   );
 }
 
-/** An object of 64 bytes allocated and freed, against a chain of free objects in an array: the first comes off and goes back. */
+/** Chain of free objects in a shared array, each the index of the next; the first word is the head, the second a lock. */
+function freelist(): Int32Array {
+  const raw = new Int32Array(new SharedArrayBuffer(4096 + 128));
+  for (let i = 1; i <= 64; i++) raw[i * 16] = (i + 1) * 16;
+  raw[0] = 16;
+  return raw;
+}
+
+/** The words of a cache and a struct page that a pair of SLUB looks at and changes, as they would stand in an array. */
+const CPU_SLAB = 2;
+const STRUCT_PAGE = 4;
+const LOCKLESS = STRUCT_PAGE + 1;
+const OFFSET = STRUCT_PAGE + 2;
+const OWNER = STRUCT_PAGE + 3;
+
+/**
+ * An object of 64 bytes allocated and freed, against chains of free objects in arrays: the first comes off and goes back. `raw` has the head in a register;
+ * `head in memory` where other contexts would find it; `locked` takes a lock for each as well; `words of SLUB` looks at what SLUB looks at, without the
+ * scheduling points, the masking of interrupts, the data cache and the way from an address to its struct page.
+ */
 function slab(allocator: 'slub' | 'slab'): Sample[] {
   const k = localKernel('cortex-a9', { slab: allocator });
-  const raw = new Int32Array(new SharedArrayBuffer(4096));
-  for (let i = 0; i < 64; i++) raw[i * 16] = (i + 1) * 16;
+  const raw = freelist();
+  raw[CPU_SLAB] = STRUCT_PAGE;
+  raw[LOCKLESS] = 32;
   kfree(k, kmalloc(k, 64, GFP_KERNEL));
-  let head = 0;
+  let head = 16;
   return measure(
     {
       raw: (n) => {
@@ -59,6 +79,39 @@ function slab(allocator: 'slub' | 'slab'): Sample[] {
           head = object;
         }
         return head;
+      },
+      'raw, head in memory': (n) => {
+        for (let i = 0; i < n; i++) {
+          const object = raw[0] as number;
+          raw[0] = raw[object] as number;
+          raw[object] = raw[0] as number;
+          raw[0] = object;
+        }
+        return raw[0] as number;
+      },
+      'raw, locked': (n) => {
+        for (let i = 0; i < n; i++) {
+          while (Atomics.compareExchange(raw, 1, 0, 1) !== 0);
+          const object = raw[0] as number;
+          raw[0] = raw[object] as number;
+          raw[1] = 0;
+          while (Atomics.compareExchange(raw, 1, 0, 1) !== 0);
+          raw[object] = raw[0] as number;
+          raw[0] = object;
+          raw[1] = 0;
+        }
+        return raw[0] as number;
+      },
+      'raw, words of SLUB': (n) => {
+        for (let i = 0; i < n; i++) {
+          const page = raw[CPU_SLAB] as number;
+          const object = raw[page + 1] as number;
+          raw[page + 1] = raw[object + (raw[OFFSET] as number)] as number;
+          if (raw[page] !== 0 || raw[OWNER] !== 0 || raw[CPU_SLAB] !== page) return -1;
+          raw[object + (raw[OFFSET] as number)] = raw[page + 1] as number;
+          raw[page + 1] = object;
+        }
+        return raw[LOCKLESS] as number;
       },
       'kmalloc pair': (n) => {
         for (let i = 0; i < n; i++) kfree(k, kmalloc(k, 64, GFP_KERNEL));

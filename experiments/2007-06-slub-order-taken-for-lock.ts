@@ -4,7 +4,8 @@
  * cache ruined; any other order is a lock that somebody holds, for ever.
  *
  * flush_dcache_page() of a page of a class with slabs of so many pages, on two CPUs with one virtually tagged cache: a synthetic machine, since no
- * SMP machine has such a cache. The other CPU looks at the order meanwhile.
+ * SMP machine has such a cache. The other CPU looks at the order meanwhile, or allocates until the cache has to grow: it asks for a block of 2^80000000 pages,
+ * which no page allocator has.
  *
  * Kernels: 2.6.22 before the patch `page-mapping-slab`: 64 bytes (order 0): an oops; 2048 bytes (order 1): spins for ever with interrupts off.
  * With the patch: nothing.
@@ -17,7 +18,10 @@ import {
   type Kernel,
   kmalloc,
   kmallocCache,
+  NULL,
+  objectsPerSlab,
   race,
+  report,
   type Vaddr,
   virt_to_head_page,
 } from '../src/index.js';
@@ -29,9 +33,22 @@ function flushObject(k: Kernel): void {
   flush_dcache_page(k, virt_to_head_page(k, object));
 }
 
+/** What the other CPU does: nothing, look, or allocate until the cache has to grow. */
+const LOOKS = 1;
+const GROWS = 2;
+
+/** The cache has slabs of @order now; so large a block cannot be had, though memory is free. */
+function growCache(k: Kernel, size: number): void {
+  const objects = 2 * objectsPerSlab(k, size) + 2;
+  for (let i = 0; i < objects; i++) {
+    if (kmalloc(k, size, GFP_KERNEL) === NULL) report(`kmalloc(${size}) of the other CPU finds no memory`);
+  }
+}
+
 function lookAtOrder(k: Kernel): void {
   const { size = 64, look = 0 } = k.config.parameters;
-  if (look === 0) return;
+  if (look === GROWS) growCache(k, size);
+  if (look !== LOOKS) return;
   const order = k.read(kmallocCache(k, size), k.structs.kmem_cache.order);
   assertEqual(order, size > 1024 ? 1 : 0, 'order of the cache, as another CPU reads it');
 }
@@ -60,12 +77,22 @@ export default race({
     },
     {
       name: 'order 0, seen by the other CPU',
-      machine: { patches: BEFORE, parameters: { look: 1 } },
+      machine: { patches: BEFORE, parameters: { look: LOOKS } },
+      outcome: ['oops', 'report'],
+    },
+    {
+      name: 'order 0, the other CPU grows the cache',
+      machine: { patches: BEFORE, parameters: { look: GROWS } },
       outcome: ['oops', 'report'],
     },
     { name: 'order 1', machine: { patches: BEFORE, parameters: { size: 2048 } }, outcome: ['hang', 'deadlock'] },
-    { name: 'PageSlab test, order 0', machine: { parameters: { look: 1 } }, outcome: 'clean' },
-    { name: 'PageSlab test, order 1', machine: { parameters: { size: 2048, look: 1 } }, outcome: 'clean' },
+    { name: 'PageSlab test, order 0', machine: { parameters: { look: LOOKS } }, outcome: 'clean' },
+    {
+      name: 'PageSlab test, the other CPU grows the cache',
+      machine: { parameters: { look: GROWS } },
+      outcome: 'clean',
+    },
+    { name: 'PageSlab test, order 1', machine: { parameters: { size: 2048, look: LOOKS } }, outcome: 'clean' },
   ],
 
   setup(k) {

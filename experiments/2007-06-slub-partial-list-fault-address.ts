@@ -29,9 +29,9 @@ import { AT91SAM9263, BEFORE, MCI_LINE, makePartial, mci, mciIrq, withReader } f
 const PG_dcache_dirty = 9;
 const STORED = 0x5a5a1234;
 
-/** The CPU stores beside the buffer: in the next object, with the line in the cache. */
+/** The CPU stores beside the buffer: at the end of the next object, where no line is the buffer's own, with the line in the cache. */
 function storeBeside(k: Kernel): Vaddr {
-  const beside = kmalloc(k, 64, GFP_KERNEL) as Vaddr;
+  const beside = vaddr((kmalloc(k, 64, GFP_KERNEL) as Vaddr) + 60);
   k.load32(beside);
   k.store32(beside, STORED);
   return beside;

@@ -185,12 +185,17 @@ export {
 } from './mm/arm/dma-mapping.js';
 export {
   type BounceDevice,
+  dmabounce_map_sg,
   dmabounce_map_single,
   dmabounce_register_dev,
+  dmabounce_sync_sg,
   dmabounce_sync_single,
+  dmabounce_unmap_sg,
   dmabounce_unmap_single,
+  dmabounce_unregister_dev,
   struct_dmabounce_device_info,
 } from './mm/arm/dmabounce.js';
+export { dma_pool_alloc, dma_pool_create, dma_pool_destroy, dma_pool_free, struct_dma_pool } from './mm/arm/dmapool.js';
 export { clear_user_pte, USER_BASE } from './mm/arm/flush.js';
 export { kmap_atomic_to_page } from './mm/arm/highmem.js';
 export {
@@ -282,6 +287,7 @@ export {
   type DmaMemory,
   dma_alloc_coherent,
   dma_alloc_noncoherent,
+  dma_free_noncoherent,
   pa11_dma_alloc_consistent,
   pa11_dma_free_consistent,
 } from './mm/parisc/pci-dma.js';

@@ -17,6 +17,7 @@ import { gfp } from './gfp.js';
 import { page_address } from './highmem.js';
 import { kasan_alloc_pages, kasan_free_pages, kasan_put_page } from './kasan.js';
 import { debug_check_no_locks_freed_page } from './lockdep.js';
+import { MAX_ORDER } from './mmzone.js';
 import { lowmem_page_address, type Page, page_plus } from './page.js';
 import { compound_order, destroy_compound_page, PageCompound } from './page_alloc/compound.js';
 import { __alloc_pages_2_5_53 } from './page_alloc/linux-2.5.53.js';
@@ -61,8 +62,9 @@ function allocOfVersion(k: Kernel, gfp_mask: number, order: number): Page {
     : __alloc_pages_2_5_53(k, gfp_mask, order);
 }
 
-/** See __alloc_pages_nodemask(). Return: NULL too for an order that no block has. */
+/** See __alloc_pages_nodemask(). Return: NULL too for an order that no block has. Source: include/linux/gfp.h, Linux 2.6.22. */
 export function alloc_pages(k: Kernel, gfp_mask: number, order: number): Page {
+  if (order >= MAX_ORDER) return NULL;
   return __alloc_pages_nodemask(k, gfp_mask, order);
 }
 

@@ -4,7 +4,11 @@ import type { Kernel } from '../../src/cpu/kernel.js';
 import { DMA_BIDIRECTIONAL, DMA_FROM_DEVICE, DMA_NONE, DMA_TO_DEVICE } from '../../src/mm/arm/dma-mapping.js';
 import { gfp } from '../../src/mm/gfp.js';
 import {
+  type DmaMemory,
   dma_alloc_coherent,
+  dma_alloc_noncoherent,
+  dma_free_coherent,
+  dma_free_noncoherent,
   pa11_dma_alloc_consistent,
   pa11_dma_free_consistent,
   pa11_dma_map_single,
@@ -94,6 +98,34 @@ describe('consistent memory', () => {
 
   it('is not to be had on machines that cannot map memory uncached', () => {
     expect(dma_alloc_coherent(boot('pcxs'), 256, 0)).toBe(null);
+  });
+});
+
+describe('an I/O adapter that snoops the caches', () => {
+  it.each(['pcxt-prime', 'pcxu', 'pcxw2', 'pa8800'])(
+    'has coherent memory of whole cleared pages, cached, and no other: %s',
+    (core) => {
+      const k = boot(core);
+      for (const { addr, handle } of [
+        dma_alloc_coherent(k, 300, gfp(k).GFP_KERNEL),
+        dma_alloc_noncoherent(k, 300, gfp(k).GFP_KERNEL),
+      ].map((m) => m as DmaMemory)) {
+        expect([addr % PAGE, k.__pa(addr)]).toEqual([0, handle]);
+        for (let at = 0; at < 300; at += 4) expect(k.load32(vaddr(addr + at))).toBe(0);
+        k.store32(addr, 0x12345678);
+        dma_free_noncoherent(k, 300, addr, handle);
+      }
+      const again = dma_alloc_coherent(k, 300, gfp(k).GFP_KERNEL) as DmaMemory;
+      dma_free_coherent(k, 300, again.addr, again.handle);
+    },
+  );
+
+  it('is not what other machines have', () => {
+    expect(boot('pcxs').config.core.parisc?.coherentIo).toBe(false);
+    const pcx = boot('pcxs');
+    const small = dma_alloc_noncoherent(pcx, 8, gfp(pcx).GFP_KERNEL);
+    expect(dma_alloc_noncoherent(pcx, 8, gfp(pcx).GFP_KERNEL).addr - small.addr).toBe(8);
+    dma_free_noncoherent(pcx, 8, small.addr, small.handle);
   });
 });
 

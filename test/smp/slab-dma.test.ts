@@ -1,6 +1,6 @@
 /** The oops of seed 001 on the machine: driver, card, interrupt, SLUB. spec/slab-dma.md §5, §6. */
 import { describe, expect, it } from 'vitest';
-import { listExperiments, type RunResult, run } from '../../src/index.js';
+import { explore, listExperiments, type RunResult, run } from '../../src/index.js';
 
 const OOPS = '2007-06-slub-page-mapping-oops';
 const texts = (r: RunResult): string[] => r.dmesg.map((line) => line.replace(/^\[[^\]]*\] CPU\d: /, ''));
@@ -47,6 +47,21 @@ describe('the oops of seed 001', () => {
     const compared = (r: RunResult): string[] =>
       texts(r).filter((l) => !/^\[<\?+>\].*handle_IRQ|wait_|spin_|mmc_/.test(l));
     expect(compared(changed).slice(-40)).toEqual(compared(without).slice(-40));
+  });
+});
+
+describe('the order of a cache that is taken for a lock', () => {
+  it.each([
+    [
+      'order 0, seen by the other CPU',
+      /order of the cache, as another CPU reads it: expected 0x0, saw 0x80000000|expected 0, saw 2147483648/,
+    ],
+    ['order 0, the other CPU grows the cache', /kmalloc\(64\) of the other CPU finds no memory/],
+  ])('is wrong for the other CPU in some schedule, and an oops in others: %s', async (caseName, message) => {
+    const id = '2007-06-slub-order-taken-for-lock';
+    const found = await explore(id, { caseName, strategy: 'dfs', preemptions: 1, keepGoing: true, seconds: 60 });
+    expect(found.failures.map((f) => f.failure.outcome).sort()).toEqual(['oops', 'report']);
+    expect(found.failures.find((f) => f.failure.outcome === 'report')?.failure.message).toMatch(message);
   });
 });
 

@@ -3,8 +3,8 @@
  *
  * Source: arch/parisc/kernel/pci-dma.c, Linux 2.5.53 and 2.6.22; spec/slab-dma.md §4.4, spec/vmalloc-gfp.md §9.1. FDC writes back, so a line that
  * is dirtied while the device owns the buffer is written over the device's data at unmap.
- * Bus addresses are physical addresses. Left out: the IOMMU drivers of coherent machines (ccio, sba), for which these calls do nothing to the
- * caches; the proc file.
+ * Machines with an I/O adapter that snoops (ccio, sba: `coherentIo` of a core) use the same calls, which do nothing to the caches there.
+ * Bus addresses are physical addresses. Left out: the I/O page directories of these adapters; the proc file.
  */
 import { flush_kernel_dcache_range } from '../../arch/parisc/cache.js';
 import { LDCW_BYTES } from '../../arch/parisc/cpu.js';
@@ -34,6 +34,7 @@ import { kfree, kmalloc } from '../kmalloc.js';
 import { pmd_alloc, pte_alloc_kernel, pte_alloc_kernel_locked } from '../memory.js';
 import { get_order, lowmem_page_address } from '../page.js';
 import { __get_free_pages, free_pages } from '../page_alloc.js';
+import { memset } from '../string.js';
 
 declare module '../../shared/kernel-base.js' {
   interface Symbols {
@@ -274,12 +275,46 @@ export function pa11_dma_free_noncoherent(k: Kernel, size: number, addr: Vaddr):
   else kfree(k, addr);
 }
 
-/** dma_alloc_coherent(): uncached memory, or NULL on machines without (`pcx_dma_ops`). */
+/**
+ * ccio (U2/Uturn) and sba (Astro, Ike): whole pages, cleared, which the adapter sees through the caches. Memory that is said to be noncoherent is the same.
+ * Differs: bus addresses are physical ones, so no I/O page directory is filled in.
+ *
+ * Context: any if @gfp_mask does not allow to sleep, else process. Return: address NULL and handle 0 without memory.
+ * Source:  ccio_alloc_consistent(), sba_alloc_consistent(), drivers/parisc/{ccio-dma,sba_iommu}.c, Linux 2.6.22.
+ */
+export function iommu_alloc_consistent(k: Kernel, size: number, gfp_mask: number): DmaMemory {
+  const addr = __get_free_pages(k, gfp_mask, get_order(size));
+  if (addr === NULL) return { addr: NULL, handle: 0 as Paddr };
+  memset(k, addr, 0, size);
+  return { addr, handle: k.__pa(addr) };
+}
+
+export function iommu_free_consistent(k: Kernel, size: number, addr: Vaddr): void {
+  free_pages(k, addr, get_order(size));
+}
+
+/**
+ * dma_alloc_coherent(), by the machine's operations: pages behind an I/O adapter that snoops; uncached memory (`pcxl_dma_ops`); NULL on
+ * machines with neither (`pcx_dma_ops`).
+ */
 export function dma_alloc_coherent(k: Kernel, size: number, gfp_mask: number): DmaMemory | null {
+  if (isCoherent(k)) return iommu_alloc_consistent(k, size, gfp_mask);
   return hasPcxlMap(k) ? pa11_dma_alloc_consistent(k, size, gfp_mask) : null;
 }
 
-/** dma_alloc_noncoherent(): the same where there is uncached memory, else kmalloc(). */
+export function dma_free_coherent(k: Kernel, size: number, addr: Vaddr, handle: Paddr): void {
+  if (isCoherent(k)) iommu_free_consistent(k, size, addr);
+  else if (hasPcxlMap(k)) pa11_dma_free_consistent(k, size, addr, handle);
+  else kfree(k, addr);
+}
+
+/** dma_alloc_noncoherent(): the same where there is coherent memory, else kmalloc(). */
 export function dma_alloc_noncoherent(k: Kernel, size: number, gfp_mask: number): DmaMemory {
-  return hasPcxlMap(k) ? pa11_dma_alloc_consistent(k, size, gfp_mask) : pa11_dma_alloc_noncoherent(k, size, gfp_mask);
+  return dma_alloc_coherent(k, size, gfp_mask) ?? pa11_dma_alloc_noncoherent(k, size, gfp_mask);
+}
+
+/** Source: dma_free_noncoherent(), include/asm-parisc/dma-mapping.h: the operation that frees consistent memory, which is kfree() for `pcx_dma_ops`. */
+export function dma_free_noncoherent(k: Kernel, size: number, addr: Vaddr, handle: Paddr): void {
+  if (isCoherent(k) || hasPcxlMap(k)) dma_free_coherent(k, size, addr, handle);
+  else pa11_dma_free_noncoherent(k, size, addr);
 }

@@ -1,4 +1,5 @@
 /** The oops of seed 001 on the machine: driver, card, interrupt, SLUB. spec/slab-dma.md §5, §6. */
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { explore, listExperiments, type RunResult, run } from '../../src/index.js';
 
@@ -62,6 +63,49 @@ describe('the order of a cache that is taken for a lock', () => {
     const found = await explore(id, { caseName, strategy: 'dfs', preemptions: 1, keepGoing: true, seconds: 60 });
     expect(found.failures.map((f) => f.failure.outcome).sort()).toEqual(['oops', 'report']);
     expect(found.failures.find((f) => f.failure.outcome === 'report')?.failure.message).toMatch(message);
+  });
+});
+
+describe('the series of fault addresses on machines drawn by lot, from the driver down', () => {
+  const settings = fc.record({
+    partial: fc.nat(24),
+    core: fc.constantFrom('arm920t', 'arm926', 'feroceon', 'xscale', 'xsc3'),
+    oabi: fc.boolean(),
+    preempt: fc.boolean(),
+    debugSpinlock: fc.boolean(),
+    highmemPages: fc.constantFrom(0, 16),
+    slubDebug: fc.constantFrom('', 'Z', 'P', 'U', 'F', 'ZPU', 'FZPU,kmalloc', 'ZP,kmalloc-64'),
+    slubMinOrder: fc.constantFrom(0, 1),
+    slubMinObjects: fc.constantFrom(1, 4, 16),
+  });
+  const hex = (n: number): string => (n >>> 0).toString(16).padStart(8, '0');
+
+  it('is the partial list, or the owner of a debugged lock, plus the place of the first index', async () => {
+    await fc.assert(
+      fc.asyncProperty(settings, async ({ partial, core, ...machine }) => {
+        const result = await run('2007-06-slub-partial-list-fault-address', {
+          ...{
+            core,
+            noPatches: ['page-mapping-slab'],
+            executions: 1,
+            settings: { ...machine, parameters: { partial } },
+          },
+        });
+        const node = machine.debugSpinlock ? 0xffffffff : partial;
+        const lines = texts(result);
+        if (node === 0) {
+          expect([result.outcome, result.failure?.message ?? '']).toEqual(['clean', '']);
+          return;
+        }
+        const address = (node + 12) >>> 0;
+        expect(result.outcome).toBe('oops');
+        expect(lines).toContain(`Unable to handle kernel NULL pointer dereference at virtual address ${hex(address)}`);
+        expect(lines.some((l) => l.startsWith(`Internal error: Oops: ${address % 4 === 0 ? 5 : 1} [#1]`))).toBe(true);
+        expect(lines).toContain(`sp : ????????  ip : ${hex(node - 36)}  fp : ????????`);
+        expect(lines.filter((l) => l === 'post dma read done')).toHaveLength(0);
+      }),
+      { numRuns: 8 },
+    );
   });
 });
 

@@ -32,7 +32,6 @@ describe('the stress suites', () => {
   it.each([['locks'], ['kmap'], ['slab'], ['vmalloc']])(
     '%s: clean on every machine of its cases, which share the time',
     async (suite) => {
-      const started = performance.now();
       const results = await resultsOf(suite, { seconds: CLEAN_SECONDS, cpus: 2 });
       expect(results.map((r) => r.caseName)).toEqual((await listSuites()).get(suite)?.cases.map((c) => c.name));
       for (const result of results) {
@@ -41,7 +40,6 @@ describe('the stress suites', () => {
         expect(result.executions).toBeGreaterThan(0);
       }
       expect(results.map((r) => r.cpus)).toEqual(results.map((r) => (r.core === 'arm926' ? 1 : 2)));
-      expect((performance.now() - started) / 1000).toBeLessThan(CLEAN_SECONDS + 30);
     },
   );
 

@@ -132,6 +132,8 @@ export const Thread = {
   /** 0 unused, 1 to run, 2 ended. */
   state: 7,
   mm: 8,
+  /** Those before this one are in use, and `held`. */
+  used: 9,
   words: 64,
   held: 32, // 32..63: addresses of the locks held, 0 where none
 } as const;
@@ -174,6 +176,7 @@ export interface CacheLayout {
 export interface HwLayout {
   readonly words: number;
   readonly seats: number;
+  /** From here to the first word of `samples` all is zero when an execution begins. */
   readonly threads: number;
   readonly devices: number;
   readonly tlbs: number;
@@ -232,14 +235,17 @@ export function layoutHw(
   const { core, cpus } = config;
   const d = core.dcache;
   const seats = take(cpus * Seat.words);
+  // What is zero when an execution begins lies together, for one fill().
   const threads = take(config.threadsMax * Thread.words);
   const devices = take(Math.max(1, config.devicesMax) * DEVICE_WORDS);
-  const tlbWords = TLB_HEAD + core.tlbEntries * 2;
-  const tlbs = take(cpus * tlbWords);
   const writeBufferWords = WB_HEAD + d.writeBufferWords * 3;
   const writeBuffers = take(cpus * writeBufferWords);
   const busLocks = take(BUS_LOCKS);
   const lockWaiters = take(64);
+  const raceVars = take(RACE_VARS);
+  const samples = take(1 + SAMPLES_MAX * SAMPLE_WORDS);
+  const tlbWords = TLB_HEAD + core.tlbEntries * 2;
+  const tlbs = take(cpus * tlbWords);
   const units = core.coherence === 'shared' ? 1 : cpus;
   const caches = Array.from({ length: units }, () => cache(d.sets, d.ways, d.lineBytes));
   const o: OuterGeometry | null = core.outer;
@@ -248,8 +254,6 @@ export function layoutHw(
   const log = take(LOG_BYTES / 4);
   const verdictText = take(VERDICT_WORDS);
   const keptLog = take(LOG_BYTES / 4);
-  const raceVars = take(RACE_VARS);
-  const samples = take(1 + SAMPLES_MAX * SAMPLE_WORDS);
   const dumpWords = 1024;
   const dump = take(config.threadsMax * dumpWords);
   const lockdep = take(checksOf(config.check).includes('lockdep') ? LOCKDEP_WORDS : 0);

@@ -391,7 +391,13 @@ export class Kernel<S extends object = object, E extends string = never> impleme
   }
 
   #attend(kind: Point, addr: number): void {
-    const bits = this.hw[this.#seat] as number;
+    // Controlled mode, and nothing else: the way of most of its points.
+    if (this.hw[this.#seat] === Attention.controlled) {
+      if (!this.#controlled(kind, addr)) this.flushStats();
+    } else this.#attendTo(this.hw[this.#seat] as number, kind, addr);
+  }
+
+  #attendTo(bits: number, kind: Point, addr: number): void {
     if ((bits & Attention.inspect) !== 0) {
       this.#mayRead(kind, addr);
       return;

@@ -10,15 +10,32 @@ import type { OuterCache } from './outer.js';
 
 const FRAME_BYTES = 4096;
 const FLAG_BYTES = 4;
+/** Frames of a group are this power of two. */
+export const GROUP_LOG2 = 5;
 
-/** Bytes of the buffer that holds @frames of memory: behind the frames, a word for each says whether it was written. */
-export const arenaBytes = (frames: number): number => frames * (FRAME_BYTES + FLAG_BYTES);
+const groupsOf = (frames: number): number => Math.ceil(frames / (1 << GROUP_LOG2));
+
+/** Bytes of the buffer that holds @frames of memory: behind the frames, a word for each and one for each group say whether they were written. */
+export const arenaBytes = (frames: number): number =>
+  frames * (FRAME_BYTES + FLAG_BYTES) + groupsOf(frames) * FLAG_BYTES;
+
+/** Frames of a buffer of arenaBytes(). */
+function framesOf(bytes: number): number {
+  let frames = Math.floor(bytes / (FRAME_BYTES + FLAG_BYTES));
+  while (arenaBytes(frames) > bytes) frames--;
+  return frames;
+}
 
 export class PhysicalMemory {
   readonly words: Int32Array;
   readonly bytes: Uint8Array;
-  /** Non-zero for each frame that was written since boot, by other ways than kernel data: what a reset has to restore. */
+  /**
+   * Non-zero for each frame that was written since boot: what a reset has to restore. Frames of kernel data have a bit for each 32 words, since
+   * controlled mode knows where each step writes; parallel mode restores all of them.
+   */
   readonly written: Int32Array;
+  /** Non-zero for each group of frames of which one was written. */
+  readonly writtenGroups: Int32Array;
   readonly base: number;
   readonly sizeBytes: number;
   /** Set by the machine when the core has one. */
@@ -27,11 +44,12 @@ export class PhysicalMemory {
   footprint: Footprint | null = null;
 
   constructor(buffer: SharedArrayBuffer, physBase: number) {
-    const frames = Math.floor(buffer.byteLength / (FRAME_BYTES + FLAG_BYTES));
+    const frames = framesOf(buffer.byteLength);
     this.sizeBytes = frames * FRAME_BYTES;
     this.words = new Int32Array(buffer, 0, this.sizeBytes >>> 2);
     this.bytes = new Uint8Array(buffer, 0, this.sizeBytes);
     this.written = new Int32Array(buffer, this.sizeBytes, frames);
+    this.writtenGroups = new Int32Array(buffer, this.sizeBytes + frames * FLAG_BYTES, groupsOf(frames));
     this.base = physBase;
   }
 
@@ -52,7 +70,7 @@ export class PhysicalMemory {
   write32(pa: Paddr, value: number, mask = -1): void {
     if (!this.has(pa)) return;
     const index = (pa - this.base) >>> 2;
-    this.written[index >>> 10] = 1;
+    this.#writes(index);
     if (this.footprint !== null) this.footprint.memory(index, 1, true);
     if (mask === -1) this.words[index] = value;
     else this.#writeBytes(index << 2, value, mask);
@@ -67,6 +85,12 @@ export class PhysicalMemory {
   writeCacheable32(pa: Paddr, value: number, mask: number): void {
     if (this.outer !== null) this.outer.write32(pa, value, mask);
     else this.write32(pa, value, mask);
+  }
+
+  /** All of the frame, whatever part is written. */
+  #writes(index: number): void {
+    this.written[index >>> 10] = -1;
+    this.writtenGroups[index >>> (10 + GROUP_LOG2)] = 1;
   }
 
   #writeBytes(at: number, value: number, mask: number): void {
@@ -100,7 +124,7 @@ export class PhysicalMemory {
   writeRam(pa: Paddr, data: Int32Array, from: number, count: number): void {
     if (!this.has(pa)) return;
     const index = (pa - this.base) >>> 2;
-    this.written[index >>> 10] = 1;
+    this.#writes(index);
     if (this.footprint !== null) this.footprint.memory(index, count, true);
     for (let i = 0; i < count; i++) this.words[index + i] = data[from + i] as number;
   }

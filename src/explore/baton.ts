@@ -10,6 +10,7 @@ import { availableParallelism } from 'node:os';
 import { Control, Seat, Thread, Verdict, WaitKind } from '../cpu/hw.js';
 import { type Controller, type Knowledge, stopAll, type Waits } from '../cpu/kernel.js';
 import { TIMER_LINE } from '../cpu/lines.js';
+import { GROUP_LOG2, type PhysicalMemory } from '../cpu/memory.js';
 import { anyCycle, describeMachine, type MachineView } from '../lab/deadlock.js';
 import { settle } from '../lab/verdict.js';
 import { ExecutionStopped } from '../shared/errors.js';
@@ -29,14 +30,18 @@ import {
   type ExLayout,
   Head,
   kindOfStep,
+  LEAVES,
   OTHERS_DEVICE,
   OTHERS_PREEMPT,
   Step,
+  Told,
   Turn,
+  trailAt,
   type Wants,
 } from './shared-state.js';
 import type { StateHash } from './state-hash.js';
 import type { Situation, Strategy } from './strategy.js';
+import { decisionsAt } from './trails.js';
 
 /** Rounds of a wait for the baton before it sleeps: many for as many workers as there are cores that nobody else needs. */
 const SPINS = 50_000;
@@ -58,8 +63,8 @@ export interface BatonHost extends MachineView {
   /** Words of kernel static data, from `pageOffset` on. */
   readonly staticWords: number;
   readonly footprint: Footprint | null;
-  /** Non-zero for each frame of memory that may have been written. */
-  readonly written: Int32Array;
+  /** It knows what has been written. */
+  readonly memory: PhysicalMemory;
   /** preempt_count of a thread. */
   preemptCountOf(slot: number): number;
   takeInterrupts(): void;
@@ -81,12 +86,27 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
   currentEnabled = false;
   preemptions = 0;
   delays = 0;
+  carried = 0;
   #traceHash = 0;
-  #footprintEnd = 0;
+  #alike = 0;
+  #trails = 0;
+  #active = 0;
   /** Context that ran last, or -1; with a number as `Choice` for a device. */
   #current = -1;
   #last = -1;
+  /** There is no other choice than the one made. */
+  #alone = false;
+  /** Threads that `choices` has, with this one at first and nothing else; 0 where it is otherwise. */
+  #listed = 0;
+  /** It has the baton: choices are recorded from the first step of the threads until all have ended. */
   #holds = false;
+  /** The last turn that it was told of, and the last of all while it has the baton. */
+  #turn = 0;
+  #sequence = 0;
+  /** From whom it has the baton. */
+  #giver = -1;
+  /** Number of the execution that it takes part in. */
+  #execution = 0;
   readonly #host: BatonHost;
   readonly #hw: Int32Array;
   readonly #words: Int32Array;
@@ -101,16 +121,20 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
   readonly #own: number;
   readonly #me: number;
   readonly #meAsChoice: number;
+  /** Itself among threads. */
+  readonly #bit: number;
   // What the way through a point needs of configuration and layout, at hand.
   readonly #cpus: number;
   readonly #preempt: boolean;
   readonly #plainLocks: boolean;
   readonly #staticWords: number;
   readonly #written: Int32Array;
+  readonly #writtenGroups: Int32Array;
   readonly #devices: number;
   readonly #everyStep: boolean;
   readonly #stepsMax: number;
   readonly #contextsAt: number;
+  /** Its own trail. */
   readonly #stepsAt: number;
   readonly #decisionsAt: number;
   /** Other threads that can go on whatever happens, and those that wait for something: they change while somebody else has the baton. */
@@ -151,19 +175,21 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
     this.#contexts = config.threadsMax;
     this.#me = host.context;
     this.#meAsChoice = this.#me < DEVICE_CONTEXT ? this.#me : Choice.device + this.#me - DEVICE_CONTEXT;
+    this.#bit = this.#me < DEVICE_CONTEXT ? 1 << this.#me : 0;
     this.#own = layout.contexts + host.context * Ctx.words;
     this.#seats = host.layout.seats;
     this.#cpus = config.cpus;
     this.#preempt = config.preempt;
     this.#plainLocks = !config.ticketLocks;
     this.#staticWords = host.staticWords;
-    this.#written = host.written;
+    this.#written = host.memory.written;
+    this.#writtenGroups = host.memory.writtenGroups;
     this.#devices = host.devices;
     this.#everyStep = wants.everyStep;
     this.#stepsMax = layout.stepsMax;
     this.#contextsAt = layout.contexts;
-    this.#stepsAt = layout.steps;
-    this.#decisionsAt = layout.decisions;
+    this.#stepsAt = trailAt(layout, host.context);
+    this.#decisionsAt = decisionsAt(layout, host.context);
     this.#staticBase = config.pageOffset | 0;
     this.#spareCores = availableParallelism() - 1;
     this.#crowded = host.contexts - 1 > this.#spareCores;
@@ -173,12 +199,12 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
 
   /** Itself while choices are recorded; not during setup and check. */
   get waits(): Waits | null {
-    return this.#ex[Ex.running] === 0 ? null : this;
+    return this.#holds ? this : null;
   }
 
   /** Itself while somebody asks for states. */
   get knowledge(): Knowledge | null {
-    return this.#stateHash === null || this.#ex[Ex.running] === 0 ? null : this;
+    return this.#stateHash === null || !this.#holds ? null : this;
   }
 
   mark(): Mark {
@@ -199,7 +225,7 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
   /** A visible step comes next. */
   point(kind: Point, addr: number): boolean {
     if (kind !== Point.Load && kind !== Point.CachedLoad && kind !== Point.Wait) this.#changes(addr);
-    if (this.#ex[Ex.running] === 0) return false;
+    if (!this.#holds) return false;
     // A plain spinlock can be taken only while it is free; until then its contender is no choice.
     if (kind === Point.Lock && this.#plainLocks) {
       this.#park(kind, addr, Block.word, ((addr | 0) - this.#staticBase) >>> 2, 1);
@@ -207,12 +233,17 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
     return true;
   }
 
-  /** The step that comes next may change kernel data at @addr: the next reset restores that page. */
+  /** The step that comes next may change kernel data at @addr: the next reset restores those 32 words. */
   #changes(addr: number): void {
     const index = this.#staticIndex(addr);
-    const written = this.#written;
     // Looked at first: a line that nobody writes stays in every core's cache.
-    if (index >= 0 && written[index >>> 10] === 0) written[index >>> 10] = 1;
+    if (index >= 0 && ((this.#written[index >>> 10] as number) & (1 << (index >>> 5))) === 0) this.#mark(index);
+  }
+
+  /** Handlers that interrupt a setup are not alone, hence the atomic operation. */
+  #mark(index: number): void {
+    Atomics.or(this.#written, index >>> 10, 1 << (index >>> 5));
+    this.#writtenGroups[index >>> (10 + GROUP_LOG2)] = 1;
   }
 
   waitWhile(memory: Int32Array, index: number, value: number, on: number): void {
@@ -234,7 +265,7 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
 
   /** Steps of this execution, for time stamps. */
   get clock(): number {
-    return this.#ex[Ex.running] === 0 ? (this.#ex[Ex.ended + Head.steps] as number) : this.step;
+    return this.#holds ? this.step : (this.#ex[Ex.ended + Head.steps] as number);
   }
 
   // ---- what the worker's loop calls --------------------------------------------------------------------------------
@@ -243,17 +274,19 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
   clear(): void {
     const ex = this.#ex;
     const steps = ex[Ex.ended + Head.steps] as number;
-    ex.fill(0, Ex.prefixLength, Ex.active + 1);
-    ex[Ex.alike] = steps;
-    ex.fill(0, Ex.ended, Ex.ended + Head.words);
+    for (let word: number = Ex.prefixLength; word <= Ex.finished; word++) ex[word] = 0;
+    ex[Ex.unwinding] = 0;
+    for (let word: number = Ex.ended; word < Ex.ended + Head.words; word++) ex[word] = 0;
     this.#take(Ex.ended);
+    this.#alike = steps;
     this.#current = -1;
   }
 
   /** Before an execution, in one worker: every context stands before its first step. */
   reset(threads: readonly number[], devices: number): void {
     const { cpus } = this.#host.config;
-    this.#ex.fill(0, Ex.memoryLow, Ex.head);
+    const ex = this.#ex;
+    for (let word: number = Ex.memoryLow; word < Ex.head; word++) ex[word] = 0;
     for (let slot = 0; slot < this.#contexts; slot++) {
       const at = this.#standAtStart(slot, slot);
       // An extra thread waits for its CPU's seat; a CPU without a thread only takes interrupts.
@@ -266,8 +299,6 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
   #standAtStart(context: number, addr: number): number {
     const ex = this.#ex;
     const at = this.#layout.contexts + context * Ctx.words;
-    ex[at + Ctx.turn] = Turn.none;
-    ex[at + Ctx.head + Head.steps] = 0;
     ex[at + Ctx.state] = CtxState.waiting;
     ex[at + Ctx.kind] = Point.Sched;
     ex[at + Ctx.addr] = addr;
@@ -279,14 +310,14 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
 
   /** Hand the baton to whoever the strategy wants first. Return: true when that is this worker, null when nobody is to have it. */
   start(): boolean | null {
-    this.#ex[Ex.running] = 1;
+    this.#execution = Atomics.load(this.#hw, Control.execution);
     this.#holds = true;
     this.#open = false;
+    this.#giver = -1;
     this.#survey();
     const choice = this.#chooseOutside();
     if (choice >= 0) return this.#give(choice);
     this.#publish();
-    this.#ex[Ex.running] = 0;
     return null;
   }
 
@@ -302,7 +333,7 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
 
   /** No further execution: a follower's loop ends. */
   dismiss(context: number): void {
-    this.#tell(context, Turn.over);
+    this.#tell(context, Told.over);
   }
 
   /** Wait for the baton outside an execution's code. @serve: take interrupts meanwhile. Return: what to do. */
@@ -311,12 +342,16 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
     const ex = this.#ex;
     const spins = this.#startSpinning();
     for (let round = 0; ; round++) {
-      const turn = Atomics.load(ex, at) as Turn;
-      if (turn !== Turn.none) {
-        Atomics.store(ex, at, Turn.none);
+      const turn = Atomics.load(ex, at);
+      if (turn !== this.#turn) {
+        this.#turn = turn;
         if (this.#spinning) this.#stopSpinning();
-        if (turn !== Turn.over) this.#receive();
-        return turn;
+        if (ex[this.#own + Ctx.told] === Told.over) {
+          this.#sequence = turn;
+          return Turn.over;
+        }
+        this.#execution = Atomics.load(this.#hw, Control.execution);
+        return this.#receive();
       }
       if (round > spins && (serve === null || !serve())) this.#sleep(SERVE_MS);
     }
@@ -324,7 +359,7 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
 
   /** This worker has been chosen for the first time in this execution: its first point does not ask again. */
   begin(turn: Turn): void {
-    Atomics.add(this.#ex, Ex.active, 1);
+    this.#active++;
     this.#told = turn;
     this.#open = false;
     this.#noted = false;
@@ -335,26 +370,43 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
 
   /** This worker's part is over; @idle: its CPU still takes interrupts. The last one ends the execution; else the baton goes on. */
   end(idle: boolean): void {
-    const ex = this.#ex;
-    const own = this.#own;
     if (this.#open) this.#close();
-    ex.fill(0, own + Ctx.kind, own + Ctx.pairs);
-    if (idle) {
-      ex[own + Ctx.state] = CtxState.waiting;
-      this.#setBlock(own, Block.idle, this.#me, 0);
-    } else ex[own + Ctx.state] = CtxState.ended;
+    this.#leaveContext(idle);
     if (Atomics.load(this.#hw, Control.abort) === 0) {
       const choice = this.#chooseOutside();
       if (choice >= 0) {
-        Atomics.sub(ex, Ex.active, 1);
+        this.#active--;
         // It may be this worker's own CPU that takes an interrupt next.
-        if (this.#give(choice)) this.#hand(this.#me, this.#turnOf(choice));
+        this.#hand(this.#contextOf(choice), choice);
         return;
       }
     }
-    if (this.#holds) this.#publish();
+    if (this.#unwound() !== 0) return;
+    this.#sequence = this.#ex[Ex.sequence] as number;
+    this.#tell(0, Told.over);
+  }
+
+  #leaveContext(idle: boolean): void {
+    const ex = this.#ex;
+    const own = this.#own;
+    for (let word = own + Ctx.kind; word <= own + Ctx.seenHigh; word++) ex[word] = 0;
+    ex[own + Ctx.state] = idle ? CtxState.waiting : CtxState.ended;
+    if (idle) this.#setBlock(own, Block.idle, this.#me, 0);
+  }
+
+  /**
+   * Nobody goes on. When an execution is called off, each of its contexts unwinds by itself; whoever has the baton knows how many they are.
+   * Return: zero for the last one.
+   */
+  #unwound(): number {
+    const ex = this.#ex;
+    if (!this.#holds) return Atomics.sub(ex, Ex.unwinding, 1) - 1;
+    const others = this.#active - 1;
+    ex[Ex.sequence] = this.#sequence;
+    this.#publish();
+    if (others === 0) return 0;
     this.#wakeParked();
-    if (Atomics.sub(ex, Ex.active, 1) === 1) this.#over();
+    return Atomics.add(ex, Ex.unwinding, others) + others;
   }
 
   /** The execution has been called off: those that wait for the baton shall notice now. */
@@ -364,12 +416,6 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
     for (let i = 0; i < this.#host.devices; i++) {
       Atomics.notify(this.#ex, contexts + (DEVICE_CONTEXT + i) * Ctx.words + Ctx.turn);
     }
-  }
-
-  /** Tell slot 0 that the execution is over. */
-  #over(): void {
-    this.#ex[Ex.running] = 0;
-    this.#tell(0, Turn.over);
   }
 
   // ---- the point ---------------------------------------------------------------------------------------------------
@@ -389,26 +435,37 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
     value: number,
     pairs: readonly number[] | null = null,
   ): void {
-    const ex = this.#ex;
-    const own = this.#own;
     for (;;) {
-      if (this.#open) this.#close();
-      ex[own + Ctx.kind] = kind;
-      ex[own + Ctx.addr] = addr;
-      ex[own + Ctx.block] = block;
-      ex[own + Ctx.blockIndex] = index;
-      ex[own + Ctx.blockValue] = value;
-      if (pairs !== null) ex.set(pairs, own + Ctx.pairs);
-      let turn = this.#told;
-      if (turn === Turn.none) {
-        const choice = this.#choose(true);
-        turn = this.#give(choice) ? this.#turnOf(choice) : this.#waitBaton();
-      }
-      this.#told = Turn.none;
-      this.#open = true;
+      const turn = this.#stand(kind, addr, block, index, value, pairs);
       if (turn === Turn.run) return;
       this.#interlude(turn);
     }
+  }
+
+  #stand(
+    kind: Point,
+    addr: number,
+    block: number,
+    index: number,
+    value: number,
+    pairs: readonly number[] | null,
+  ): Turn {
+    const ex = this.#ex;
+    const own = this.#own;
+    if (this.#open) this.#close();
+    ex[own + Ctx.kind] = kind;
+    ex[own + Ctx.addr] = addr;
+    ex[own + Ctx.block] = block;
+    ex[own + Ctx.blockIndex] = index;
+    ex[own + Ctx.blockValue] = value;
+    if (pairs !== null) ex.set(pairs, own + Ctx.pairs);
+    let turn = this.#told;
+    if (turn === Turn.none) {
+      const choice = this.#choose(true);
+      turn = this.#give(choice) ? this.#turnOf(choice) : this.#waitBaton();
+    } else this.#told = Turn.none;
+    this.#open = this.#detailed;
+    return turn;
   }
 
   /** What was interrupted goes on as if nothing had been: it has learnt nothing. */
@@ -430,33 +487,54 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
   /** The context that carries a choice out. */
   #contextOf(choice: number): number {
     if (choice < Choice.irq) return choice;
+    if (choice >= LEAVES) return choice - LEAVES;
     if (choice >= Choice.device) return DEVICE_CONTEXT + choice - Choice.device;
     return this.#seatHolder((choice - Choice.irq) & 7);
   }
 
-  /** Pass the baton to the worker that carries the choice out. Return: true when that is this one. */
+  /** Pass the baton to the worker that carries the choice out. Return: true when that is this one, which has recorded the step then. */
   #give(choice: number): boolean {
     const target = this.#contextOf(choice);
-    if (target === this.#me) return true;
-    this.#hand(target, this.#turnOf(choice));
+    if (target === this.#me) {
+      this.#record(choice, this.#alone);
+      return true;
+    }
+    this.#hand(target, choice);
     return false;
   }
 
-  /** The baton, and what goes with it. */
-  #hand(target: number, turn: Turn): void {
+  /** The baton, and what goes with it: all of it in one cache line, which is written only here. */
+  #hand(target: number, choice: number): void {
     const ex = this.#ex;
-    const at = this.#layout.contexts + target * Ctx.words;
+    const at = this.#contextsAt + target * Ctx.words;
+    const own = this.#own;
+    const block = ex[own + Ctx.block] as number;
     this.#holds = false;
-    ex[at + Ctx.handovers] = ((ex[at + Ctx.handovers] as number) + 1) | 0;
+    ex[own + Ctx.handovers] = ((ex[own + Ctx.handovers] as number) + 1) | 0;
     this.#put(at + Ctx.head);
-    this.#tell(target, turn);
+    ex[at + Ctx.head + Head.ready] = block === Block.none ? this.#ready | this.#bit : this.#ready;
+    ex[at + Ctx.head + Head.waiting] = block > Block.none ? this.#waiting | this.#bit : this.#waiting;
+    ex[at + Ctx.giverIndex] = ex[own + Ctx.blockIndex] as number;
+    ex[at + Ctx.giverValue] = ex[own + Ctx.blockValue] as number;
+    const giver = (this.#me << Told.giverShift) | (block << Told.blockShift);
+    this.#tell(target, choice | (this.#alone ? Told.alone : 0) | giver);
   }
 
-  #receive(): void {
-    this.#take(this.#own + Ctx.head);
+  #receive(): Turn {
+    const ex = this.#ex;
+    const own = this.#own;
+    const head = own + Ctx.head;
+    const told = ex[own + Ctx.told] as number;
+    this.#take(head);
+    this.#ready = (ex[head + Head.ready] as number) & ~this.#bit;
+    this.#waiting = (ex[head + Head.waiting] as number) & ~this.#bit;
+    this.#giver = (told >>> Told.giverShift) & 0xff;
+    this.#sequence = this.#turn;
     this.#current = this.#meAsChoice;
     this.#holds = true;
-    this.#survey();
+    const choice = told & Told.choice;
+    this.#record(choice, (told & Told.alone) !== 0);
+    return this.#turnOf(choice);
   }
 
   #survey(): void {
@@ -486,7 +564,10 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
     ex[at + Head.preemptions] = this.preemptions;
     ex[at + Head.delays] = this.delays;
     ex[at + Head.traceHash] = this.#traceHash;
-    ex[at + Head.footprintEnd] = this.#footprintEnd;
+    ex[at + Head.alike] = this.#alike;
+    ex[at + Head.trails] = this.#trails;
+    ex[at + Head.carried] = this.carried;
+    ex[at + Head.active] = this.#active;
   }
 
   #take(at: number): void {
@@ -496,12 +577,17 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
     this.preemptions = ex[at + Head.preemptions] as number;
     this.delays = ex[at + Head.delays] as number;
     this.#traceHash = ex[at + Head.traceHash] as number;
-    this.#footprintEnd = ex[at + Head.footprintEnd] as number;
+    this.#alike = ex[at + Head.alike] as number;
+    this.#trails = ex[at + Head.trails] as number;
+    this.carried = ex[at + Head.carried] as number;
+    this.#active = ex[at + Head.active] as number;
   }
 
-  #tell(target: number, turn: Turn): void {
-    const at = this.#layout.contexts + target * Ctx.words;
-    Atomics.store(this.#ex, at + Ctx.turn, turn);
+  #tell(target: number, told: number): void {
+    const at = this.#contextsAt + target * Ctx.words;
+    this.#ex[at + Ctx.told] = told;
+    this.#sequence = (this.#sequence + 1) | 0;
+    Atomics.store(this.#ex, at + Ctx.turn, this.#sequence);
     if (Atomics.load(this.#ex, at + Ctx.asleep) !== 0) Atomics.notify(this.#ex, at + Ctx.turn);
   }
 
@@ -510,12 +596,11 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
     const ex = this.#ex;
     const spins = this.#startSpinning();
     for (let round = 0; ; round++) {
-      const turn = Atomics.load(ex, at) as Turn;
-      if (turn !== Turn.none) {
-        Atomics.store(ex, at, Turn.none);
+      const turn = Atomics.load(ex, at);
+      if (turn !== this.#turn) {
+        this.#turn = turn;
         if (this.#spinning) this.#stopSpinning();
-        this.#receive();
-        return turn;
+        return this.#receive();
       }
       if ((round & 63) !== 63) continue;
       if (Atomics.load(this.#hw, Control.abort) !== 0) this.#leave();
@@ -545,7 +630,7 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
     const own = this.#own;
     if (this.#spinning) this.#stopSpinning();
     Atomics.store(this.#ex, own + Ctx.asleep, 1);
-    Atomics.wait(this.#ex, own + Ctx.turn, Turn.none, milliseconds);
+    Atomics.wait(this.#ex, own + Ctx.turn, this.#turn, milliseconds);
     Atomics.store(this.#ex, own + Ctx.asleep, 0);
   }
 
@@ -569,25 +654,35 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
     }
   }
 
-  /** Choose and record. @inside: a context waits for the answer. Return: -1 when nobody can go and none has to. */
+  /** @inside: a context waits for the answer. Return: -1 when nobody can go and none has to. */
   #choose(inside: boolean): number {
     const threads = this.#enabledThreads();
-    const others = this.#enabledOthers();
-    if (this.#hw[Control.live] === 0 && threads === 0 && others === 0) {
-      // All have ended, interrupts too; idle CPUs notice one after the other, in no order that matters.
-      this.#ex[Ex.finished] = 1;
-      const idle = this.#parked(Block.idle);
-      if (idle >= 0 || this.#parked() < 0) return idle;
+    const others = this.#quiet() ? 0 : this.#enabledOthers();
+    let choice = this.#meAsChoice;
+    // Most points: nobody else can go on.
+    this.#alone = others === 0 && threads !== 0 && threads === this.#bit;
+    if (!this.#alone || this.#everyStep) {
+      if ((threads | others) === 0) return this.#chooseOfNone(inside);
+      choice = this.#chooseOfMany(threads, others);
+      if (choice < 0) return this.#abandon(inside);
     }
+    return this.step >= this.#stepsMax - 1 ? this.#tooLong(inside) : choice;
+  }
+
+  #chooseOfMany(threads: number, others: number): number {
     const current = this.#current;
-    const count = this.#list(threads, others, current);
-    if (count === 0) return this.#nobody(inside);
-    const alone = count === 1 && !this.#everyStep;
-    const choice = alone ? (this.choices[0] as number) : this.#decide(current, threads, others);
-    if (choice < 0) return this.#abandon(inside);
-    if (this.step >= this.#stepsMax - 1) return this.#tooLong(inside);
-    this.#record(choice);
-    return choice;
+    if (others !== 0 || threads !== this.#listed || current !== this.#me) this.#list(threads, others, current);
+    this.#alone = this.count === 1;
+    return this.#alone && !this.#everyStep ? (this.choices[0] as number) : this.#decide(current, threads, others);
+  }
+
+  /** Nobody can go on. When all have ended, interrupts too, idle CPUs notice one after the other, in no order that matters. */
+  #chooseOfNone(inside: boolean): number {
+    if (this.#hw[Control.live] !== 0) return this.#nobody(inside);
+    if (this.#detailed) this.#ex[Ex.finished] = 1;
+    const idle = this.#parked(Block.idle);
+    if (idle >= 0) return idle + LEAVES;
+    return this.#parked() < 0 ? -1 : this.#nobody(inside);
   }
 
   #decide(current: number, threads: number, others: number): number {
@@ -607,11 +702,12 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
     if (this.count === 1) return choice;
     const at = this.#decisionsAt + decision * Decided.words;
     ex[at + Decided.step] = this.step;
-    ex[at + Decided.what] = choice | ((current + 1) << 8);
+    ex[at + Decided.what] = choice | ((current + 1) << 8) | ((this.#trails & 0xff00) << 8);
     ex[at + Decided.cost] = this.preemptions | (this.delays << 16);
     ex[at + Decided.threads] = threads;
     ex[at + Decided.others] = others;
     this.decision = decision + 1;
+    this.#trails = (this.#trails & 0xff) | ((this.#me + 1) << 8);
     const place = this.choices[0] === choice ? 0 : this.#placeOf(choice);
     if (place > 0) {
       if (this.currentEnabled) this.preemptions++;
@@ -633,26 +729,25 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
     return -1;
   }
 
-  #record(choice: number): void {
+  /** This context carries the choice out. @alone: there was no other. */
+  #record(choice: number, alone: boolean): void {
+    if (choice >= LEAVES) return;
     const ex = this.#ex;
     this.#last = choice;
-    const context = this.#contextOf(choice);
-    this.#current = context >= DEVICE_CONTEXT ? Choice.device + context - DEVICE_CONTEXT : context;
+    this.#current = this.#meAsChoice;
     const { step } = this;
-    const from = this.#contextsAt + context * Ctx.words;
-    const kind = ex[from + Ctx.kind] as number;
-    const addr = ex[from + Ctx.addr] as number;
+    const own = this.#own;
+    const kind = ex[own + Ctx.kind] as number;
+    const addr = ex[own + Ctx.addr] as number;
     const at = this.#stepsAt + step * Step.words;
-    if (step < (ex[Ex.alike] as number)) this.#compare(at, choice, kind, addr);
-    let what = choice | (kind << 8);
-    if (this.#detailed) {
-      what |= this.#maskedCpus() << 16;
-      const index = this.#staticIndex(addr);
-      ex[this.#layout.details + step * Detail.words + Detail.before] = index < 0 ? 0 : (this.#words[index] as number);
-    }
+    let what = choice | (kind << 8) | (this.#trails << 24);
+    if (this.#detailed) what |= this.#recordDetails(step, addr) << 16;
+    if (step < this.#alike) this.#compare(at, what, addr, alone);
     ex[at + Step.what] = what;
     ex[at + Step.addr] = addr;
-    this.#countBarren(choice, kind);
+    ex[at + Step.execution] = this.#execution;
+    this.#trails = (this.#trails & 0xff00) | (this.#me + 1);
+    if (this.#preempt) this.#countBarren(choice, kind);
     this.step = step + 1;
     let hash = this.#traceHash;
     hash = Math.imul(hash ^ choice, 0x01000193);
@@ -660,13 +755,21 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
     this.#traceHash = Math.imul(hash ^ addr, 0x01000193);
   }
 
-  /** As long as the choices are those of the execution before, the steps have to be. */
-  #compare(at: number, choice: number, kind: number, addr: number): void {
+  /** Return: CPUs with interrupts masked. */
+  #recordDetails(step: number, addr: number): number {
+    const index = this.#staticIndex(addr);
+    this.#ex[this.#layout.details + step * Detail.words + Detail.before] =
+      index < 0 ? 0 : (this.#words[index] as number);
+    return this.#maskedCpus();
+  }
+
+  /** As long as the choices are those of the execution before, the steps have to be; its steps are in the same trails then. */
+  #compare(at: number, what: number, addr: number, alone: boolean): void {
     const ex = this.#ex;
     const before = ex[at + Step.what] as number;
-    const same = choiceOf(before) === choice;
-    if (same ? kindOfStep(before) !== kind || ex[at + Step.addr] !== addr : this.count === 1) ex[Ex.diverged] = 1;
-    if (!same) ex[Ex.alike] = 0;
+    const same = choiceOf(before) === choiceOf(what) && ex[at + Step.execution] === this.#execution - 1;
+    if (same ? kindOfStep(before) !== kindOfStep(what) || ex[at + Step.addr] !== addr : alone) ex[Ex.diverged] = 1;
+    if (!same) this.#alike = 0;
   }
 
   /**
@@ -698,9 +801,10 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
     return mask;
   }
 
-  #list(threads: number, others: number, current: number): number {
+  #list(threads: number, others: number, current: number): void {
     const out = this.choices;
     let n = 0;
+    this.#listed = others === 0 && current === this.#me ? threads : 0;
     this.currentEnabled = false;
     if (current >= 0) {
       const device = current >= Choice.device;
@@ -715,16 +819,22 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
     for (; threads !== 0; threads &= threads - 1) out[n++] = 31 - Math.clz32(threads & -threads);
     for (; others !== 0; others &= others - 1) out[n++] = Choice.irq + (31 - Math.clz32(others & -others));
     this.count = n;
-    return n;
   }
 
   #enabledThreads(): number {
     let mask = this.#ready;
+    if (this.#waiting !== 0) mask |= this.#woken();
+    if (this.#ex[this.#own + Ctx.block] === Block.none || this.#canRun(this.#me)) mask |= this.#bit;
+    return mask;
+  }
+
+  /** Threads that wait for something that has happened. */
+  #woken(): number {
+    let mask = 0;
     for (let waiting = this.#waiting; waiting !== 0; waiting &= waiting - 1) {
       const slot = 31 - Math.clz32(waiting & -waiting);
-      if (this.#canRun(slot)) mask |= 1 << slot;
+      if (slot === this.#giver ? this.#giverCanRun() : this.#canRun(slot)) mask |= 1 << slot;
     }
-    if (this.#me < DEVICE_CONTEXT && this.#canRun(this.#me)) mask |= 1 << this.#me;
     return mask;
   }
 
@@ -733,11 +843,22 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
     const at = this.#contextsAt + context * Ctx.words;
     const block = ex[at + Ctx.block] as number;
     if (block <= Block.none) return block === Block.none;
-    const index = ex[at + Ctx.blockIndex] as number;
-    if (block === Block.word) return this.#words[index] !== ex[at + Ctx.blockValue];
-    if (block === Block.hwWord) return this.#hw[index] !== ex[at + Ctx.blockValue];
-    if (block === Block.words) return this.#anyChanged(at + Ctx.pairs, index);
-    return ex[at + Ctx.state] === CtxState.parked && this.#idleCanLeave(context);
+    if (block === Block.words) return this.#anyChanged(at + Ctx.pairs, ex[at + Ctx.blockIndex] as number);
+    if (block === Block.idle) return ex[at + Ctx.state] === CtxState.parked && this.#idleCanLeave(context);
+    return this.#hasChanged(block, ex[at + Ctx.blockIndex] as number, ex[at + Ctx.blockValue] as number);
+  }
+
+  #hasChanged(block: number, index: number, value: number): boolean {
+    return (block === Block.word ? this.#words : this.#hw)[index] !== value;
+  }
+
+  /** Can the giver of the baton go on? What it waits for has come with the baton: no need to fetch the line that it wrote last. */
+  #giverCanRun(): boolean {
+    const ex = this.#ex;
+    const own = this.#own;
+    const block = (ex[own + Ctx.told] as number) >>> Told.blockShift;
+    if (block !== Block.word && block !== Block.hwWord) return this.#canRun(this.#giver);
+    return this.#hasChanged(block, ex[own + Ctx.giverIndex] as number, ex[own + Ctx.giverValue] as number);
   }
 
   #anyChanged(pairs: number, count: number): boolean {
@@ -763,6 +884,18 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
       if (block === undefined || this.#ex[at + Ctx.block] === block) return slot;
     }
     return -1;
+  }
+
+  /** There are no devices, no CPU has an interrupt pending, nor a thread that its own could be preempted for. */
+  #quiet(): boolean {
+    if (this.#devices !== 0) return false;
+    const hw = this.#hw;
+    const end = this.#seats + this.#cpus * Seat.words;
+    for (let seat = this.#seats; seat < end; seat += Seat.words) {
+      if (((hw[seat + Seat.pending] as number) & ~(1 << TIMER_LINE)) !== 0) return false;
+      if (this.#preempt && hw[seat + Seat.rqCount] !== 0) return false;
+    }
+    return true;
   }
 
   /** Interrupts, preemptions and devices that can go next, as bits. */
@@ -813,7 +946,7 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
     const step = this.step - 1;
     if (!this.#noted) this.#touchAnnounced(footprint, step);
     if (this.#wants.footprints) this.#noteFootprint(footprint, step);
-    const at = this.#layout.steps + step * Step.words;
+    const at = this.#stepsAt + step * Step.words;
     this.#stateHash?.stepMade(
       footprint,
       this.#noted ? -1 : (ex[at + Step.what] as number),
@@ -828,7 +961,7 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
 
   #touchAnnounced(footprint: Footprint, step: number): void {
     const ex = this.#ex;
-    const at = this.#layout.steps + step * Step.words;
+    const at = this.#stepsAt + step * Step.words;
     const what = ex[at + Step.what] as number;
     const choice = choiceOf(what);
     const kind = kindOfStep(what) as Point;
@@ -859,15 +992,15 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
 
   #noteFootprint(footprint: Footprint, step: number): void {
     const ex = this.#ex;
-    const from = this.#footprintEnd;
     const { footprints, footprintWords, details } = this.#layout;
+    const at = details + step * Detail.words + Detail.footprintEnd;
+    const from = this.#noted ? (ex[at] as number) : step === 0 ? 0 : (ex[at - Detail.words] as number);
     let end = from + footprint.count;
     if (end > footprintWords) {
       ex[Ex.footprintsLost] = 1;
       end = from;
     } else for (let i = 0; i < footprint.count; i++) ex[footprints + from + i] = footprint.touched[i] as number;
-    ex[details + step * Detail.words + Detail.footprintEnd] = end;
-    this.#footprintEnd = end;
+    ex[at] = end;
   }
 
   touched(step: number): Int32Array {

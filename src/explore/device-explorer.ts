@@ -27,7 +27,7 @@ export class DeviceExplorer {
     const device = new Device(config, buffers, slot);
     const { sym, bytes } = layoutStatics(config);
     const view = { hw: device.hw, words: new Int32Array(buffers.arena), layout: device.layout, config, sym };
-    const { ex, layout, footprint, stateHash } = controlledPart(explore, view, bytes >>> 2);
+    const { ex, layout, footprint, stateHash } = controlledPart(explore, view, bytes >>> 2, job.devices);
     this.#device = device;
     this.#index = slot;
     this.#body = race.devices?.[slot] ?? (() => {});
@@ -42,7 +42,7 @@ export class DeviceExplorer {
       task: slot,
       staticWords: bytes >>> 2,
       footprint,
-      written: new PhysicalMemory(buffers.arena, config.core.physBase).written,
+      memory: new PhysicalMemory(buffers.arena, config.core.physBase),
       preemptCountOf: preemptCounts(view),
       takeInterrupts: () => {},
       preempt: () => {},

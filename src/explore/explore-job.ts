@@ -32,8 +32,14 @@ export interface ControlledPart {
   readonly stateHash: StateHash | null;
 }
 
-export function controlledPart(job: ExploreJob, view: MachineView, staticWords: number): ControlledPart {
-  const layout = layoutEx(job.stepsMax, job.wants);
+/** @devices: how many the race has. */
+export function controlledPart(
+  job: ExploreJob,
+  view: MachineView,
+  staticWords: number,
+  devices: number,
+): ControlledPart {
+  const layout = layoutEx(job.stepsMax, job.wants, view.config.threadsMax, devices);
   const ex = new Int32Array(job.buffer);
   const { footprints, states } = job.wants;
   return {

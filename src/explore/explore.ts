@@ -269,12 +269,13 @@ async function layOut(race: RaceSpec, module: string, options: PartOptions): Pro
   checkAbilities(made, strategy, options);
   const wants: Wants = { footprints: false, states: false, everyStep: false, ...made.wants };
   const layout = layoutHw(config);
+  const devices = race.devices?.length ?? 0;
   const buffers = {
     arena: new SharedArrayBuffer(arenaBytes(config.lowmemPages + config.highmemPages)),
     hw: new SharedArrayBuffer(layout.words * 4),
   };
   const exploreJob: ExploreJob = {
-    buffer: new SharedArrayBuffer(layoutEx(stepsMax, wants).words * 4),
+    buffer: new SharedArrayBuffer(layoutEx(stepsMax, wants, config.threadsMax, devices).words * 4),
     stepsMax,
     strategy,
     wants,
@@ -297,7 +298,7 @@ async function layOut(race: RaceSpec, module: string, options: PartOptions): Pro
     threads,
     slot,
     cpu: threads.find((t) => t.slot === slot)?.cpu ?? slot,
-    devices: race.devices?.length ?? 0,
+    devices,
     participants: config.threadsMax,
     seconds: 0,
     patienceSeconds: 0,

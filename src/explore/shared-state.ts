@@ -7,13 +7,8 @@
 export const DEVICE_CONTEXT = 32;
 export const CONTEXTS_MAX = 40;
 
-/**
- * Words of the head, apart by what is written together: a cache line that two workers write in turn travels at each hand-over, so whoever
- * has the baton keeps what changes at each step to itself, and passes it on with the baton (`Ctx.head`).
- */
+/** Words of the head: what all may read at any time and few ever write, then what is written together, a cache line each. */
 export const Ex = {
-  /** Non-zero while choices are recorded: from the first step of the threads until all have ended. */
-  running: 0,
   /** Decisions that are prescribed: see `prefix`. */
   prefixLength: 1,
   /** Non-zero: the execution left the prescribed schedule (a replay that no longer fits). */
@@ -24,12 +19,12 @@ export const Ex = {
   abandoned: 4,
   /** Non-zero: more was touched than there is room to note. */
   footprintsLost: 5,
-  /** Non-zero: the last step has been made; what idle CPUs still do is none. */
+  /** Non-zero: the last step has been made; what idle CPUs still do is none. Only where footprints are noted. */
   finished: 6,
-  /** Steps that the execution before left in `steps`; 0 once a choice differs from it. */
-  alike: 7,
-  /** Contexts that run or are parked within the race, and have not ended. */
-  active: 16,
+  /** Contexts that have not unwound yet, of an execution that was called off: see Baton.end(). */
+  unwinding: 16,
+  /** The last turn, once nobody has the baton any more. */
+  sequence: 18,
   /** Workers that spin for the baton: kept only where there are more of them than cores. */
   spinning: 17,
   /** `Head` of the execution that has ended. */
@@ -44,7 +39,7 @@ export const Ex = {
   head: 64,
 } as const;
 
-/** What travels with the baton. */
+/** What travels with the baton, in the cache line that passes it: a line that two workers write in turn costs as much as the hand-over itself. */
 export const Head = {
   /** Steps of this execution. */
   steps: 0,
@@ -56,21 +51,36 @@ export const Head = {
   delays: 3,
   /** Hash of the trace so far. */
   traceHash: 4,
-  /** Words of `footprints` in use. */
-  footprintEnd: 5,
-  words: 6,
+  /** Steps that this execution may have in common with the one before; 0 once a choice differs. */
+  alike: 5,
+  /** One more than the context in whose trail the last step is; the same of the last decision in bits 8 to 15. */
+  trails: 6,
+  /** A number of the strategy's own. */
+  carried: 7,
+  /** Contexts that run or are parked within the race, and have not ended. */
+  active: 8,
+  /** Threads that can go on whatever happens, and those that wait for something, as bits. */
+  ready: 9,
+  waiting: 10,
+  words: 11,
 } as const;
 
-/** Words of a context: one cache line that others write, one that its own worker writes, and what few waits need. */
+/**
+ * Words of a context: one cache line that others write, one that its own worker writes, and what few waits need. Whoever gets the baton only
+ * reads the line that brings it: had it to clear a word there, the line would travel once more.
+ */
 export const Ctx = {
-  /** What the worker is told to do: `Turn`. */
+  /** Number of the last hand-over to this context, of those of all: what its worker waits to change. */
   turn: 0,
-  /** Non-zero while its worker sleeps on `turn`. */
-  asleep: 1,
-  /** Hand-overs to it, over all executions. */
-  handovers: 2,
+  /** What the worker is told to do: `Told`. */
+  told: 1,
   /** `Head`, with the turn. */
-  head: 8,
+  head: 2,
+  /** What the giver waits for, as its own words say too: `Told` has the kind. */
+  giverIndex: 13,
+  giverValue: 14,
+  /** Non-zero while its worker sleeps on `turn`. */
+  asleep: 15,
   state: 16,
   kind: 17,
   addr: 18,
@@ -81,6 +91,8 @@ export const Ctx = {
   /** Hash of all that it has observed: two words. */
   seenLow: 22,
   seenHigh: 23,
+  /** Hand-overs by it, over all executions. */
+  handovers: 24,
   /** Words that it waits for one of, each with what it was seen to hold: pairs. Their number is in `blockIndex`. */
   pairs: 32,
   words: 64,
@@ -88,7 +100,10 @@ export const Ctx = {
 
 export const CtxState = { absent: 0, waiting: 1, parked: 2, ended: 3 } as const;
 
-/** Told through `Ctx.turn`. */
+/** In `Ctx.told`: the choice to carry out; whether there was no other; that nothing follows; the giver, and in the uppermost bits its `Block`. */
+export const Told = { choice: 0xff, alone: 0x100, over: 0x200, giverShift: 16, blockShift: 24 } as const;
+
+/** What a worker that has the baton does with it. */
 export const Turn = { none: 0, run: 1, irq: 2, preempt: 3, over: 4 } as const;
 export type Turn = (typeof Turn)[keyof typeof Turn];
 
@@ -97,6 +112,8 @@ export const Block = { never: 0, none: 1, word: 2, hwWord: 3, idle: 4, words: 5 
 
 /** A choice: thread 0 to 31 makes its next step; CPU takes its pending interrupts; CPU preempts its thread; a device makes its next step. */
 export const Choice = { irq: 32, preempt: 40, device: 48, count: 64 } as const;
+/** Added to an idle context: it leaves, since the execution is over, which is no step. */
+export const LEAVES = 64;
 
 export const choiceName = (choice: number): string => {
   if (choice >= Choice.device) return `device${choice - Choice.device}`;
@@ -108,16 +125,23 @@ export const choiceName = (choice: number): string => {
 export const OTHERS_PREEMPT = 8;
 export const OTHERS_DEVICE = 16;
 
-/** Words recorded for a step. Few, since they travel from core to core with the baton. */
+/**
+ * Words recorded for a step, in the trail of the context that makes it. Each context has a trail of its own, with a place for each step of the
+ * execution: one that all write would travel from core to core with the baton.
+ */
 export const Step = {
-  /** Choice, kind in bits 8 to 15, CPUs with interrupts masked before the step in bits 16 to 23. */
+  /** Choice, kind in bits 8 to 15, CPUs with interrupts masked before the step in bits 16 to 23, of `Head.trails` before it the step's above them. */
   what: 0,
   addr: 1,
-  words: 2,
+  /** The execution that has written it. */
+  execution: 2,
+  words: 3,
 } as const;
 export const choiceOf = (what: number): number => what & 0xff;
 export const kindOfStep = (what: number): number => (what >>> 8) & 0xff;
 export const maskedOf = (what: number): number => (what >>> 16) & 0xff;
+/** Trail of the step before it, plus one. */
+export const trailOf = (what: number): number => what >>> 24;
 
 /** Words recorded beside it where footprints or states are wanted. */
 export const Detail = {
@@ -128,10 +152,10 @@ export const Detail = {
   words: 2,
 } as const;
 
-/** Words recorded for a decision. */
+/** Words recorded for a decision, in the trail of the context that had the baton. */
 export const Decided = {
   step: 0,
-  /** Choice, and the context before plus one in bits 8 to 15. */
+  /** Choice, the context before plus one in bits 8 to 15, of `Head.trails` before it the decision's above them. */
   what: 1,
   /** Preemptions before it, delays in the upper half. */
   cost: 2,
@@ -154,8 +178,11 @@ export interface Wants {
 export interface ExLayout {
   readonly contexts: number;
   readonly prefix: number;
-  readonly decisions: number;
-  readonly steps: number;
+  /** First trail: its steps, then its decisions. */
+  readonly trails: number;
+  readonly trailWords: number;
+  /** Threads, and devices after them. */
+  readonly threads: number;
   readonly details: number;
   readonly strategy: number;
   readonly footprints: number;
@@ -171,12 +198,14 @@ export const STRATEGY_WORDS = 1 << 16;
 const FOOTPRINT_WORDS = 1 << 20;
 const UNDO_WORDS = 1 << 18;
 
-export function layoutEx(stepsMax: number, wants: Wants): ExLayout {
+const inLines = (words: number): number => (words + 15) & ~15;
+
+export function layoutEx(stepsMax: number, wants: Wants, threads: number, devices: number): ExLayout {
   const contexts = Ex.head;
   const prefix = contexts + CONTEXTS_MAX * Ctx.words;
-  const decisions = prefix + stepsMax;
-  const steps = decisions + stepsMax * Decided.words;
-  const details = steps + stepsMax * Step.words;
+  const trails = inLines(prefix + stepsMax);
+  const trailWords = inLines(stepsMax * (Step.words + Decided.words));
+  const details = trails + (threads + devices) * trailWords;
   const strategy = details + (wants.footprints || wants.states ? stepsMax * Detail.words : 0);
   const footprints = strategy + STRATEGY_WORDS;
   const footprintWords = wants.footprints ? FOOTPRINT_WORDS : 0;
@@ -185,8 +214,9 @@ export function layoutEx(stepsMax: number, wants: Wants): ExLayout {
   return {
     contexts,
     prefix,
-    decisions,
-    steps,
+    trails,
+    trailWords,
+    threads,
     details,
     strategy,
     footprints,
@@ -197,6 +227,10 @@ export function layoutEx(stepsMax: number, wants: Wants): ExLayout {
     words: undo + undoWords,
   };
 }
+
+/** Where the trail of a context begins. */
+export const trailAt = (layout: ExLayout, context: number): number =>
+  layout.trails + (context < DEVICE_CONTEXT ? context : layout.threads + context - DEVICE_CONTEXT) * layout.trailWords;
 
 /** Words of a step in a result's `trace`: choice, kind, address. */
 export const STEP_WORDS = 3;
@@ -209,10 +243,10 @@ export function handoversOf(ex: Int32Array): number {
   return sum;
 }
 
-/** The context that was given the baton last: the one with the most steps before it. */
+/** The context that was given the baton last. */
 export function holderOf(ex: Int32Array): number {
-  const steps = (context: number): number => Atomics.load(ex, Ex.head + context * Ctx.words + Ctx.head + Head.steps);
+  const turn = (context: number): number => Atomics.load(ex, Ex.head + context * Ctx.words + Ctx.turn) >>> 0;
   let holder = 0;
-  for (let context = 1; context < CONTEXTS_MAX; context++) if (steps(context) > steps(holder)) holder = context;
+  for (let context = 1; context < CONTEXTS_MAX; context++) if (turn(context) > turn(holder)) holder = context;
   return holder;
 }

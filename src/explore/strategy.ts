@@ -20,6 +20,8 @@ export interface Situation {
   readonly preemptions: number;
   /** Places that choices were away from the first, so far. */
   readonly delays: number;
+  /** A number of the strategy's own, 0 at the first decision. It goes with the baton: a shared word that each decision changes would cost more. */
+  carried: number;
   /** Next step of the context behind a choice: kind and address. */
   kindOf(choice: number): number;
   addrOf(choice: number): number;

@@ -4,6 +4,7 @@
  */
 import { crc32 } from 'node:zlib';
 import { Attention, Control, Seat, THREAD_ENDED, Thread, Verdict } from '../cpu/hw.js';
+import { GROUP_LOG2 } from '../cpu/memory.js';
 import { Ev } from '../cpu/tracer.js';
 import type { Job } from '../lab/job.js';
 import type { RaceSpec } from '../lab/race.js';
@@ -37,6 +38,7 @@ import { signatureOf } from './signature.js';
 import { chooseFound, FAILURES_MAX, type Found, isShorter } from './standing.js';
 import { canonicalOrder } from './strategies/order.js';
 import type { Decision, Execution, Strategy, StrategyStats } from './strategy.js';
+import { Trails } from './trails.js';
 
 /** What slot 0 answers. */
 export interface ExploreReport {
@@ -75,7 +77,7 @@ const NOT_THE_SAME =
   'execution out of it';
 /** The first executions, and then one in so many, make sure that what has changed was announced. */
 const AUDITS = 4;
-const AUDIT_EVERY = 1024;
+const AUDIT_EVERY = 4096;
 
 /** What is known of an execution only when it has come to its end. */
 type Ended = 'number' | 'failed' | 'cut';
@@ -83,6 +85,15 @@ type Ending = Omit<Execution, Ended> & { -readonly [P in Ended]: Execution[P] };
 
 /** Executions between two looks at the clock. */
 const CLOCK_EVERY = 64;
+/** What a look at the clock takes by itself. */
+const CLOCK_MS = (() => {
+  let least = 1;
+  for (let i = 0; i < 1000; i++) {
+    const started = performance.now();
+    least = Math.min(least, performance.now() - started);
+  }
+  return least;
+})();
 
 /** Decisions up to the last that did not take the first choice. */
 function prescribedDecisions(ended: Execution): number {
@@ -98,6 +109,7 @@ export class WorkerExplorer extends RaceWorker {
   readonly #strategy: Strategy;
   readonly #baton: Baton;
   readonly #threads: readonly number[];
+  readonly #trails: Trails;
   readonly #strategyWords: Int32Array;
   readonly #prefix: Int32Array;
   readonly #recorder: Recorder | null;
@@ -107,8 +119,8 @@ export class WorkerExplorer extends RaceWorker {
   #latest: Failure | null = null;
   readonly #execution: Ending;
   readonly #found = new Map<string, Found>();
-  /** Pages of kernel data with words that change without a scheduling point: preempt_count, the state of tasks. */
-  readonly #silent: ReadonlySet<number>;
+  /** Words of kernel data that change without a scheduling point: preempt_count, the state of tasks. */
+  readonly #silent: Int32Array;
   readonly #log: ExecutionLog | null;
   #begun = 0;
   #executions = 0;
@@ -131,10 +143,11 @@ export class WorkerExplorer extends RaceWorker {
     super(job, race);
     const { k } = this;
     const staticWords = k.staticBytes >>> 2;
-    const part = controlledPart(explore, k, staticWords);
+    const part = controlledPart(explore, k, staticWords, job.devices);
     this.#part = part;
     this.#strategyWords = part.ex.subarray(part.layout.strategy, part.layout.footprints);
-    this.#prefix = part.ex.subarray(part.layout.prefix, part.layout.decisions);
+    this.#prefix = part.ex.subarray(part.layout.prefix, part.layout.trails);
+    this.#trails = new Trails(part.ex, part.layout);
     this.#strategy = strategy;
     this.#threads = job.threads.map((t) => t.slot);
     this.#wanted = explore.wanted;
@@ -142,7 +155,7 @@ export class WorkerExplorer extends RaceWorker {
     this.#log = explore.log === null || job.slot !== 0 ? null : new ExecutionLog(explore.log);
     this.#begun = explore.begun;
     if (part.footprint !== null) k.traceFootprints(part.footprint);
-    this.#silent = this.#silentPages();
+    this.#silent = Int32Array.from(this.#silentIndices());
     const host: BatonHost = {
       hw: k.hw,
       words: k.words,
@@ -156,7 +169,7 @@ export class WorkerExplorer extends RaceWorker {
       task: k.current,
       staticWords,
       footprint: part.footprint,
-      written: k.memory.written,
+      memory: k.memory,
       preemptCountOf: preemptCounts(k),
       takeInterrupts: () => k.takeInterrupts(),
       preempt: () => k.scheduler?.preemptSchedule(k),
@@ -173,18 +186,17 @@ export class WorkerExplorer extends RaceWorker {
     this.#execution = this.#view();
   }
 
-  /** Pages of the snapshot, made when first needed: a view costs more than what it copies. */
-  readonly #pages: Int32Array[] = [];
-
-  #silentPages(): Set<number> {
+  #silentIndices(): number[] {
     const { sym, staticBase, config } = this.k;
-    const pages = new Set<number>();
+    const indices: number[] = [];
     const add = (addr: number, bytes: number): void => {
-      for (let at = addr - staticBase; at < addr - staticBase + bytes; at += 4) pages.add(at >>> 12);
+      for (let at = addr - staticBase; at < addr - staticBase + bytes; at += 4) indices.push(at >>> 2);
     };
-    add(sym.thread_infos, config.threadsMax * struct_thread_info.sizeof);
+    for (let slot = 0; slot < config.threadsMax; slot++) {
+      add(sym.thread_infos + slot * struct_thread_info.sizeof + struct_thread_info.preempt_count.offset, 4);
+    }
     add(sym.tasks, config.threadsMax * struct_task_struct.sizeof);
-    return pages;
+    return indices;
   }
 
   /** A worker other than slot 0: executions as the baton brings them, until the exploration ends. */
@@ -259,15 +271,21 @@ export class WorkerExplorer extends RaceWorker {
     this.#over = this.#exhausted || this.moduleError !== null || (this.job.stopAtFailure && this.#chosen() !== null);
   }
 
-  /** A reset; one in so many is timed, since looking at the clock costs as much as a small one. */
+  /** A reset; one in so many is timed, since looking at the clock costs as much as a small one. Those with an audit are timed each. */
   #timedReset(): void {
-    if (this.#begun % CLOCK_EVERY !== CLOCK_EVERY >> 1) {
+    const audited = this.#audited;
+    if (!audited && this.#begun % CLOCK_EVERY !== CLOCK_EVERY >> 1) {
       this.reset();
       return;
     }
     const started = performance.now();
     this.reset();
-    this.#resetSeconds += ((performance.now() - started) / 1000) * CLOCK_EVERY;
+    const took = Math.max(0, performance.now() - started - CLOCK_MS);
+    this.#resetSeconds += (took / 1000) * (audited ? 1 : CLOCK_EVERY);
+  }
+
+  get #audited(): boolean {
+    return this.#begun < AUDITS || this.#begun % AUDIT_EVERY === 0;
   }
 
   /** Setup and check announce their steps too, so that the next reset knows what they changed. */
@@ -275,29 +293,53 @@ export class WorkerExplorer extends RaceWorker {
     return super.watched | Attention.controlled;
   }
 
-  /** Kernel data as it was after boot: the pages that a step announced to change, and those that change without one. */
+  /** Interrupts have been dealt with when an execution ends. */
+  protected override get checks(): boolean {
+    return this.race.check !== undefined || this.k.invariant !== null;
+  }
+
+  /** Kernel data as it was after boot: what a step announced to change, and what changes without one. */
   protected override restoreStatics(): void {
     const { snapshot } = this;
     const { words, memory, staticBytes } = this.k;
     if (snapshot === null) return;
-    const { written } = memory;
-    const frames = staticBytes >>> 12;
-    const audited = this.#begun < AUDITS || this.#begun % AUDIT_EVERY === 0;
-    if (audited && this.#begun > 1) this.#audit(snapshot);
-    for (let frame = 0; frame < frames; frame++) {
-      if (written[frame] === 0 && !audited && !this.#silent.has(frame)) continue;
+    if (this.#audited) {
+      if (this.#begun > 1) this.#audit(snapshot);
+      memory.written.fill(0, 0, staticBytes >>> 12);
+      super.restoreStatics();
+      return;
+    }
+    for (let group = 0; group << (GROUP_LOG2 + 12) < staticBytes; group++) {
+      if (memory.writtenGroups[group] !== 0) this.#restoreGroup(group, snapshot);
+    }
+    const silent = this.#silent;
+    for (let i = 0; i < silent.length; i++) words[silent[i] as number] = snapshot[silent[i] as number] as number;
+  }
+
+  #restoreGroup(group: number, snapshot: Int32Array): void {
+    const { memory, staticBytes } = this.k;
+    const { words, written, writtenGroups } = memory;
+    const statics = staticBytes >>> 12;
+    const end = (group + 1) << GROUP_LOG2;
+    // The frames behind kernel data are for restoreFrames().
+    if (end <= statics) writtenGroups[group] = 0;
+    for (let frame = group << GROUP_LOG2; frame < end && frame < statics; frame++) {
+      let blocks = written[frame] as number;
+      if (blocks === 0) continue;
       written[frame] = 0;
-      const from = frame << 10;
-      this.#pages[frame] ??= snapshot.subarray(from, from + 1024);
-      words.set(this.#pages[frame] as Int32Array, from);
+      for (; blocks !== 0; blocks &= blocks - 1) {
+        const from = (frame << 10) | ((31 - Math.clz32(blocks & -blocks)) << 5);
+        for (let i = from; i < from + 32; i++) words[i] = snapshot[i] as number;
+      }
     }
   }
 
-  /** A page that has changed although no step announced it makes executions depend on each other: a defect of ours. */
+  /** A word that has changed although no step announced it makes executions depend on each other: a defect of ours. */
   #audit(snapshot: Int32Array): void {
     const { words, memory, staticBytes } = this.k;
+    const announced = (i: number): boolean => (((memory.written[i >>> 10] as number) >>> (i >>> 5)) & 1) !== 0;
     for (let i = 0; i < staticBytes >>> 2; i++) {
-      if (words[i] === snapshot[i] || memory.written[i >>> 10] !== 0 || this.#silent.has(i >>> 10)) continue;
+      if (words[i] === snapshot[i] || announced(i) || this.#silent.includes(i)) continue;
       throw new MurphyError(`kernel data at ${hex8(this.k.staticBase + i * 4)} has changed without a scheduling point`);
     }
   }
@@ -365,14 +407,14 @@ export class WorkerExplorer extends RaceWorker {
   }
 
   #trace(steps: number): Int32Array {
-    const { ex, layout } = this.#part;
+    const all = this.#trails.steps();
     const trace = new Int32Array(steps * STEP_WORDS);
     for (let i = 0; i < steps; i++) {
-      const at = layout.steps + i * Step.words;
-      const what = ex[at + Step.what] as number;
+      const at = i * Step.words;
+      const what = all[at + Step.what] as number;
       trace[i * STEP_WORDS] = choiceOf(what);
       trace[i * STEP_WORDS + 1] = kindOfStep(what);
-      trace[i * STEP_WORDS + 2] = ex[at + Step.addr] as number;
+      trace[i * STEP_WORDS + 2] = all[at + Step.addr] as number;
     }
     return trace;
   }
@@ -387,6 +429,7 @@ export class WorkerExplorer extends RaceWorker {
     const { hw } = k;
     const { ex, stateHash } = this.#part;
     this.#timedReset();
+    this.#trails.renew();
     this.#baton.clear();
     Atomics.store(hw, Control.execution, execution);
     if (this.race.setup !== undefined) this.alone(() => this.race.setup?.(k), 'setup');
@@ -438,6 +481,7 @@ export class WorkerExplorer extends RaceWorker {
     const { ex, layout } = this.#part;
     const { hw, layout: machine } = this.k;
     const baton = this.#baton;
+    const trails = this.#trails;
     return {
       number: 0,
       failed: false,
@@ -459,26 +503,28 @@ export class WorkerExplorer extends RaceWorker {
         return ex[Ex.abandoned] !== 0;
       },
       decision(i): Decision {
-        const at = layout.decisions + i * Decided.words;
-        const what = ex[at + Decided.what] as number;
-        const cost = ex[at + Decided.cost] as number;
+        const all = trails.decisions();
+        const at = i * Decided.words;
+        const what = all[at + Decided.what] as number;
+        const cost = all[at + Decided.cost] as number;
         return {
-          step: ex[at + Decided.step] as number,
-          threads: ex[at + Decided.threads] as number,
-          others: ex[at + Decided.others] as number,
-          current: (what >>> 8) - 1,
+          step: all[at + Decided.step] as number,
+          threads: all[at + Decided.threads] as number,
+          others: all[at + Decided.others] as number,
+          current: ((what >>> 8) & 0xff) - 1,
           choice: what & 0xff,
           preemptions: cost & 0xffff,
           delays: cost >>> 16,
         };
       },
       step(i) {
-        const at = layout.steps + i * Step.words;
-        const what = ex[at + Step.what] as number;
+        const all = trails.steps();
+        const at = i * Step.words;
+        const what = all[at + Step.what] as number;
         return {
           choice: choiceOf(what),
           kind: kindOfStep(what),
-          addr: ex[at + Step.addr] as number,
+          addr: all[at + Step.addr] as number,
           masked: maskedOf(what),
           before:
             layout.details === layout.strategy ? 0 : (ex[layout.details + i * Detail.words + Detail.before] as number),

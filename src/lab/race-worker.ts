@@ -4,7 +4,7 @@
  */
 import { join } from 'node:path';
 import type { Lockdep } from '../check/lockdep/lockdep.js';
-import { Attention, Control, Seat, Stage, Thread, Verdict } from '../cpu/hw.js';
+import { Attention, Control, DEVICE_WORDS, Seat, Stage, Thread, Verdict } from '../cpu/hw.js';
 import { open_softirq } from '../cpu/irq.js';
 import type { Kernel } from '../cpu/kernel.js';
 import { readLog } from '../cpu/printk.js';
@@ -187,16 +187,10 @@ export abstract class RaceWorker {
     if (misses !== this.#missesAtReset) for (const tlb of k.mmu.tlbs) tlb.reset();
     this.#fillsAtReset = fills;
     this.#missesAtReset = misses;
-    hw.fill(0, layout.busLocks, layout.busLocks + 64);
-    hw.fill(0, layout.lockWaiters, layout.lockWaiters + 64);
-    hw.fill(0, layout.writeBuffers, layout.writeBuffers + config.cpus * layout.writeBufferWords);
-    hw.fill(0, layout.raceVars, layout.raceVars + 64);
-    hw[layout.samples] = 0;
-    hw.fill(0, layout.threads, layout.threads + config.threadsMax * Thread.words);
-    hw.fill(0, layout.devices, layout.devices + config.devicesMax * 64);
+    this.#clear();
     for (let cpu = 0; cpu < config.cpus; cpu++) {
       const seat = layout.seats + cpu * Seat.words;
-      hw.fill(0, seat, seat + Seat.ops);
+      for (let word = seat; word < seat + Seat.ops; word++) hw[word] = 0;
       hw[seat + Seat.attention] = this.watched;
       hw[seat + Seat.irqDepth] = 0;
       hw[seat + Seat.current] = cpu;
@@ -204,6 +198,7 @@ export abstract class RaceWorker {
     hw[Control.logHead] = 0;
     hw[Control.abort] = 0;
     clearVerdict(k);
+    this.#unclear = false;
     hw[Control.started] = 0;
     hw[Control.live] = this.job.threads.length + this.job.devices;
     hw[Control.devicesBusy] = this.job.devices;
@@ -224,6 +219,33 @@ export abstract class RaceWorker {
     }
   }
 
+  /** Nothing is known of what is in the hardware area. */
+  #unclear = true;
+
+  /** What is zero when an execution begins. One that came to its end has left locks of the bus and counts of waiters so. */
+  #clear(): void {
+    const { hw, layout, config } = this.k;
+    if (this.#unclear || hw[Control.abort] !== 0 || hw[Control.verdict] !== Verdict.none) {
+      hw.fill(0, layout.threads, layout.samples + 1);
+      return;
+    }
+    for (let slot = 0; slot < config.threadsMax; slot++) {
+      const thread = layout.threads + slot * Thread.words;
+      for (let word = thread; word < thread + Thread.used; word++) hw[word] = 0;
+      // Locks held are entered from the first word on.
+      if (hw[thread + Thread.held] !== 0) hw.fill(0, thread + Thread.held, thread + Thread.words);
+    }
+    for (let cpu = 0; cpu < config.cpus; cpu++) {
+      const buffer = layout.writeBuffers + cpu * layout.writeBufferWords;
+      hw[buffer] = 0;
+      hw[buffer + 1] = 0;
+    }
+    if (config.devicesMax > 0) hw.fill(0, layout.devices, layout.devices + config.devicesMax * DEVICE_WORDS);
+    const vars = this.race.vars?.length ?? 0;
+    for (let word = layout.raceVars; word < layout.raceVars + vars; word++) hw[word] = 0;
+    hw[layout.samples] = 0;
+  }
+
   /** The threads that are not the first on their CPU join its queue: not before setup is over, which they must not preempt. */
   protected queueThreads(): void {
     for (const t of this.job.threads) if (t.slot >= this.k.config.cpus) enqueue(this.k, t.cpu, t.slot);
@@ -235,13 +257,18 @@ export abstract class RaceWorker {
     for (let cpu = 0; cpu < config.cpus; cpu++) hw[layout.seats + cpu * Seat.words + Seat.current] = cpu;
   }
 
+  /** Does a CPU run anything when the threads have ended? Others may take interrupts meanwhile. */
+  protected get checks(): boolean {
+    return true;
+  }
+
   /** The execution has ended: what came of it? */
   protected judge(execution: number): void {
     const { hw } = this.k;
     if (Atomics.load(hw, Control.verdict) === Verdict.none && Atomics.load(hw, Control.abort) === 0) {
       hw[Control.live] = 0;
       this.takeSeatsBack();
-      this.alone(() => this.race.check?.(this.k), 'check');
+      if (this.checks) this.alone(() => this.race.check?.(this.k), 'check');
     }
     const failed = Atomics.load(hw, Control.verdict) !== Verdict.none;
     // Called off without a verdict: not an execution that ended in any way.

@@ -42,6 +42,7 @@ export function settledFailure(m: Shared): ShortFailure {
 
 /** Before the next execution. */
 export function clearVerdict(m: Shared): void {
+  if (m.hw[Control.verdict] === V.none) return;
   Atomics.store(m.hw, m.layout.verdictText, 0);
   Atomics.store(m.hw, Control.verdict, V.none);
 }

@@ -7,6 +7,7 @@
 import { archOf } from '../arch/arch.js';
 import type { MachineConfig } from '../cpu/config.js';
 import type { Buffers, Kernel, StaticLayout } from '../cpu/kernel.js';
+import { GROUP_LOG2 } from '../cpu/memory.js';
 import { Scheduler } from '../cpu/sched.js';
 import { bugSymbols } from '../shared/bug.js';
 import { bindDeclared, declaredBytes, declaredSymbol, initDeclared } from '../shared/declared.js';
@@ -180,12 +181,22 @@ export function start_kernel(k: Kernel): void {
  * @snapshot: memory from its beginning on as it was after boot, to copy from; what lies behind it is made again.
  */
 export function restoreFrames(k: Kernel, snapshot: Int32Array | null): void {
-  const { written, words } = k.memory;
-  for (let frame = k.staticBytes >>> 12; frame < written.length; frame++) {
-    if (written[frame] === 0) continue;
-    written[frame] = 0;
-    const first = frame << 10;
-    if (snapshot !== null && first < snapshot.length) words.set(snapshot.subarray(first, first + 1024), first);
-    else for (let i = first; i < first + 1024; i++) words[i] = junk(i);
+  const { written, writtenGroups } = k.memory;
+  const statics = k.staticBytes >>> 12;
+  for (let group = statics >>> GROUP_LOG2; group < writtenGroups.length; group++) {
+    if (writtenGroups[group] === 0) continue;
+    writtenGroups[group] = 0;
+    const end = Math.min((group + 1) << GROUP_LOG2, written.length);
+    for (let frame = Math.max(group << GROUP_LOG2, statics); frame < end; frame++) {
+      if (written[frame] !== 0) restoreFrame(k, frame, snapshot);
+    }
   }
+}
+
+function restoreFrame(k: Kernel, frame: number, snapshot: Int32Array | null): void {
+  const { written, words } = k.memory;
+  written[frame] = 0;
+  const first = frame << 10;
+  if (snapshot !== null && first < snapshot.length) words.set(snapshot.subarray(first, first + 1024), first);
+  else for (let i = first; i < first + 1024; i++) words[i] = junk(i);
 }

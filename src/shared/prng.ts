@@ -11,12 +11,13 @@ export class Prng {
 
   /** One generator of many: run, execution, thread. The same numbers give the same stream; one that differs gives another. */
   static of(...parts: readonly number[]): Prng {
-    let seed = 0x6d757270;
-    for (const part of parts) {
-      seed = Math.imul(seed ^ part, 0x9e3779b1);
-      seed ^= seed >>> 15;
-    }
-    return new Prng(seed);
+    return new Prng(seedOf(parts));
+  }
+
+  /** Be what of() makes of the same numbers. */
+  restart(...parts: readonly number[]): this {
+    this.seed(seedOf(parts));
+    return this;
   }
 
   seed(seed: number): void {
@@ -51,4 +52,13 @@ export class Prng {
     while (x >= limit) x = this.u32();
     return x % n;
   }
+}
+
+function seedOf(parts: readonly number[]): number {
+  let seed = 0x6d757270;
+  for (const part of parts) {
+    seed = Math.imul(seed ^ part, 0x9e3779b1);
+    seed ^= seed >>> 15;
+  }
+  return seed;
 }

@@ -5,19 +5,19 @@ import { Choice } from '../shared-state.js';
 import type { Execution, Situation, Strategy, StrategyOptions, StrategyStats } from '../strategy.js';
 import { DistinctCount } from './distinct.js';
 
-/** xorshift32 on a shared word: chance that does not depend on which worker asks. */
-function nextRandom(shared: Int32Array, at: number): number {
-  let x = shared[at] as number;
+/** xorshift32: zero comes from zero only. */
+function xorshift(x: number): number {
   x ^= x << 13;
   x ^= x >>> 17;
-  x ^= x << 5;
+  return x ^ (x << 5);
+}
+
+/** Chance that does not depend on which worker asks: it is in a shared word. */
+function nextRandom(shared: Int32Array, at: number): number {
+  const x = xorshift(shared[at] as number);
   shared[at] = x;
   return x >>> 0;
 }
-
-/** Uniform integer below @n; the bias of the multiplication is below n / 2^32. */
-const below = (shared: Int32Array, at: number, n: number): number =>
-  Math.floor((nextRandom(shared, at) / 0x100000000) * n);
 
 /** What a strategy by chance keeps in a checkpoint. */
 interface Saved {
@@ -32,6 +32,7 @@ abstract class Sampling implements Strategy {
   /** The first executions of the search are every shard's, for what they teach; of the others each shard has its own. */
   protected readonly common: number = 0;
   readonly #distinct: DistinctCount;
+  readonly #prng = new Prng(0);
 
   constructor(options: StrategyOptions) {
     this.options = options;
@@ -48,8 +49,9 @@ abstract class Sampling implements Strategy {
     return first + (execution - common - 1) * shards;
   }
 
+  /** One generator for all executions, one after the other. */
   protected prngOf(execution: number): Prng {
-    return Prng.of(this.options.seed, this.#numberOf(execution));
+    return this.#prng.restart(this.options.seed, this.#numberOf(execution));
   }
 
   counts(execution: Execution): boolean {
@@ -85,7 +87,10 @@ export class RandomWalk extends Sampling {
   choose(shared: Int32Array, s: Situation): number {
     const { preemptionsMax } = this.options;
     if (preemptionsMax >= 0 && s.currentEnabled && s.preemptions >= preemptionsMax) return s.choices[0] as number;
-    return s.choices[below(shared, 0, s.count)] as number;
+    const x = xorshift(s.carried === 0 ? (shared[0] as number) : s.carried);
+    s.carried = x;
+    // The bias of the multiplication is below count / 2^32.
+    return s.choices[Math.floor(((x >>> 0) / 0x100000000) * s.count)] as number;
   }
 }
 

@@ -73,7 +73,8 @@ const resetShare = (r: ExploreResult): number => (100 * r.resetSeconds) / r.seco
 
 /** Rounds of what is measured and of its baseline take turns. */
 async function* pointRows(): AsyncGenerator<Measured> {
-  const steps = { cpus: 2, executions: 1500 };
+  // Each exploration has new objects, so its workers' compilers warm up again: that takes some 50 ms.
+  const steps = { cpus: 2, executions: 10_000 };
   const [stay, alternate] = ['stay', 'alternate'].map((name) => builtFile('bench', `${name}.js`)) as [string, string];
   const points: number[] = [];
   const adds: number[] = [];
@@ -101,7 +102,7 @@ async function* pointRows(): AsyncGenerator<Measured> {
 /** Rows of the table. */
 export async function* explorerRows(): AsyncGenerator<Measured> {
   yield* pointRows();
-  const walk = { strategy: 'random', executions: 60_000 };
+  const walk = { strategy: 'random', executions: 200_000 };
   const bare = await explored('bare-race', { ...walk, cpus: 2 });
   yield alone(`two threads of ${pointsEach(bare)} points, random walk`, rate(bare), 'executions/s', '> 100000');
   yield alone('reset, of an execution of it', resetShare(bare), '%', '<= 5');

@@ -38,6 +38,8 @@ export const Control = {
   broken: 25,
   /** Boot threads of the execution that stand at their first instruction. */
   started: 26,
+  /** Zero: no CPU has an interrupt pending or a thread in its run queue. Cleared by whoever finds it so. */
+  stirred: 28,
   /** TLB purges on a bus that has room for one. */
   purges: 27,
   /** Parallel mode: number of the execution whose failure the run keeps, or 0. */

@@ -387,14 +387,15 @@ export class Kernel<S extends object = object, E extends string = never> impleme
 
   /** A visible step comes next: one load and a branch, unless somebody wants this CPU's attention. */
   point(kind: Point, addr: number): void {
-    if (this.hw[this.#seat] !== 0) this.#attend(kind, addr);
+    const bits = this.hw[this.#seat] as number;
+    if (bits !== 0) this.#attend(bits, kind, addr | 0);
   }
 
-  #attend(kind: Point, addr: number): void {
+  /** @addr: as a signed number: see docs/architecture.md, addresses above 2^31. */
+  #attend(bits: number, kind: Point, addr: number): void {
     // Controlled mode, and nothing else: the way of most of its points.
-    if (this.hw[this.#seat] === Attention.controlled) {
-      if (!this.#controlled(kind, addr)) this.flushStats();
-    } else this.#attendTo(this.hw[this.#seat] as number, kind, addr);
+    if (bits !== Attention.controlled) this.#attendTo(bits, kind, addr);
+    else if (!this.#controlled(kind, addr)) this.flushStats();
   }
 
   #attendTo(bits: number, kind: Point, addr: number): void {
@@ -403,9 +404,9 @@ export class Kernel<S extends object = object, E extends string = never> impleme
       return;
     }
     if ((bits & Attention.stop) !== 0) throw new ExecutionStopped('stopped');
-    if ((bits & Attention.trace) !== 0) this.trace(Ev.point, kind, addr);
+    if ((bits & Attention.trace) !== 0) this.trace(Ev.point, kind, addr >>> 0);
     const dealtWith = (bits & Attention.controlled) !== 0 && this.#controlled(kind, addr);
-    if ((bits & Attention.trace) !== 0) this.trace(Ev.step, kind, addr);
+    if ((bits & Attention.trace) !== 0) this.trace(Ev.step, kind, addr >>> 0);
     if (dealtWith) return;
     this.flushStats();
     if ((bits & Attention.dump) !== 0) this.#dump();
@@ -521,14 +522,14 @@ export class Kernel<S extends object = object, E extends string = never> impleme
   /** Kernel data: static memory comes first, and the code stays small enough to be inlined wherever it is called. */
   load(addr: Vaddr): number {
     const index = ((addr | 0) - this.#base) >>> 2;
-    if (this.hw[this.#seat] !== 0 || index >= this.#staticWords) return this.#loadSlow((addr >>> 0) as Vaddr);
+    if (this.hw[this.#seat] !== 0 || index >= this.#staticWords) return this.#loadSlow(addr | 0);
     return this.words[index] as number;
   }
 
-  #loadSlow(addr: Vaddr): number {
+  #loadSlow(addr: number): number {
     this.point(LOAD, addr);
-    const index = ((addr | 0) - this.#base) >>> 2;
-    return index < this.#staticWords ? (this.words[index] as number) : this.#loadFar(addr);
+    const index = (addr - this.#base) >>> 2;
+    return index < this.#staticWords ? (this.words[index] as number) : this.#loadFar(addr >>> 0);
   }
 
   loadPtr<T extends string>(addr: Vaddr): Ptr<T> {
@@ -537,15 +538,15 @@ export class Kernel<S extends object = object, E extends string = never> impleme
 
   store(addr: Vaddr, value: number): void {
     const index = ((addr | 0) - this.#base) >>> 2;
-    if (this.hw[this.#seat] !== 0 || index >= this.#staticWords) this.#storeSlow((addr >>> 0) as Vaddr, value);
+    if (this.hw[this.#seat] !== 0 || index >= this.#staticWords) this.#storeSlow(addr | 0, value);
     else this.words[index] = value;
   }
 
-  #storeSlow(addr: Vaddr, value: number): void {
+  #storeSlow(addr: number, value: number): void {
     this.point(STORE, addr);
-    const index = ((addr | 0) - this.#base) >>> 2;
+    const index = (addr - this.#base) >>> 2;
     if (index < this.#staticWords) this.words[index] = value;
-    else this.#storeFar(addr, value, -1);
+    else this.#storeFar(addr >>> 0, value, -1);
   }
 
   #loadFar(addr: number): number {
@@ -593,7 +594,7 @@ export class Kernel<S extends object = object, E extends string = never> impleme
   load32(addr: Vaddr): number {
     const { hw } = this;
     const a = addr | 0;
-    if (hw[this.#seat] !== 0) this.#attend(CACHED_LOAD, a >>> 0);
+    if (hw[this.#seat] !== 0) this.#attend(hw[this.#seat] as number, CACHED_LOAD, a);
     if (((a - this.#base) & this.#directMask) >>> 0 < this.#directBytes) {
       const key = (a + this.#keyDelta) | 0;
       const line = this.#hints[(key >>> this.#lineShift) & HINT_MASK] as number;
@@ -622,7 +623,7 @@ export class Kernel<S extends object = object, E extends string = never> impleme
   store32(addr: Vaddr, value: number): void {
     const { hw } = this;
     const a = addr | 0;
-    if (hw[this.#seat] !== 0) this.#attend(CACHED_STORE, a >>> 0);
+    if (hw[this.#seat] !== 0) this.#attend(hw[this.#seat] as number, CACHED_STORE, a);
     const line = this.#hints[(a >>> this.#lineShift) & HINT_MASK] as number;
     if (hw[this.#storeTags + line] === ((a & this.#tagMask) ^ 1)) {
       const at = a & this.#offsetMask;
@@ -775,7 +776,7 @@ export class Kernel<S extends object = object, E extends string = never> impleme
     const { hw } = this;
     if (flags === 0 && this.lockWatch !== null) this.lockWatch.hardirqs(true);
     hw[this.#irqsOffIndex] = flags;
-    if (flags === 0 && hw[this.#seat] !== 0) this.#attend(Point.IrqEnable, 0);
+    if (flags === 0) this.point(IRQ_ENABLE, 0);
   }
 
   get preemptCount(): number {
@@ -967,7 +968,7 @@ export class Kernel<S extends object = object, E extends string = never> impleme
   }
 
   #acquireWatched(addr: Vaddr): boolean {
-    this.#attend(LOCK, addr);
+    this.point(LOCK, addr);
     if (Atomics.compareExchange(this.words, this.#index(addr), 0, 1) !== 0) return false;
     this.lockHeld(addr);
     return true;
@@ -991,7 +992,7 @@ export class Kernel<S extends object = object, E extends string = never> impleme
     const offset = (addr | 0) - this.#base;
     // The two low bits come in at the top, where they make the index too large.
     const index = (offset >>> 2) | (offset << 30);
-    if (hw[this.#seat] !== 0 || index >>> 0 >= this.#plainLockWords) return this.#lockSlow((addr >>> 0) as Vaddr);
+    if (hw[this.#seat] !== 0 || index >>> 0 >= this.#plainLockWords) return this.#lockSlow((addr | 0) as Vaddr);
     if (Atomics.compareExchange(words, index, 0, 1) !== 0) return false;
     const held = this.#heldCount;
     hw[this.#held + (held & HELD_MASK)] = addr;
@@ -1000,7 +1001,7 @@ export class Kernel<S extends object = object, E extends string = never> impleme
   }
 
   #lockSlow(addr: Vaddr): boolean {
-    if (this.lockWatch !== null) this.lockWatch.acquire(addr, 0, false);
+    if (this.lockWatch !== null) this.lockWatch.acquire((addr >>> 0) as Vaddr, 0, false);
     return this.plainLocks && this.acquire(addr);
   }
 
@@ -1011,7 +1012,7 @@ export class Kernel<S extends object = object, E extends string = never> impleme
     const left = this.#heldCount - 1;
     const at = this.#held + (left & HELD_MASK);
     if (hw[this.#seat] !== 0 || hw[at] !== (addr | 0) || index >>> 0 >= this.#unlockWords) {
-      this.#unlockSlow((addr >>> 0) as Vaddr, irqs);
+      this.#unlockSlow((addr | 0) as Vaddr, irqs);
       return;
     }
     this.#heldCount = left;
@@ -1021,7 +1022,7 @@ export class Kernel<S extends object = object, E extends string = never> impleme
     if (hw[this.#lockWaiters + (index & 63)] !== 0) this.lockReleased(addr);
     if (irqs >= 0) {
       hw[this.#irqsOffIndex] = irqs;
-      if (irqs === 0 && hw[this.#seat] !== 0) this.#attend(IRQ_ENABLE, 0);
+      if (irqs === 0) this.point(IRQ_ENABLE, 0);
     }
     const preempt = this.#preemptIndex;
     const count = (words[preempt] as number) - 1;
@@ -1030,7 +1031,7 @@ export class Kernel<S extends object = object, E extends string = never> impleme
   }
 
   #unlockSlow(addr: Vaddr, irqs: number): void {
-    if (this.lockWatch !== null) this.lockWatch.release(addr);
+    if (this.lockWatch !== null) this.lockWatch.release((addr >>> 0) as Vaddr);
     this.release(addr);
     if (irqs >= 0) this.restoreIrqs(irqs);
     preempt_enable(this);
@@ -1040,11 +1041,11 @@ export class Kernel<S extends object = object, E extends string = never> impleme
     const held = this.#heldCount;
     this.hw[this.#held + (held & HELD_MASK)] = addr;
     this.#heldCount = held + ACQUIRED_ONE + 1;
-    this.trace(Ev.lockAcquired, addr);
+    if (this.#tracer !== null) this.trace(Ev.lockAcquired, addr >>> 0);
   }
 
   lockDropped(addr: Vaddr): void {
-    this.trace(Ev.lockReleased, addr);
+    if (this.#tracer !== null) this.trace(Ev.lockReleased, addr >>> 0);
     const left = this.#heldCount - 1;
     this.#heldCount = left;
     const at = this.#held + (left & HELD_MASK);
@@ -1116,6 +1117,7 @@ export class Kernel<S extends object = object, E extends string = never> impleme
 export function raiseLine(hw: Int32Array, layout: HwLayout, cpu: number, line: number): void {
   const seat = layout.seats + cpu * Seat.words;
   Atomics.or(hw, seat + Seat.pending, 1 << line);
+  hw[Control.stirred] = 1;
   Atomics.or(hw, seat + Seat.attention, Attention.irq);
   Atomics.notify(hw, seat + Seat.attention);
 }

@@ -108,7 +108,8 @@ export class Scheduler {
     k.hw[threadOf(k, k.slot) + Thread.onRq] = 0;
     k.hw[threadOf(k, k.slot) + Thread.state] = THREAD_ENDED;
     Atomics.add(k.hw, Control.progress, 1);
-    if (Atomics.sub(k.hw, Control.live, 1) === 1) wakeSeats(k);
+    // Who schedules knows of every CPU whether it idles.
+    if (Atomics.sub(k.hw, Control.live, 1) === 1 && k.controller?.waits == null) wakeSeats(k);
     lockWord(k.hw, seat + Seat.rqLock);
     let next = dequeue(k, k.cpu);
     unlockWord(k.hw, seat + Seat.rqLock);
@@ -221,6 +222,7 @@ export function enqueue(k: Kernel, cpu: number, slot: number): void {
   const head = k.hw[seat + Seat.rqHead] as number;
   k.hw[seat + Seat.queue + ((head + count) % RUN_QUEUE_MAX)] = slot;
   k.hw[seat + Seat.rqCount] = count + 1;
+  k.hw[Control.stirred] = 1;
   k.hw[threadOf(k, slot) + Thread.onRq] = 1;
 }
 

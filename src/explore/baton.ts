@@ -73,10 +73,13 @@ export interface BatonHost extends MachineView {
 }
 
 const STOPPED = new ExecutionStopped('stopped');
+const NO_WORDS: Int32Array = new Int32Array(0);
 
 /**
  * What an execution has come to so far is in the fields of the one that has the baton: `Head` says which. They go with the baton, and into
  * `Ex.ended` when it goes to nobody.
+ *
+ * Fields have a value from the start, and flags on the way of a point are compared with true: V8 knows what they hold then, and converts nothing.
  */
 export class Baton implements Controller, Knowledge, Waits, Situation {
   decision = 0;
@@ -108,44 +111,44 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
   /** Number of the execution that it takes part in. */
   #execution = 0;
   readonly #host: BatonHost;
-  readonly #hw: Int32Array;
-  readonly #words: Int32Array;
-  readonly #ex: Int32Array;
+  readonly #hw = NO_WORDS;
+  readonly #words = NO_WORDS;
+  readonly #ex = NO_WORDS;
   readonly #layout: ExLayout;
   readonly #strategy: Strategy;
   readonly #wants: Wants;
-  readonly #detailed: boolean;
+  readonly #detailed: boolean = false;
   readonly #stateHash: StateHash | null;
-  readonly #shared: Int32Array;
-  readonly #contexts: number;
-  readonly #own: number;
-  readonly #me: number;
-  readonly #meAsChoice: number;
+  readonly #shared = NO_WORDS;
+  readonly #contexts: number = 0;
+  readonly #own: number = 0;
+  readonly #me: number = 0;
+  readonly #meAsChoice: number = 0;
   /** Itself among threads. */
-  readonly #bit: number;
+  readonly #bit: number = 0;
   // What the way through a point needs of configuration and layout, at hand.
-  readonly #cpus: number;
-  readonly #preempt: boolean;
-  readonly #plainLocks: boolean;
-  readonly #staticWords: number;
-  readonly #written: Int32Array;
-  readonly #writtenGroups: Int32Array;
-  readonly #devices: number;
-  readonly #everyStep: boolean;
-  readonly #stepsMax: number;
-  readonly #contextsAt: number;
+  readonly #cpus: number = 0;
+  readonly #preempt: boolean = false;
+  readonly #plainLocks: boolean = false;
+  readonly #staticWords: number = 0;
+  readonly #written = NO_WORDS;
+  readonly #writtenGroups = NO_WORDS;
+  readonly #devices: number = 0;
+  readonly #everyStep: boolean = false;
+  readonly #stepsMax: number = 0;
+  readonly #contextsAt: number = 0;
   /** Its own trail. */
-  readonly #stepsAt: number;
-  readonly #decisionsAt: number;
+  readonly #stepsAt: number = 0;
+  readonly #decisionsAt: number = 0;
   /** Other threads that can go on whatever happens, and those that wait for something: they change while somebody else has the baton. */
   #ready = 0;
   #waiting = 0;
   /** Cores beside the one of whoever has the baton. */
-  readonly #spareCores: number;
-  readonly #crowded: boolean;
+  readonly #spareCores: number = 0;
+  readonly #crowded: boolean = false;
   #spinning = false;
-  readonly #seats: number;
-  readonly #staticBase: number;
+  readonly #seats: number = 0;
+  readonly #staticBase: number = 0;
   /** What the first point after a wake-up is told without asking. */
   #told: Turn = Turn.none;
   /** A step of this context has begun, and what it touches has not been noted yet. */
@@ -225,9 +228,9 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
   /** A visible step comes next. */
   point(kind: Point, addr: number): boolean {
     if (kind !== Point.Load && kind !== Point.CachedLoad && kind !== Point.Wait) this.#changes(addr);
-    if (!this.#holds) return false;
+    if (this.#holds !== true) return false;
     // A plain spinlock can be taken only while it is free; until then its contender is no choice.
-    if (kind === Point.Lock && this.#plainLocks) {
+    if (kind === Point.Lock && this.#plainLocks === true) {
       this.#park(kind, addr, Block.word, ((addr | 0) - this.#staticBase) >>> 2, 1);
     } else this.#park(kind, addr, Block.none, 0, 0);
     return true;
@@ -452,13 +455,15 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
   ): Turn {
     const ex = this.#ex;
     const own = this.#own;
-    if (this.#open) this.#close();
+    if (this.#open === true) this.#close();
     ex[own + Ctx.kind] = kind;
     ex[own + Ctx.addr] = addr;
     ex[own + Ctx.block] = block;
-    ex[own + Ctx.blockIndex] = index;
-    ex[own + Ctx.blockValue] = value;
-    if (pairs !== null) ex.set(pairs, own + Ctx.pairs);
+    if (block !== Block.none || this.#detailed === true) {
+      ex[own + Ctx.blockIndex] = index;
+      ex[own + Ctx.blockValue] = value;
+      if (pairs !== null) ex.set(pairs, own + Ctx.pairs);
+    }
     let turn = this.#told;
     if (turn === Turn.none) {
       const choice = this.#choose(true);
@@ -517,7 +522,7 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
     ex[at + Ctx.giverIndex] = ex[own + Ctx.blockIndex] as number;
     ex[at + Ctx.giverValue] = ex[own + Ctx.blockValue] as number;
     const giver = (this.#me << Told.giverShift) | (block << Told.blockShift);
-    this.#tell(target, choice | (this.#alone ? Told.alone : 0) | giver);
+    this.#tell(target, choice | (this.#alone === true ? Told.alone : 0) | giver);
   }
 
   #receive(): Turn {
@@ -599,7 +604,7 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
       const turn = Atomics.load(ex, at);
       if (turn !== this.#turn) {
         this.#turn = turn;
-        if (this.#spinning) this.#stopSpinning();
+        if (this.#spinning === true) this.#stopSpinning();
         return this.#receive();
       }
       if ((round & 63) !== 63) continue;
@@ -661,7 +666,7 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
     let choice = this.#meAsChoice;
     // Most points: nobody else can go on.
     this.#alone = others === 0 && threads !== 0 && threads === this.#bit;
-    if (!this.#alone || this.#everyStep) {
+    if (this.#alone !== true || this.#everyStep === true) {
       if ((threads | others) === 0) return this.#chooseOfNone(inside);
       choice = this.#chooseOfMany(threads, others);
       if (choice < 0) return this.#abandon(inside);
@@ -673,7 +678,9 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
     const current = this.#current;
     if (others !== 0 || threads !== this.#listed || current !== this.#me) this.#list(threads, others, current);
     this.#alone = this.count === 1;
-    return this.#alone && !this.#everyStep ? (this.choices[0] as number) : this.#decide(current, threads, others);
+    return this.#alone === true && this.#everyStep !== true
+      ? (this.choices[0] as number)
+      : this.#decide(current, threads, others);
   }
 
   /** Nobody can go on. When all have ended, interrupts too, idle CPUs notice one after the other, in no order that matters. */
@@ -741,13 +748,13 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
     const addr = ex[own + Ctx.addr] as number;
     const at = this.#stepsAt + step * Step.words;
     let what = choice | (kind << 8) | (this.#trails << 24);
-    if (this.#detailed) what |= this.#recordDetails(step, addr) << 16;
+    if (this.#detailed === true) what |= this.#recordDetails(step, addr) << 16;
     if (step < this.#alike) this.#compare(at, what, addr, alone);
     ex[at + Step.what] = what;
     ex[at + Step.addr] = addr;
     ex[at + Step.execution] = this.#execution;
     this.#trails = (this.#trails & 0xff00) | (this.#me + 1);
-    if (this.#preempt) this.#countBarren(choice, kind);
+    if (this.#preempt === true) this.#countBarren(choice, kind);
     this.step = step + 1;
     let hash = this.#traceHash;
     hash = Math.imul(hash ^ choice, 0x01000193);
@@ -886,16 +893,20 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
     return -1;
   }
 
-  /** There are no devices, no CPU has an interrupt pending, nor a thread that its own could be preempted for. */
+  /** There are no devices, and no CPU has an interrupt pending or a thread that its own could be preempted for. */
   #quiet(): boolean {
-    if (this.#devices !== 0) return false;
+    return this.#devices === 0 && (this.#hw[Control.stirred] === 0 || this.#settles());
+  }
+
+  #settles(): boolean {
     const hw = this.#hw;
-    const end = this.#seats + this.#cpus * Seat.words;
-    for (let seat = this.#seats; seat < end; seat += Seat.words) {
-      if (((hw[seat + Seat.pending] as number) & ~(1 << TIMER_LINE)) !== 0) return false;
-      if (this.#preempt && hw[seat + Seat.rqCount] !== 0) return false;
+    let still = true;
+    for (let cpu = 0; cpu < this.#cpus; cpu++) {
+      const seat = this.#seats + cpu * Seat.words;
+      if (hw[seat + Seat.pending] !== 0 || hw[seat + Seat.rqCount] !== 0) still = false;
     }
-    return true;
+    if (still) hw[Control.stirred] = 0;
+    return still;
   }
 
   /** Interrupts, preemptions and devices that can go next, as bits. */

@@ -119,8 +119,9 @@ export class WorkerExplorer extends RaceWorker {
   #latest: Failure | null = null;
   readonly #execution: Ending;
   readonly #found = new Map<string, Found>();
-  /** Words of kernel data that change without a scheduling point: preempt_count, the state of tasks. */
-  readonly #silent: Int32Array;
+  /** Words of kernel data that change without a scheduling point: each preempt_count; and those of tasks that each reset writes. */
+  readonly #preemptCounts: readonly number[];
+  readonly #placements: readonly number[];
   readonly #log: ExecutionLog | null;
   #begun = 0;
   #executions = 0;
@@ -155,7 +156,13 @@ export class WorkerExplorer extends RaceWorker {
     this.#log = explore.log === null || job.slot !== 0 ? null : new ExecutionLog(explore.log);
     this.#begun = explore.begun;
     if (part.footprint !== null) k.traceFootprints(part.footprint);
-    this.#silent = Int32Array.from(this.#silentIndices());
+    const { thread_infos, tasks } = k.sym;
+    this.#preemptCounts = this.#ofThreads(
+      thread_infos + struct_thread_info.preempt_count.offset,
+      struct_thread_info.sizeof,
+    );
+    const { cpu, mm, sizeof } = struct_task_struct;
+    this.#placements = [cpu, mm].flatMap((field) => this.#ofThreads(tasks + field.offset, sizeof));
     const host: BatonHost = {
       hw: k.hw,
       words: k.words,
@@ -186,17 +193,10 @@ export class WorkerExplorer extends RaceWorker {
     this.#execution = this.#view();
   }
 
-  #silentIndices(): number[] {
-    const { sym, staticBase, config } = this.k;
-    const indices: number[] = [];
-    const add = (addr: number, bytes: number): void => {
-      for (let at = addr - staticBase; at < addr - staticBase + bytes; at += 4) indices.push(at >>> 2);
-    };
-    for (let slot = 0; slot < config.threadsMax; slot++) {
-      add(sym.thread_infos + slot * struct_thread_info.sizeof + struct_thread_info.preempt_count.offset, 4);
-    }
-    add(sym.tasks, config.threadsMax * struct_task_struct.sizeof);
-    return indices;
+  /** Indices of a word of each thread. */
+  #ofThreads(first: number, bytes: number): number[] {
+    const { staticBase, config } = this.k;
+    return Array.from({ length: config.threadsMax }, (_, slot) => (first + slot * bytes - staticBase) >>> 2);
   }
 
   /** A worker other than slot 0: executions as the baton brings them, until the exploration ends. */
@@ -312,8 +312,8 @@ export class WorkerExplorer extends RaceWorker {
     for (let group = 0; group << (GROUP_LOG2 + 12) < staticBytes; group++) {
       if (memory.writtenGroups[group] !== 0) this.#restoreGroup(group, snapshot);
     }
-    const silent = this.#silent;
-    for (let i = 0; i < silent.length; i++) words[silent[i] as number] = snapshot[silent[i] as number] as number;
+    const counts = this.#preemptCounts;
+    for (let i = 0; i < counts.length; i++) words[counts[i] as number] = snapshot[counts[i] as number] as number;
   }
 
   #restoreGroup(group: number, snapshot: Int32Array): void {
@@ -338,8 +338,9 @@ export class WorkerExplorer extends RaceWorker {
   #audit(snapshot: Int32Array): void {
     const { words, memory, staticBytes } = this.k;
     const announced = (i: number): boolean => (((memory.written[i >>> 10] as number) >>> (i >>> 5)) & 1) !== 0;
+    const silent = [...this.#preemptCounts, ...this.#placements];
     for (let i = 0; i < staticBytes >>> 2; i++) {
-      if (words[i] === snapshot[i] || announced(i) || this.#silent.includes(i)) continue;
+      if (words[i] === snapshot[i] || announced(i) || silent.includes(i)) continue;
       throw new MurphyError(`kernel data at ${hex8(this.k.staticBase + i * 4)} has changed without a scheduling point`);
     }
   }

@@ -200,6 +200,7 @@ export abstract class RaceWorker {
     clearVerdict(k);
     this.#unclear = false;
     hw[Control.started] = 0;
+    hw[Control.stirred] = 1;
     hw[Control.live] = this.job.threads.length + this.job.devices;
     hw[Control.devicesBusy] = this.job.devices;
     for (let slot = 0; slot < config.threadsMax; slot++) {

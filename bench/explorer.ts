@@ -102,7 +102,7 @@ async function* pointRows(): AsyncGenerator<Measured> {
 /** Rows of the table. */
 export async function* explorerRows(): AsyncGenerator<Measured> {
   yield* pointRows();
-  const walk = { strategy: 'random', executions: 200_000 };
+  const walk = { strategy: 'random', uniform: true, executions: 200_000 };
   const bare = await explored('bare-race', { ...walk, cpus: 2 });
   yield alone(`two threads of ${pointsEach(bare)} points, random walk`, rate(bare), 'executions/s', '> 100000');
   yield alone('reset, of an execution of it', resetShare(bare), '%', '<= 5');

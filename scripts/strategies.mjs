@@ -3,5 +3,4 @@ import { ensureReady } from './prepare.mjs';
 
 await ensureReady();
 const { main } = await import('../dist/bench/strategies.js');
-await main(Number(process.argv[2] ?? 20));
-process.exit(0);
+process.exit(await main(Number(process.argv[2] ?? 20)));

@@ -6,8 +6,8 @@ import type { ExploreOptions, ExploreProgress, ExploreResult, Shard } from '../e
 import type { Search } from '../explore/identity.js';
 import type { ReplayFile } from '../explore/replay-file.js';
 import type { Found } from '../explore/standing.js';
-import { exploringDisplay } from '../report/exploring.js';
-import { plural } from '../report/output.js';
+import { chanceText, exploringDisplay } from '../report/exploring.js';
+import { count, plural } from '../report/output.js';
 import { UsageError } from '../shared/errors.js';
 import type { CommandContext } from './command.js';
 import { type Host, invocation } from './host.js';
@@ -21,6 +21,7 @@ interface Options extends MachineOptions {
   delays?: number;
   states?: boolean;
   shuffle?: boolean;
+  uniform?: boolean;
   preemptions?: number;
   depth?: number;
   executions?: number;
@@ -54,7 +55,7 @@ export function addExploreCommands(program: Command, context: CommandContext): v
     .addOption(
       new Option(
         '--strategy <name>',
-        'dfs: all schedules in order; dpor: one of those that differ only in the order of independent steps; pct, pos: random priorities; random: uniform choices; or the path of a strategy module',
+        'dfs: all schedules in order; dpor: one of those that differ only in the order of independent steps; pct, pos: random priorities; random: choices by chance, of contexts that give way often in one execution and seldom in another; or the path of a strategy module',
       ).default('dfs'),
     )
     .addOption(
@@ -67,6 +68,7 @@ export function addExploreCommands(program: Command, context: CommandContext): v
     )
     .option('--states', 'never go on twice from the same state (dfs)')
     .option('--shuffle', 'try choices in an order that --seed gives (dfs, dpor)')
+    .option('--uniform', 'any choice as likely as the others at every step (random)')
     .addOption(new Option('--depth <n>', 'depth of pct').argParser(wholeNumber('--depth', 1, 60)))
     .addOption(
       new Option('--executions <n>', 'stop after so many; of all shards together').argParser(
@@ -144,6 +146,7 @@ function exploreOptions(options: Options, lab: Lab): ExploreOptions {
     ...(options.delays === undefined ? {} : { delays: options.delays }),
     ...(options.states === true ? { states: true } : {}),
     ...(options.shuffle === true ? { shuffle: true } : {}),
+    ...(options.uniform === true ? { uniform: true } : {}),
     ...(options.depth === undefined ? {} : { depth: options.depth }),
     ...(options.executions === undefined ? {} : { executions: options.executions }),
     ...(options.keepGoing === true ? { keepGoing: true } : {}),
@@ -251,7 +254,17 @@ function summary(r: ExploreResult): string {
   const claim = r.claimed === null ? '' : r.expected ? ', as claimed' : `, claimed ${r.claimed.join(' or ')}`;
   return (
     `${r.experiment}: ${r.outcome}${claim}\n` +
-    `  ${r.core}, ${r.kernel}, ${r.cpus} CPUs, ${r.strategy}: ${r.executions} executions in ${r.seconds.toFixed(1)} s, ${space}`
+    `  ${r.core}, ${r.kernel}, ${r.cpus} CPUs, ${r.strategy}: ${r.executions} executions in ${r.seconds.toFixed(1)} s, ${space}${unseenText(r)}`
+  );
+}
+
+/** What a search by chance can say instead of "exhausted". */
+function unseenText({ stats, outcome, executions }: ExploreResult): string {
+  const { distinctTraces, tracesAtLeast, unseenChance } = stats;
+  if (outcome !== 'clean' || distinctTraces === undefined || unseenChance === undefined) return '';
+  return (
+    `\n  ${plural(distinctTraces, 'distinct trace')}, of an estimated ${count(tracesAtLeast ?? distinctTraces)} or more; ` +
+    `chance that the next execution shows a new one: ${chanceText(unseenChance, executions)}`
   );
 }
 

@@ -12,7 +12,7 @@ import { differenceOf, type Search, searchSchema } from './identity.js';
 import { count, hash } from './schemas.js';
 import type { Standing } from './standing.js';
 
-export const CHECKPOINT_VERSION = 1;
+export const CHECKPOINT_VERSION = 2;
 
 const words = z.array(z.number().int());
 

@@ -36,6 +36,8 @@ export interface ExploreOptions extends RunOptions {
   readonly statesMax?: number;
   /** Try choices in an order by chance (dfs, dpor). */
   readonly shuffle?: boolean;
+  /** Every choice as likely as the others, at every decision (random); by default an execution draws how seldom it gives way. */
+  readonly uniform?: boolean;
   /** Depth of PCT. */
   readonly depth?: number;
   /** Steps of an execution that PCT expects; learnt by default. */
@@ -204,7 +206,7 @@ async function strategyOf(options: PartOptions, seed: number): Promise<StrategyO
   const name = options.strategy ?? 'dfs';
   const isPath = /[/\\.]/.test(name);
   if (!isPath && name !== 'replay') oneOf('strategy', name, STRATEGIES);
-  const { preemptions, delays, states = false, shard } = options;
+  const { preemptions, delays, states = false, uniform = false, shard } = options;
   const only = (option: string, given: boolean, ...names: string[]): void => {
     if (given && !isPath && !names.includes(name)) {
       throw new UsageError(`strategy "${name}" takes no ${option}; ${names.join(' and ')} do`);
@@ -213,6 +215,7 @@ async function strategyOf(options: PartOptions, seed: number): Promise<StrategyO
   only('bound of preemptions', preemptions !== undefined, 'dfs', 'random', 'replay');
   only('bound of delays', delays !== undefined, 'dfs', 'replay');
   only('visited states', states, 'dfs', 'replay');
+  only('uniform choices', uniform, 'random');
   if (preemptions !== undefined && delays !== undefined) {
     throw new UsageError('preemptions and delays are two bounds of one search; give one of them');
   }
@@ -226,7 +229,7 @@ async function strategyOf(options: PartOptions, seed: number): Promise<StrategyO
     stepsExpected: options.stepsExpected ?? 0,
     preemptionsMax: preemptions ?? -1,
     delaysMax: delays ?? -1,
-    states,
+    ...{ states, uniform },
     shuffle: options.shuffle ?? false,
     shard: (shard?.index ?? 1) - 1,
     shards: shard?.count ?? 1,

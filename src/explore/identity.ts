@@ -27,6 +27,7 @@ export const searchSchema = z.object({
   states: z.boolean(),
   statesMax: count,
   shuffle: z.boolean(),
+  uniform: z.boolean(),
   depth: count,
   stepsExpected: count,
   wanted: z.string().nullable(),
@@ -56,6 +57,7 @@ export async function searchOf(race: string | RaceSpec, options: ExploreOptions)
     states: options.states ?? false,
     statesMax: options.statesMax ?? STATES_MAX,
     shuffle: options.shuffle ?? false,
+    uniform: options.uniform ?? false,
     depth: options.depth ?? 3,
     stepsExpected: options.stepsExpected ?? 0,
     wanted: options.wanted ?? null,
@@ -97,6 +99,7 @@ function flat({ machine: m, shard: s, ...search }: Search): Record<string, strin
     'states',
     'statesMax',
     'shuffle',
+    'uniform',
     'depth',
     'stepsExpected',
   ] as const;

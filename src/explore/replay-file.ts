@@ -1,6 +1,7 @@
 /** A recorded failure as a file: versioned JSON, checked when it is read. It holds everything that the execution follows from. */
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname, relative, resolve, sep } from 'node:path';
+import { crc32 } from 'node:zlib';
 import { z } from 'zod';
 import { exactMachine, machineSpecOf } from '../lab/configure.js';
 import { loadRace } from '../lab/modules.js';
@@ -16,7 +17,7 @@ import { count, hash, machine } from './schemas.js';
 import { signatureOf } from './signature.js';
 import type { Found } from './standing.js';
 
-export const REPLAY_VERSION = 2;
+export const REPLAY_VERSION = 3;
 
 const replayFile = z.object({
   murphy: z.literal('replay'),
@@ -42,6 +43,15 @@ const replayFile = z.object({
 });
 
 export type ReplayFile = z.infer<typeof replayFile>;
+
+/** CRC-32 of everything but `race`, whatever the order and the layout: a path may be mended by hand. */
+function checksumOf({ race: _, ...rest }: ReplayFile): string {
+  const sorted = (_key: string, value: unknown): unknown =>
+    value === null || typeof value !== 'object' || Array.isArray(value)
+      ? value
+      : Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)));
+  return hex8(crc32(JSON.stringify(rest, sorted)));
+}
 
 /** A failure of an exploration as a replay file. @race: as it was given to explore(). @found: one of its failures, else the first. */
 export async function toReplay(race: string | RaceSpec, result: ExploreResult, found?: Found): Promise<ReplayFile> {
@@ -83,7 +93,8 @@ export function writeReplay(file: string, replay: ReplayFile): void {
     if (!race.startsWith('.')) race = `./${race}`;
   }
   try {
-    writeFileSync(`${file}.tmp`, `${JSON.stringify({ ...replay, race }, null, 1)}\n`);
+    const checksum = checksumOf(replay);
+    writeFileSync(`${file}.tmp`, `${JSON.stringify({ ...replay, race, checksum }, null, 1)}\n`);
     renameSync(`${file}.tmp`, file);
   } catch (error) {
     throw new UsageError(
@@ -92,36 +103,48 @@ export function writeReplay(file: string, replay: ReplayFile): void {
   }
 }
 
-/** Throws UsageError, one line, for anything that is not a replay file of this version. */
-export function readReplay(file: string): ReplayFile {
-  let text: string;
+/** The file as it stands. Throws UsageError, one line. */
+function textOf(file: string): string {
   try {
-    text = readFileSync(file, 'utf8');
-  } catch {
-    throw new UsageError(`no replay file at ${file}; "explore" writes one when it finds a failure`);
-  }
-  let data: unknown;
-  try {
-    data = JSON.parse(text);
-  } catch {
-    throw new UsageError(`${file} is not a replay file: no JSON, or cut short; record the failure again`);
-  }
-  const version = (data as { version?: unknown } | null)?.version;
-  if ((data as { murphy?: unknown } | null)?.murphy === 'replay' && version !== REPLAY_VERSION) {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    const missing = (error as NodeJS.ErrnoException).code === 'ENOENT';
     throw new UsageError(
-      `${file} is a replay file of version ${String(version)}; this is version ${REPLAY_VERSION}: record it again`,
+      missing
+        ? `no replay file at ${file}; "explore" writes one when it finds a failure`
+        : `cannot read the replay file ${file}: ${(error as Error).message}; give the path of a file`,
+    );
+  }
+}
+
+/** Throws UsageError, one line, for anything that is not a whole replay file of this version. */
+export function readReplay(file: string): ReplayFile {
+  const text = textOf(file);
+  const bad = (why: string): UsageError =>
+    new UsageError(`${file} is not a replay file: ${why}; record the failure again`);
+  let data: { murphy?: unknown; version?: unknown; checksum?: unknown } | null;
+  try {
+    data = JSON.parse(text) as typeof data;
+  } catch {
+    throw bad('no JSON, or cut short');
+  }
+  if (data?.murphy !== 'replay') {
+    throw bad(typeof data?.murphy === 'string' ? `it is a ${data.murphy} file` : 'it is some other JSON');
+  }
+  if (data.version !== REPLAY_VERSION) {
+    throw new UsageError(
+      `${file} is a replay file of version ${String(data.version)}; this is version ${REPLAY_VERSION}: record it again`,
     );
   }
   const parsed = replayFile.safeParse(data);
-  if (parsed.success) {
-    const { race } = parsed.data;
-    return isPath(race) ? { ...parsed.data, race: resolve(dirname(file), race) } : parsed.data;
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0];
+    const where = issue === undefined || issue.path.length === 0 ? '' : ` at "${issue.path.join('.')}"`;
+    throw bad(`${issue?.message ?? 'wrong shape'}${where}`);
   }
-  const issue = parsed.error.issues[0];
-  const where = issue === undefined || issue.path.length === 0 ? '' : ` at "${issue.path.join('.')}"`;
-  throw new UsageError(
-    `${file} is not a replay file: ${issue?.message ?? 'wrong shape'}${where}; record the failure again`,
-  );
+  if (data.checksum !== checksumOf(parsed.data)) throw bad('it is damaged: its checksum is not that of its content');
+  const { race } = parsed.data;
+  return isPath(race) ? { ...parsed.data, race: resolve(dirname(file), race) } : parsed.data;
 }
 
 export interface Replayed {

@@ -114,10 +114,13 @@ export function joinTallies(a: Tally, b: Tally, shortest = false): Tally {
   };
 }
 
-/** Numbers of all parts. How many traces are distinct cannot be told from how many are in each. */
+/** What is known of the traces of all parts cannot be told from what is known of those of each. */
+const OF_ONE_PART = ['distinctTraces', 'tracesAtLeast', 'unseenChance'];
+
+/** Numbers of all parts. */
 export function joinStats(parts: readonly StrategyStats[]): StrategyStats {
   const names = new Set(parts.flatMap((part) => Object.keys(part)));
-  names.delete('distinctTraces');
+  for (const name of OF_ONE_PART) names.delete(name);
   const joined: Record<string, number> = {};
   for (const name of names) {
     const values = parts.map((part) => part[name] ?? 0);

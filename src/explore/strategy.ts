@@ -115,6 +115,8 @@ export interface StrategyOptions {
   readonly delaysMax: number;
   /** Do not explore a state twice. */
   readonly states: boolean;
+  /** A random walk whose every choice is as likely as the others, at every decision. */
+  readonly uniform: boolean;
   /** Try the choices in an order that chance gives (dfs, dpor): what is explored is the same. */
   readonly shuffle: boolean;
   /** This is part @shard, from 0, of @shards that together explore the space. */

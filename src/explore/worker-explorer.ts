@@ -124,6 +124,8 @@ export class WorkerExplorer extends RaceWorker {
   readonly #placements: readonly number[];
   readonly #log: ExecutionLog | null;
   #begun = 0;
+  /** Executions before a checkpoint: of a machine that was another one. */
+  readonly #begunBefore: number;
   #executions = 0;
   #abandoned = 0;
   #exhausted = false;
@@ -155,6 +157,7 @@ export class WorkerExplorer extends RaceWorker {
     this.#shortest = explore.shortest;
     this.#log = explore.log === null || job.slot !== 0 ? null : new ExecutionLog(explore.log);
     this.#begun = explore.begun;
+    this.#begunBefore = explore.begun;
     if (part.footprint !== null) k.traceFootprints(part.footprint);
     const { thread_infos, tasks } = k.sym;
     this.#preemptCounts = this.#ofThreads(
@@ -285,7 +288,8 @@ export class WorkerExplorer extends RaceWorker {
   }
 
   get #audited(): boolean {
-    return this.#begun < AUDITS || this.#begun % AUDIT_EVERY === 0;
+    const begun = this.#begun - this.#begunBefore;
+    return begun < AUDITS || begun % AUDIT_EVERY === 0;
   }
 
   /** Setup and check announce their steps too, so that the next reset knows what they changed. */
@@ -304,7 +308,7 @@ export class WorkerExplorer extends RaceWorker {
     const { words, memory, staticBytes } = this.k;
     if (snapshot === null) return;
     if (this.#audited) {
-      if (this.#begun > 1) this.#audit(snapshot);
+      if (this.#begun - this.#begunBefore > 1) this.#audit(snapshot);
       memory.written.fill(0, 0, staticBytes >>> 12);
       super.restoreStatics();
       return;

@@ -23,12 +23,22 @@ function duration(seconds: number): string {
   return seconds < 72 * 3600 ? `${Math.round(seconds / 3600)} h` : `${Math.round(seconds / 86_400)} days`;
 }
 
-/** How much of the space is explored, where the strategy has an idea of it. */
-function spaceText({ stats, seconds }: ExploreProgress): string {
-  const { exploredPart: part } = stats;
+/** How much of the space is explored, or how likely something new is, where the strategy has an idea of it. */
+function spaceText({ stats, seconds, executions }: ExploreProgress): string {
+  const { exploredPart: part, distinctTraces, unseenChance } = stats;
+  if (distinctTraces !== undefined && unseenChance !== undefined) {
+    return `, ${plural(distinctTraces, 'trace')}, next one new: ${chanceText(unseenChance, executions)}`;
+  }
   if (part === undefined) return '';
   if (part < PART_LEAST) return `, below ${PART_LEAST * 100} % explored`;
   return `, about ${(part * 100).toFixed(1)} % explored, ${duration((seconds * (1 - part)) / part)} left`;
+}
+
+/** A chance that was estimated from @executions: what is rarer than one of them cannot be told from never. */
+export function chanceText(chance: number, executions: number): string {
+  const least = 1 / Math.max(1, executions);
+  const percent = (part: number): string => `${Number((part * 100).toPrecision(2))} %`;
+  return chance < least ? `below ${percent(least)}` : `about ${percent(chance)}`;
 }
 
 export function exploringLine(name: string, progress: ExploreProgress): string {

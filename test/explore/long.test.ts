@@ -61,6 +61,9 @@ const SEARCHES: readonly (readonly [what: string, argv: readonly string[], compa
   ['by DPOR', [...UNLOCKED, '--strategy', 'dpor'], ['exhausted', 'classes', 'races', 'sleepBlocked']],
   ['at random', [WRITERS, '--strategy', 'random', '--executions', '700'], ['distinctTraces']],
   ['by PCT', [WRITERS, '--strategy', 'pct', '--executions', '700'], ['distinctTraces']],
+  ['by POS', [WRITERS, '--strategy', 'pos', '--executions', '700'], ['distinctTraces', 'unseenChance']],
+  ['at random by two jobs', [WRITERS, '--strategy', 'random', '--executions', '700', '--jobs', '2'], []],
+  ['by DPOR by two jobs', [...UNLOCKED, '--strategy', 'dpor', '--jobs', '2'], ['exhausted', 'classes', 'races']],
 ];
 
 describe('an exploration that is killed and resumed', () => {
@@ -126,8 +129,8 @@ describe('a checkpoint file', () => {
       ['\u0000\u0001\u0002', /no JSON, or cut short/],
       ['[1, 2]', /some other JSON/],
       ['null', /some other JSON/],
-      ['{"murphy":"replay","version":2}', /it is a replay file/],
-      [good.replace('"version":1', '"version":99'), /version 99; this is version 1/],
+      ['{"murphy":"replay","version":3}', /it is a replay file/],
+      [good.replace('"version":2', '"version":99'), /version 99; this is version 2/],
       [good.replace('"executions"', '"runs"'), /content\.parts\.0\.executions/],
       [good.replace(/"prefix":\[\d+/, '"prefix":[7'), /damaged/],
     ];

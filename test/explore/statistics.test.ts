@@ -69,13 +69,16 @@ function expectHits(hits: number, executions: number, p: number): void {
 
 const sum = (values: Iterable<number>): number => [...values].reduce((a, b) => a + b, 0);
 
-describe('a random walk', () => {
-  it.each(['interrupted', 'lost-update', 'behind-lock'])(
+describe.each([
+  ['a uniform random walk', 'tree', { uniform: true }, ['interrupted', 'lost-update', 'behind-lock']],
+  ['a random walk', 'tree-sparse', {}, ['interrupted', 'lost-update']],
+] as const)('%s', (_, enumerated, options, races) => {
+  it.each(races)(
     '%s: makes each execution as often as its choices say, and hits the defect as often',
     async (id) => {
-      const tree = await counts(id, 'tree', {});
+      const tree = await counts(id, enumerated, {});
       expect(sum(tree.traces.values())).toBeCloseTo(1, 12);
-      const seen = await sampled(id, 'counted-random');
+      const seen = await sampled(id, 'counted-random', options);
       expectDistribution(seen, tree.traces);
       expectHits(seen.failing, seen.executions, tree.failing);
     },

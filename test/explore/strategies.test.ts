@@ -1,9 +1,8 @@
 /** Every strategy finds the defects of docs/strategies.md, from one seed each, and takes no equivalent mutant for one. */
 import { describe, expect, it } from 'vitest';
-import { DEFECTS, EQUIVALENT, SEARCHERS, SLOW } from '../../bench/defects.js';
+import { DEFECTS, EQUIVALENT, EXECUTIONS_MAX, SEARCHERS, SLOW } from '../../bench/defects.js';
 import { explore } from '../../src/index.js';
 
-const EXECUTIONS = 3000;
 /** For mutants that are none: enough to find each of the real ones. */
 const EXECUTIONS_EQUIVALENT = 100;
 const MINUTES = 10 * 60_000;
@@ -13,7 +12,7 @@ describe.each(SEARCHERS.map((s) => [s.name, s] as const))('%s', (_, searcher) =>
   it.each(findable.map((d) => [d.name, d] as const))(
     'finds %s',
     async (_name, { id, options, outcome }) => {
-      const found = await explore(id, { ...options, ...searcher.options, seed: 1, executions: EXECUTIONS });
+      const found = await explore(id, { ...options, ...searcher.options, seed: 1, executions: EXECUTIONS_MAX });
       expect([found.error, found.outcome]).toEqual([null, outcome]);
     },
     MINUTES,

@@ -21,6 +21,15 @@ describe('the line of progress of an exploration', () => {
     expect(exploringLine('E1', at(60, { stats: { exploredPart: 1e-9 } }))).toContain('below 0.1 % explored');
   });
 
+  it('says how likely something new is where chance directs', () => {
+    const stats = { distinctTraces: 4321, tracesAtLeast: 9000, unseenChance: 0.1234 };
+    expect(exploringLine('E1', at(60, { stats }))).toBe(
+      'E1: 60,000 executions, 1,000/s, depth 34, 4,321 traces, next one new: about 12 %, no failure',
+    );
+    const none = exploringLine('E1', at(60, { stats: { ...stats, unseenChance: 0 } }));
+    expect(none).toContain('next one new: below 0.0017 %');
+  });
+
   it('comes now and then where there is no terminal, and counts from where a checkpoint has left off', () => {
     const out = new Kept();
     const display = exploringDisplay(out, 'E1');

@@ -3,7 +3,7 @@ import { Point } from '../../shared/point.js';
 import { Prng } from '../../shared/prng.js';
 import { Choice } from '../shared-state.js';
 import type { Execution, Situation, Strategy, StrategyOptions, StrategyStats } from '../strategy.js';
-import { DistinctCount } from './distinct.js';
+import { type SavedSample, TraceSample } from './distinct.js';
 
 /** xorshift32: zero comes from zero only. */
 function xorshift(x: number): number {
@@ -21,7 +21,7 @@ function nextRandom(shared: Int32Array, at: number): number {
 
 /** What a strategy by chance keeps in a checkpoint. */
 interface Saved {
-  readonly distinct: string;
+  readonly traces: SavedSample;
   readonly steps?: number;
 }
 
@@ -31,13 +31,13 @@ abstract class Sampling implements Strategy {
   protected readonly saved: Saved | null;
   /** The first executions of the search are every shard's, for what they teach; of the others each shard has its own. */
   protected readonly common: number = 0;
-  readonly #distinct: DistinctCount;
+  readonly #traces: TraceSample;
   readonly #prng = new Prng(0);
 
   constructor(options: StrategyOptions) {
     this.options = options;
     this.saved = options.state as Saved | null;
-    this.#distinct = new DistinctCount(this.saved?.distinct);
+    this.#traces = new TraceSample(this.saved?.traces);
   }
 
   /** Number of an execution among those of all shards. */
@@ -62,35 +62,63 @@ abstract class Sampling implements Strategy {
   abstract choose(shared: Int32Array, s: Situation): number;
 
   end(execution: Execution, _shared: Int32Array): boolean {
-    if (this.counts(execution)) this.#distinct.add(execution.traceHash);
+    if (this.counts(execution)) this.#traces.add(execution.traceHash);
     return true;
   }
 
   stats(): StrategyStats {
-    return { distinctTraces: this.#distinct.estimate() };
+    const traces = this.#traces;
+    return {
+      distinctTraces: traces.distinct(),
+      tracesAtLeast: traces.atLeast(),
+      unseenChance: traces.unseenChance(),
+    };
   }
 
   save(): Saved {
-    return { distinct: this.#distinct.save() };
+    return { traces: this.#traces.save() };
   }
 }
 
-/** Uniform choice at each decision. */
+/** An execution gives way once in 1, 2, 4, ... decisions: so many of these. */
+const RARITIES = 6;
+
+/**
+ * A choice by chance at each decision. Each execution draws how seldom it gives way: with a chance of 1, 1/2, 1/4, ... 1/32 a decision is left to chance,
+ * any choice as likely as the others; else the context that runs goes on while it can. `uniform`: every decision is.
+ *
+ * Where one context has to make many steps while another makes few, a walk that is uniform at each decision hardly ever does: the chance falls with each
+ * step. That no one rate is right, and that a few drawn in turn cost no more than a small factor, is from Groce et al., "Swarm testing", ISSTA 2012.
+ */
 export class RandomWalk extends Sampling {
   readonly name = 'random';
 
+  /** Words: the chance, and below what a draw leaves a decision to chance; 0 for always. */
   begin(shared: Int32Array, execution: number): number {
-    shared[0] = this.prngOf(execution).u32() | 1;
+    const prng = this.prngOf(execution);
+    shared[0] = prng.u32() | 1;
+    const rarity = this.options.uniform ? 0 : prng.below(RARITIES);
+    shared[1] = rarity === 0 ? 0 : 1 << (32 - rarity);
     return 0;
   }
 
   choose(shared: Int32Array, s: Situation): number {
+    if (s.currentEnabled && this.#goesOn(shared, s)) return s.choices[0] as number;
+    // The bias of the multiplication is below count / 2^32.
+    return s.choices[Math.floor((this.#draw(shared, s) / 0x100000000) * s.count)] as number;
+  }
+
+  #goesOn(shared: Int32Array, s: Situation): boolean {
     const { preemptionsMax } = this.options;
-    if (preemptionsMax >= 0 && s.currentEnabled && s.preemptions >= preemptionsMax) return s.choices[0] as number;
+    if (preemptionsMax >= 0 && s.preemptions >= preemptionsMax) return true;
+    const limit = (shared[1] as number) >>> 0;
+    return limit !== 0 && this.#draw(shared, s) >= limit;
+  }
+
+  #draw(shared: Int32Array, s: Situation): number {
     const x = xorshift(s.carried === 0 ? (shared[0] as number) : s.carried);
     s.carried = x;
-    // The bias of the multiplication is below count / 2^32.
-    return s.choices[Math.floor(((x >>> 0) / 0x100000000) * s.count)] as number;
+    return x >>> 0;
   }
 }
 

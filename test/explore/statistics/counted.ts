@@ -34,6 +34,6 @@ export class Counted implements Strategy {
   }
 
   stats(): StrategyStats {
-    return { failing: this.#failing, ...Object.fromEntries(this.#traces) };
+    return { ...this.#inner.stats?.(), failing: this.#failing, ...Object.fromEntries(this.#traces) };
   }
 }

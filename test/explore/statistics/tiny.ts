@@ -45,6 +45,34 @@ export const interrupted = race({
   },
 });
 
+/** As above, with two interrupts whose order matters: some hundred executions. */
+export const interruptedTwice = race({
+  id: 'interrupted-twice',
+  machine: { ...machine, cpus: 1 },
+  shared: { counter: 0, other: 0 },
+  threads: [
+    (k) => {
+      k.raise(0, 1);
+      k.shared.counter++;
+      k.raise(0, 2);
+      for (let i = 0; i < 4; i++) k.shared.counter++;
+      k.raise(0, 1);
+      for (let i = 0; i < 3; i++) k.shared.other = i;
+    },
+  ],
+  irqs: {
+    1: (k) => {
+      k.shared.counter++;
+    },
+    2: (k) => {
+      k.shared.counter += 3;
+    },
+  },
+  check(k) {
+    assert(k.shared.counter === 10, 'an update is lost');
+  },
+});
+
 /** While one has the lock the other cannot go: there are steps without a choice. */
 export const behindLock = race({
   id: 'behind-lock',

@@ -45,7 +45,7 @@ const replayFile = z.object({
 export type ReplayFile = z.infer<typeof replayFile>;
 
 /** CRC-32 of everything but `race`, whatever the order and the layout: a path may be mended by hand. */
-function checksumOf({ race: _, ...rest }: ReplayFile): string {
+function checksumOf({ race: _, checksum: __, ...rest }: Partial<ReplayFile> & { checksum?: unknown }): string {
   const sorted = (_key: string, value: unknown): unknown =>
     value === null || typeof value !== 'object' || Array.isArray(value)
       ? value
@@ -122,14 +122,14 @@ export function readReplay(file: string): ReplayFile {
   const text = textOf(file);
   const bad = (why: string): UsageError =>
     new UsageError(`${file} is not a replay file: ${why}; record the failure again`);
-  let data: { murphy?: unknown; version?: unknown; checksum?: unknown } | null;
+  let data: (Partial<ReplayFile> & { checksum?: unknown }) | null;
   try {
     data = JSON.parse(text) as typeof data;
   } catch {
     throw bad('no JSON, or cut short');
   }
   if (data?.murphy !== 'replay') {
-    throw bad(typeof data?.murphy === 'string' ? `it is a ${data.murphy} file` : 'it is some other JSON');
+    throw bad(typeof data?.murphy === 'string' ? `it is a ${data.murphy as string} file` : 'it is some other JSON');
   }
   if (data.version !== REPLAY_VERSION) {
     throw new UsageError(
@@ -142,7 +142,7 @@ export function readReplay(file: string): ReplayFile {
     const where = issue === undefined || issue.path.length === 0 ? '' : ` at "${issue.path.join('.')}"`;
     throw bad(`${issue?.message ?? 'wrong shape'}${where}`);
   }
-  if (data.checksum !== checksumOf(parsed.data)) throw bad('it is damaged: its checksum is not that of its content');
+  if (data.checksum !== checksumOf(data)) throw bad('it is damaged: its checksum is not that of its content');
   const { race } = parsed.data;
   return isPath(race) ? { ...parsed.data, race: resolve(dirname(file), race) } : parsed.data;
 }

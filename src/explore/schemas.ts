@@ -6,17 +6,17 @@ import type { MachineSpec } from '../lab/race.js';
 export const hash = z.string().regex(/^[0-9a-f]{8}$/);
 export const count = z.number().int().nonnegative();
 
-/** Every property of a machine, with a value of its kind. */
+/** A value of the kind of @value, which stands for it in files of before there was such a property. */
+function kindOf(value: unknown): z.ZodType {
+  if (typeof value === 'number') return count.default(value);
+  if (typeof value === 'boolean') return z.boolean().default(value);
+  if (typeof value === 'string') return z.string().default(value);
+  return z.record(z.string(), z.number()).default(value as Record<string, number>);
+}
+
+/** Every property of a machine. */
 export const machine = z.strictObject({
-  ...Object.fromEntries(
-    Object.entries(MACHINE_DEFAULTS).map(([key, value]) => {
-      // Files of before there were checkers do not name them.
-      if (/^(check|lockdep\w+)$/.test(key)) return [key, z.string().optional()];
-      if (typeof value === 'number') return [key, count];
-      if (typeof value === 'object') return [key, z.record(z.string(), z.number())];
-      return [key, typeof value === 'boolean' ? z.boolean() : z.string()];
-    }),
-  ),
+  ...Object.fromEntries(Object.entries(MACHINE_DEFAULTS).map(([key, value]) => [key, kindOf(value)])),
   core: z.string(),
   kernel: z.string(),
   cpus: z.number().int().positive(),

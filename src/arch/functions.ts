@@ -15,7 +15,8 @@ export function kernelFunctions(): string[] {
     if (/[/\\](lab|explore)[/\\]/.test(line)) break;
     const name = /^\s*at (?:Object\.|Module\.)?([\w$]+)(?: \[as [\w$]+\])? \(/.exec(line)?.[1];
     if (name === undefined || !/^_*[a-z0-9]+(_[A-Za-z0-9]+)+$/.test(name)) continue;
-    if (PRINTING.includes(name)) continue;
+    // A function that passes on to another of its name, an architecture's, is one.
+    if (PRINTING.includes(name) || names.at(-1) === name) continue;
     names.push(name);
   }
   return names.slice(0, FRAMES);

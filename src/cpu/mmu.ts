@@ -12,6 +12,7 @@ import type { Paddr } from '../shared/types.js';
 import type { MachineConfig } from './config.js';
 import type { CoreRow } from './core.js';
 import { type CacheOp, CpuCache, type PointSink } from './cpu-cache.js';
+import { ViptCache } from './dcache.js';
 import { type HwLayout, Seat } from './hw.js';
 import type { PhysicalMemory } from './memory.js';
 import { Tlb } from './tlb.js';
@@ -44,6 +45,8 @@ export class Mmu {
   asid = 0;
   protected readonly owner: MmuOwner;
   readonly #vivt: boolean;
+  /** The cache, if it is indexed by virtual and tagged by physical address, and a page may be in several places of it. */
+  readonly #vipt: ViptCache | null;
   readonly #directBase: number;
   readonly #directEnd: number;
   readonly #directDelta: number;
@@ -73,6 +76,7 @@ export class Mmu {
     });
     this.tlb = this.tlbs[cpu] as Tlb;
     this.#vivt = config.core.dcache.tagBy === 'VA';
+    this.#vipt = this.cache.own instanceof ViptCache ? this.cache.own : null;
     this.#directBase = config.pageOffset;
     this.#directEnd = config.pageOffset + config.lowmemPages * 4096;
     this.#directDelta = config.core.physBase - config.pageOffset;
@@ -103,7 +107,7 @@ export class Mmu {
     const pa = this.translate(va, false);
     const attr = this.#attr;
     if (attr >= Attr.writeThrough) {
-      return cache.load(this.#vivt ? va : pa, pa, attr === Attr.writeThrough);
+      return cache.load(this.keyOf(va, pa), pa, attr === Attr.writeThrough);
     }
     cache.writeBuffer.drain();
     return this.memory.read32(pa);
@@ -123,7 +127,7 @@ export class Mmu {
     const pa = this.translate(va, true);
     const attr = this.#attr;
     if (attr >= Attr.writeThrough) {
-      cache.store(this.#vivt ? va : pa, pa, attr === Attr.writeThrough, value, mask);
+      cache.store(this.keyOf(va, pa), pa, attr === Attr.writeThrough, value, mask);
       return;
     }
     if (attr === Attr.buffered) {
@@ -147,7 +151,8 @@ export class Mmu {
 
   /** By what the data cache looks for the bytes at @va. */
   protected keyOf(va: number, pa: number): number {
-    return this.#vivt ? va : pa;
+    if (this.#vivt) return va;
+    return this.#vipt === null ? pa : this.#vipt.viptKey(va, pa);
   }
 
   /** Physical address of @va by the direct map or this CPU's TLB, or -1; nothing is walked. */
@@ -222,7 +227,7 @@ export class Mmu {
    */
   cacheLine(op: CacheOp, va: number): void {
     this.owner.point(Point.CacheOp, va);
-    this.cache.lineOp(op, this.#vivt ? va : this.translate(va, false));
+    this.cache.lineOp(op, this.#vivt ? va : this.keyOf(va, this.translate(va, false)));
   }
 
   /**
@@ -267,12 +272,13 @@ export class Mmu {
     }
     const direct = va >= this.#directBase && va < this.#directEnd;
     const at = direct ? 0 : this.tlb.find(this.tagOf(va));
-    if (at >= 0)
-      this.cache.evict(direct ? this.translate(va, false) : ((this.tlb.pte(at) & ~0xfff) | (va & 0xfff)) >>> 0);
+    if (at < 0) return;
+    const pa = direct ? this.translate(va, false) : ((this.tlb.pte(at) & ~0xfff) | (va & 0xfff)) >>> 0;
+    this.cache.evict(this.keyOf(va, pa));
   }
 
   #speculate(va: number, pa: Paddr): boolean {
-    return this.#attr === Attr.writeBack && this.cache.speculativeFill(this.#vivt ? va : pa, pa);
+    return this.#attr === Attr.writeBack && this.cache.speculativeFill(this.keyOf(va, pa), pa);
   }
 
   /** Remove the page's translation from this CPU's TLB, or everybody's if the core broadcasts and @everywhere. */

@@ -3,7 +3,7 @@
  * names cause and mend.
  */
 import { archOf } from '../arch/arch.js';
-import { isPrivateVivt } from '../arch/arm/cores.js';
+import { isPrivateVivt, isViptAliasing } from '../arch/arm/cores.js';
 import { LOCKDEP_MODES, LOCKDEP_RULES } from '../check/lockdep/lockdep.js';
 import { CHECKERS, checksOf, type MachineConfig, SLAB_DEFAULTS, type SlabOptions } from '../cpu/config.js';
 import type { CoreRow } from '../cpu/core.js';
@@ -112,6 +112,14 @@ function checkParisc(core: CoreRow, layers: readonly MachineSpec[], ticketLocks:
   if (ticketLocks) wrong('its kernels have no ticket locks; leave ticketLocks out');
 }
 
+/** Linux ignores high memory there. Source: arch/arm/mm/mmu.c, Linux 2.6.30. */
+function checkAliasing(core: CoreRow, layers: readonly MachineSpec[]): void {
+  if (layers.every((layer) => (layer.highmemPages ?? 0) === 0)) return;
+  throw new UsageError(
+    `core "${core.id}" has a cache in which a page may have several places: Linux ignores high memory there; leave highmemPages out`,
+  );
+}
+
 /**
  * CPUs for a race that asks for no number: one for each thread that is not placed, so that all of them run at once. Two at least, since
  * whether there is a second one makes a difference to kernel code.
@@ -151,7 +159,8 @@ export function configure(
     throw new UsageError(`pkmapSlots must be a power of two, not ${merged.pkmapSlots}: the kernel wraps by a mask`);
   }
   if (core.arch === 'parisc') checkParisc(core, layers, merged.ticketLocks);
-  const highmemPages = core.arch === 'parisc' ? 0 : merged.highmemPages;
+  if (isViptAliasing(core)) checkAliasing(core, layers);
+  const highmemPages = core.arch === 'parisc' || isViptAliasing(core) ? 0 : merged.highmemPages;
   checkNumber('lowmemPages', merged.lowmemPages, 64, 1 << 16);
   checkNumber('dmaPages', merged.dmaPages, 0, merged.lowmemPages);
   checkNumber('highmemPages', highmemPages, 0, 1 << 16);

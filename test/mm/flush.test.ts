@@ -4,15 +4,18 @@ import type { MachineConfig } from '../../src/cpu/config.js';
 import { Control } from '../../src/cpu/hw.js';
 import type { Kernel } from '../../src/cpu/kernel.js';
 import { readLog } from '../../src/cpu/printk.js';
-import { flush_dcache_page, flush_dcache_range } from '../../src/mm/arm/flush.js';
-import { lowmem_page_address, page_plus, page_to_phys } from '../../src/mm/page.js';
-import { GFP_KERNEL } from '../../src/mm/page_alloc.js';
+import { configureRace } from '../../src/lab/configure.js';
+import { race } from '../../src/lab/race.js';
+import { flush_dcache_page, flush_dcache_range, set_user_pte, USER_BASE } from '../../src/mm/arm/flush.js';
+import { add_to_page_cache, address_space_init_once, VM_MAYSHARE, VM_SHARED, vma_link } from '../../src/mm/filemap.js';
+import { lowmem_page_address, type Page, page_plus, page_to_phys } from '../../src/mm/page.js';
+import { alloc_page, GFP_KERNEL } from '../../src/mm/page_alloc.js';
 import { virt_to_head_page } from '../../src/mm/slab-common.js';
 import { get_node } from '../../src/mm/slub/cache.js';
 import { __kmalloc, kfree, kmallocCache } from '../../src/mm/slub.js';
 import { KernelBug } from '../../src/shared/errors.js';
 import { struct_page } from '../../src/shared/structs/page.js';
-import { type Vaddr, vaddr } from '../../src/shared/types.js';
+import { ptr, type Vaddr, vaddr } from '../../src/shared/types.js';
 import { ram } from '../cpu/bytes.js';
 import { localMachine } from '../machine.js';
 
@@ -185,5 +188,70 @@ describe('VM_BUG_ON() in page_mapping()', () => {
   it('changes nothing without', () => {
     const k = machine({ patches: ['page-mapping-vm-bug-on'] });
     expect(flush(k, withPartial(k, 64, 1))?.addr).toBe(0x0d);
+  });
+});
+
+describe('a cache in which a page has two places (ARM1136)', () => {
+  const [K_STORES, U_STORES] = [0x11111111, 0x22222222];
+
+  /** A page of a file, mapped by user space at a place of the cache that is not the kernel's. */
+  function aliased(mapped: boolean): { k: Kernel; page: Page; kernel: Vaddr; user: Vaddr; map: () => void } {
+    const k = machine({ highmemPages: 0, patches: ['page-mapping-slab'] }, 'arm1136');
+    const mapping = ptr<'address_space'>(k.sym.race_data + 64);
+    address_space_init_once(k, mapping);
+    const page = alloc_page(k, GFP_KERNEL);
+    const kernel = lowmem_page_address(k, page);
+    const pgoff = ((kernel >>> 12) & 1) ^ 1;
+    add_to_page_cache(k, page, mapping, pgoff);
+    const user = vaddr(USER_BASE + pgoff * 4096);
+    const vma = ptr<'vm_area_struct'>(k.sym.race_data + 1024);
+    const map = (): void => {
+      vma_link(k, vma, mapping, { mm: 0, start: user, pages: 1, pgoff, flags: VM_SHARED | VM_MAYSHARE });
+      set_user_pte(k, vma, user, page);
+    };
+    if (mapped) map();
+    return { k, page, kernel, user, map };
+  }
+
+  it('has different bytes at the two addresses of a page, until it is flushed at both', () => {
+    const { k, page, kernel, user } = aliased(true);
+    k.load32(user);
+    k.load32(kernel);
+    k.store32(kernel, K_STORES);
+    expect([k.load32(kernel), k.load32(user) === K_STORES]).toEqual([K_STORES, false]);
+    flush_dcache_page(k, page);
+    expect([k.load32(kernel), k.load32(user)]).toEqual([K_STORES, K_STORES]);
+    // The other way round the user's store is written back.
+    k.store32(user, U_STORES);
+    expect(k.load32(kernel)).toBe(K_STORES);
+    flush_dcache_page(k, page);
+    expect([k.load32(kernel), k.load32(user)]).toEqual([U_STORES, U_STORES]);
+  });
+
+  it('has a page that is only marked flushed when it is mapped', () => {
+    const { k, page, kernel, user, map } = aliased(false);
+    k.load32(kernel);
+    k.store32(kernel, K_STORES);
+    flush_dcache_page(k, page);
+    expect(ram(k, page_to_phys(k, page), 4)).not.toBe('11*4');
+    map();
+    expect(k.load32(user)).toBe(K_STORES);
+  });
+
+  it('does not oops for a slab page: the garbage that is taken for a mapping costs a second flush', () => {
+    const k = machine({ highmemPages: 0 }, 'arm1136');
+    const x = withPartial(k, 64, 1);
+    k.load32(x);
+    k.store32(x, 0x5a5a5a5a);
+    expect(flush(k, x)).toBeNull();
+    expect(ram(k, k.__pa(x), 4)).toBe('5a*4');
+    const entry = k.mmu.translationByTables(0xffff4000);
+    expect(entry).toBe(page_to_phys(k, virt_to_head_page(k, x)));
+  });
+
+  it('has no high memory', () => {
+    const spec = race({ id: 'aliases', machine: { core: 'arm1136' }, threads: [() => {}] });
+    expect(configureRace(spec, null, {}).config.highmemPages).toBe(0);
+    expect(() => configureRace(spec, null, { settings: { highmemPages: 4 } })).toThrow(/ignores high memory/);
   });
 });

@@ -39,6 +39,11 @@ describe('the oops of seed 001', () => {
     expect(lines.find((l) => l.startsWith('sp : '))).toContain('ip : ffffffdd');
     expect(lines.find((l) => l.startsWith('Flags: '))).toContain('IRQs off');
     expect(lines.filter((l) => l === 'post dma read done')).toHaveLength(1);
+    const frames = lines.flatMap((l) => /^\[<\?+>\] \((\w+)\) from \[<\?+>\] \((\w+)\)$/.exec(l)?.slice(1, 3) ?? []);
+    expect(frames).toContain('at91mci_post_dma_read');
+    // Each row begins where the one before ended, and nothing is called by itself.
+    for (let i = 0; i + 2 < frames.length; i += 2) expect(frames[i + 1]).toBe(frames[i + 2]);
+    for (let i = 0; i < frames.length; i += 2) expect(frames[i]).not.toBe(frames[i + 1]);
   });
 
   it('is the same, line by line, with and without the change of kunmap_atomic()', async () => {

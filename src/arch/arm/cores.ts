@@ -102,6 +102,16 @@ export const CORES: readonly CoreRow[] = [
   },
   {
     ...up,
+    id: 'arm1136',
+    title: 'ARM1136 (OMAP2): 32 KB VIPT, in which a page may have two places',
+    proc: 'v6',
+    dcache: { ...vivt926, sets: 256, tagBy: 'PA', replacement: 'rr-per-set', writeBufferWords: 0 },
+    tlbEntries: 64,
+    physBase: 0x80000000,
+    note: 'with the 32 KB of OMAP2420; replacement is round robin here. Linux ignores high memory on such caches',
+  },
+  {
+    ...up,
     id: 'arm11mpcore',
     title: 'ARM11 MPCore: 32 KB per CPU, coherent by MESI, maintenance operations local',
     proc: 'v6',
@@ -179,3 +189,6 @@ export const CORES: readonly CoreRow[] = [
 
 /** Cores whose caches are private, virtually tagged and not coherent: several of them make no machine. */
 export const isPrivateVivt = (core: CoreRow): boolean => core.coherence === 'none' && core.dcache.tagBy === 'VA';
+/** Indexed by virtual, tagged by physical address, and a way is larger than a page. */
+export const isViptAliasing = (core: CoreRow): boolean =>
+  core.arch === 'arm' && core.dcache.indexBy === 'VA' && core.dcache.tagBy === 'PA';

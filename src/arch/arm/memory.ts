@@ -48,7 +48,16 @@ export const __fix_to_virt = (idx: number): Vaddr => ((FIXADDR_START + idx * 409
 export const cache_is_vivt = (k: Kernel): boolean => k.config.core.dcache.tagBy === 'VA';
 /** v6 and later: physically tagged. */
 export const cache_is_vipt = (k: Kernel): boolean => !cache_is_vivt(k);
-export const cache_is_vipt_nonaliasing = cache_is_vipt;
+/** A page may be in several places of the cache, by the bits of its virtual address above the page offset. */
+export const cache_is_vipt_aliasing = (k: Kernel): boolean => cache_is_vipt(k) && k.config.core.dcache.indexBy === 'VA';
+export const cache_is_vipt_nonaliasing = (k: Kernel): boolean => cache_is_vipt(k) && !cache_is_vipt_aliasing(k);
+
+/** Mappings that share memory agree in these bits of the address. Source: include/asm-arm/shmparam.h, Linux 2.6.22. */
+export const SHMLBA = 4 * 4096;
+/** Which of the places of a page in an aliasing cache an address leads to. Source: include/asm-arm/cacheflush.h, mm/mm.h. */
+export const CACHE_COLOUR = (addr: number): number => (addr & (SHMLBA - 1)) >>> 12;
+/** Pages at which flush_pfn_alias() maps what it flushes, one for each colour. Source: arch/arm/mm/flush.c. */
+export const ALIAS_FLUSH_START = 0xffff4000;
 
 /** First byte above the direct map. */
 export const high_memory = (k: Kernel): number => k.config.pageOffset + k.config.lowmemPages * 4096;

@@ -2,10 +2,10 @@
  * Coherence of page cache pages between the kernel's address of a page and user space's.
  *
  * Source: arch/arm/mm/flush.c, arch/arm/mm/fault-armv.c, include/asm-arm/cacheflush.h, Linux 2.6.22; spec/slab-dma.md §3.3.
- * Left out: VIPT caches with aliases (no core of the catalogue has one), instruction caches.
+ * Left out: instruction caches.
  */
 import { flush_dcache_page_at } from '../../arch/arm/cache.js';
-import { cache_is_vivt } from '../../arch/arm/memory.js';
+import { ALIAS_FLUSH_START, CACHE_COLOUR, cache_is_vipt_aliasing, cache_is_vivt } from '../../arch/arm/memory.js';
 import {
   L_PTE_DIRTY,
   L_PTE_MT_MASK,
@@ -15,23 +15,26 @@ import {
   L_PTE_WRITE,
   L_PTE_YOUNG,
   mk_pte,
+  PAGE_KERNEL,
   type PteP,
   pte_clear,
   pte_pfn,
   pte_read,
   set_pte_ext,
 } from '../../arch/arm/pgtable.js';
+import { local_flush_tlb_kernel_page } from '../../arch/arm/tlb.js';
 import { CacheOp } from '../../cpu/cpu-cache.js';
 import type { Kernel } from '../../cpu/kernel.js';
 import { set_bit, test_and_clear_bit } from '../../shared/atomic.js';
 import { struct_vm_area_struct } from '../../shared/structs/configured.js';
 import { PG_dcache_dirty, struct_page } from '../../shared/structs/page.js';
-import { NULL, ptr, type Vaddr, vaddr } from '../../shared/types.js';
+import { NULL, type Pfn, ptr, type Vaddr, vaddr } from '../../shared/types.js';
 import { struct_task_struct } from '../../shared/wait.js';
 import { type AddressSpace, iMmapOf, mapping_mapped, page_mapping, treeLockOf, VM_MAYSHARE } from '../filemap.js';
 import { writeLockIrq, writeUnlockIrq } from '../lock-types.js';
 import { lowmem_page_address, type Page, page_to_pfn, pfn_to_page } from '../page.js';
 import { type Vma, vma_prio_tree_iter, vma_prio_tree_next } from '../prio_tree.js';
+import { fixmapPte } from './highmem.js';
 
 /** User space that has page tables: 2 MB. Differs: all address spaces share them, one is in use at a time. */
 export const USER_BASE = 0x40000000;
@@ -46,9 +49,24 @@ declare module '../../shared/kernel-base.js' {
 const flagsOf = (page: Page): Vaddr => vaddr(page + struct_page.flags.offset);
 const userPte = (k: Kernel, addr: Vaddr): PteP => ptr<'pte'>(k.sym.user_pte_page + 2048 + ((addr >>> 12) & 511) * 4);
 
-/** Clean and invalidate the page at the kernel's address. */
-function __flush_dcache_page(k: Kernel, page: Page): void {
+/**
+ * Clean and invalidate a page at the place of the cache that @addr leads to, which nobody need have mapped: by a mapping of its own with the same colour.
+ *
+ * Context: any; nobody else uses the mapping, since such machines have one CPU. Differs: entry of fixmap's table, and a line at a time; the kernel has
+ * one instruction for the range.
+ */
+function flush_pfn_alias(k: Kernel, pfn: Pfn, addr: number): void {
+  const to = vaddr(ALIAS_FLUSH_START + CACHE_COLOUR(addr) * 4096);
+  set_pte_ext(k, fixmapPte(k, to), mk_pte(pfn, PAGE_KERNEL(k)));
+  local_flush_tlb_kernel_page(k, to);
+  flush_dcache_page_at(k, to);
+}
+
+/** Clean and invalidate the page at the kernel's address, and where a cache has another place for it, at that of its users. */
+function __flush_dcache_page(k: Kernel, mapping: AddressSpace, page: Page): void {
   flush_dcache_page_at(k, lowmem_page_address(k, page));
+  if (mapping === NULL || !cache_is_vipt_aliasing(k)) return;
+  flush_pfn_alias(k, page_to_pfn(k, page), (k.read(page, struct_page.index) & 3) * 4096);
 }
 
 /** The lines of one page at a user address, if the address space is that of the executing thread. */
@@ -95,7 +113,7 @@ export function flush_dcache_page(k: Kernel, page: Page): void {
     set_bit(k, PG_dcache_dirty, flagsOf(page));
     return;
   }
-  __flush_dcache_page(k, page);
+  __flush_dcache_page(k, mapping, page);
   if (mapping !== NULL && cache_is_vivt(k)) __flush_dcache_aliases(k, mapping, page);
 }
 
@@ -136,7 +154,7 @@ export function update_mmu_cache(k: Kernel, vma: Vma, addr: Vaddr, pte: number):
   const page = pfn_to_page(k, pte_pfn(pte));
   const mapping = page_mapping(k, page);
   if (mapping === NULL) return;
-  if (test_and_clear_bit(k, PG_dcache_dirty, flagsOf(page))) __flush_dcache_page(k, page);
+  if (test_and_clear_bit(k, PG_dcache_dirty, flagsOf(page))) __flush_dcache_page(k, mapping, page);
   if (cache_is_vivt(k)) make_coherent(k, mapping, vma, addr, k.read(page, struct_page.index));
 }
 

@@ -73,7 +73,7 @@ export function vunmap_page_range(k: Kernel, start: number, end: number): void {
  * Source: arch/arm/include/asm/cacheflush.h, Linux 2.6.22, 4.12.
  */
 function flush_cache_vmap_range(k: Kernel): void {
-  const aliases = k.arch.id !== 'arm' || k.config.core.dcache.tagBy === 'VA';
+  const aliases = k.arch.id !== 'arm' || k.config.core.dcache.indexBy === 'VA';
   if (aliases || k.LINUX_VERSION_CODE < KERNEL_VERSION(2, 6, 31)) k.arch.flush_cache_all(k);
   else k.mmu.drain();
 }

@@ -398,5 +398,6 @@ export function settingsOf(race: RaceSpec, options: MachineChoice): MachineSpec 
     parameters,
     ...machine
   } = namedCase(race, options)?.machine ?? {};
-  return { ...machine, ...options.settings, parameters: { ...parameters, ...options.settings.parameters } };
+  const numbers = { ...parameters, ...options.settings.parameters };
+  return { ...machine, ...options.settings, ...(Object.keys(numbers).length > 0 && { parameters: numbers }) };
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { race } from '../../src/index.js';
-import { caseOf, claimingCase, configureRace } from '../../src/lab/configure.js';
+import { caseOf, claimingCase, configureRace, settingsOf } from '../../src/lab/configure.js';
 
 const onArm926 = race({
   id: 'on-arm926',
@@ -58,6 +58,15 @@ describe('properties that the user sets', () => {
     expect(chosen('two', { lowmemPages: 1024 })).toEqual([undefined, '{"partial":2}', 'true']);
     expect(chosen('two', { parameters: { partial: 3 } })).toEqual([undefined, '{"partial":3}', 'true']);
     expect(chosen('one', { oabi: true, parameters: { partial: 2 } })).toEqual(['two', '{"partial":2}', 'true']);
+  });
+
+  it('are told with what the case has besides, as far as there is any', () => {
+    expect(settingsOf(numbered, {})).toBeUndefined();
+    expect(settingsOf(onArm926, { settings: { oabi: true } })).toEqual({ oabi: true });
+    expect(settingsOf(numbered, { caseName: 'two', settings: { slubDebug: 'Z' } })).toEqual({
+      ...{ oabi: true, slubDebug: 'Z' },
+      parameters: { partial: 2 },
+    });
   });
 
   it('are refused when the race has no such number', () => {

@@ -153,7 +153,7 @@ describe('flush_dcache_page() of a slab page before page_mapping() knew slabs, o
           expect((k.read(virt_to_head_page(k, x), struct_page.flags) >>> 9) & 1).toBe(1);
         }
       }),
-      { numRuns: 80 },
+      { numRuns: 40 },
     );
   });
 
@@ -173,7 +173,7 @@ describe('flush_dcache_page() of a slab page before page_mapping() knew slabs, o
         expect(flush(k, x)).toBe(address);
         expectArmOops(k, s, layout, node, address);
       }),
-      { numRuns: 60 },
+      { numRuns: 40 },
     );
   });
 
@@ -196,7 +196,7 @@ describe('flush_dcache_page() of a slab page before page_mapping() knew slabs, o
           ).toBe(true);
         }
       }),
-      { numRuns: 40 },
+      { numRuns: 20 },
     );
   });
 });

@@ -36,7 +36,7 @@ function allocate(k: Kernel): void {
   if (handle >>> 0 > MASK) report(`the device cannot reach its memory, which is ${place}`);
 }
 
-const REFUSED = 'coherent DMA mask 0x00ffffff is smaller than system GFP_DMA mask 0xffffffff';
+const REFUSED = 'coherent DMA mask 0xffffff is smaller than system GFP_DMA mask 0xffffffff';
 
 export default race({
   id: '2007-06-arm-coherent-above-mask',

@@ -6,7 +6,7 @@
  *
  * flush_dcache_page() of a page of a class, with so many slabs partial.
  *
- * Kernels: 2.6.22 before the patch `page-mapping-slab`. PA-7000, n slabs partial: Kernel Fault at n + 32, code 26, since page 0 is the gateway page; n = 0:
+ * Kernels: 2.6.22 before the patch `page-mapping-slab`. PA-7100, n slabs partial: Kernel Fault at n + 32, code 26, since page 0 is the gateway page (PA-7000: 18); n = 0:
  * the page is only marked. PA-8000 with two CPUs: spins with interrupts off, no oops. With the patch: nothing.
  * Source: seed 001; arch/parisc/kernel/{cache,traps}.c, include/asm-parisc/spinlock.h, Linux 2.6.22; spec/slab-dma.md §1.7, §3.4.
  */
@@ -42,7 +42,7 @@ function flushObject(k: Kernel): void {
 
 const faults = [1, 2, 3, 8].map((partial) => ({
   name: `${partial} partial`,
-  machine: { patches: BEFORE, parameters: { partial } },
+  machine: { core: 'pcxt', patches: BEFORE, parameters: { partial } },
   outcome: 'oops' as const,
   says: [`Kernel Fault: Code=26 regs=???????? (Addr=${(partial + 32).toString(16).padStart(8, '0')})`],
 }));
@@ -56,6 +56,12 @@ export default race({
   machine: PCX,
   cases: [
     ...faults,
+    {
+      name: 'PA-7000, 4 partial',
+      machine: { patches: BEFORE, parameters: { partial: 4 } },
+      outcome: 'oops',
+      says: ['Kernel Fault: Code=18 regs=???????? (Addr=00000024)'],
+    },
     { name: 'none partial', machine: { patches: BEFORE, parameters: { partial: 0 } }, outcome: 'clean' },
     { name: 'PageSlab test', outcome: 'clean' },
     { name: 'SLAB', machine: { slab: 'slab' }, outcome: 'clean' },

@@ -27,12 +27,12 @@ const numberBetween = (word: string, value: string | undefined, max: number, min
 };
 
 /** Letters first, caches behind a comma. Nothing, or no letters: FZPU. */
-function slubDebugOf(word: string, value = '-'): string {
+function slubDebugOf(word: string, value = ''): string {
   const letters = value.replace(/,.*/, '');
-  const wrong = /[^FZPUTfzput-]/.exec(letters)?.[0];
-  if (wrong !== undefined || (letters.includes('-') && letters !== '-')) {
+  const wrong = /[^FZPUTfzput]/.exec(letters)?.[0];
+  if (wrong !== undefined) {
     throw new UsageError(
-      `--boot ${quote(word)}: ${quote(wrong ?? '-')} is none of F (sanity checks), Z (red zones), P (poison), U (users), T (trace)`,
+      `--boot ${quote(word)}: ${quote(wrong)} is none of F (sanity checks), Z (red zones), P (poison), U (users), T (trace)`,
     );
   }
   return value === '' ? '-' : value;

@@ -23,7 +23,7 @@ export interface SlabOptions {
   readonly debugVm: boolean;
   /** ARM: is the kernel compiled for the old ABI, with long long aligned to 4 bytes? */
   readonly oabi: boolean;
-  /** arch_is_coherent(): devices see the caches, and dma_alloc_coherent() is kmalloc(). */
+  /** arch_is_coherent(): the kernel takes devices to see the caches, which they do not: dma_alloc_coherent() is kmalloc(), maps maintain nothing. */
   readonly coherentDma: boolean;
   /** ARM's ISA_DMA_THRESHOLD: the last bus address that GFP_DMA gives memory up to. Devices with smaller masks are refused coherent memory. */
   readonly isaDmaThreshold: number;

@@ -64,6 +64,8 @@ export interface PariscRow {
   readonly coherentIo: boolean;
   /** After a line or translation of a page was flushed: does the page have to be referenced before lines may be moved in again? */
   readonly moveInNeedsReference: boolean;
+  /** Are access rights and unaligned references traps of their own (26, 28), not one (18)? All but PCX-S. */
+  readonly splitsTrap18: boolean;
 }
 
 export interface CoreRow {

@@ -100,6 +100,11 @@ describe('murphy run', () => {
     }
   });
 
+  it('knows no letter that switches slub_debug off: 2.6.22 has none', async () => {
+    expect(await host.murphy('run highmem/E1 --boot slub_debug=-')).toBe(2);
+    expect(host.stderr.text).toContain('"-" is none of F (sanity checks)');
+  });
+
   it('sets no time limit of its own when executions are counted', async () => {
     await host.murphy('run highmem/E1 --case pinned --executions 5 --stop-at-failure --watchdog .5');
     expect(options()).toEqual({ caseName: 'pinned', executions: 5, stopAtFailure: true, watchdogSeconds: 0.5 });

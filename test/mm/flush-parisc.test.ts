@@ -50,10 +50,19 @@ describe('flush_dcache_page() of a slab page on PA-RISC with one CPU', () => {
   it.each([1, 2, 4, 9])('with %i partial slabs loads vm_pgoff of a VMA that is none', (n) => {
     const k = machine();
     expect(flush(k, withPartial(k, n))).toBe(n + 32);
-    expect(dmesgOf(k).find((l) => l.startsWith('Kernel Fault: Code=26'))).toContain('(Addr=000000');
+    expect(dmesgOf(k).find((l) => l.startsWith('Kernel Fault: Code=18'))).toContain('(Addr=000000');
     expect(dmesgOf(k)).toContain(' IAOQ[0]: get_index');
     expect(dmesgOf(k).at(-1)).toBe('Kernel panic - not syncing: Kernel Fault');
   });
+
+  it.each(['pcxt', 'pcxl', 'pcxl2'])(
+    'is a violation of access rights on %s, which PCX-S does not tell from others',
+    (core) => {
+      const k = machine({}, core);
+      expect(flush(k, withPartial(k, 4))).toBe(36);
+      expect(dmesgOf(k)).toContain('Kernel Fault: Code=26 regs=???????? (Addr=00000024)');
+    },
+  );
 
   it('without partial slabs marks the page and flushes no line', () => {
     const k = machine();

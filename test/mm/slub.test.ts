@@ -194,6 +194,7 @@ describe('the checks of SLUB', () => {
     kfree(k, a);
     expect(log(k)[0]).toMatch(/^\*\*\* SLUB kmalloc-64: Redzone Active@0x/);
     expect(log(k).some((l) => l.includes('Restoring redzone (0xcc)'))).toBe(true);
+    expect(log(k).some((l) => /^Last alloc: \? jiffies_ago=0 cpu=0 pid=\d+$/.test(l))).toBe(true);
   });
 
   it('find a write to a free object when it is handed out again', () => {

@@ -40,6 +40,7 @@ const pa11: PariscRow = {
   singlePurge: false,
   coherentIo: false,
   moveInNeedsReference: false,
+  splitsTrap18: true,
 };
 const pa20: PariscRow = { ...pa11, pa20: true, coherentIo: true, moveInNeedsReference: true };
 
@@ -51,7 +52,7 @@ export const CORES: readonly CoreRow[] = [
     proc: 'pcxs',
     dcache: vipt(8192, 1, 32),
     tlbEntries: 96,
-    parisc: pa11,
+    parisc: { ...pa11, splitsTrap18: false },
     note: 'associativity is not documented',
   },
   {

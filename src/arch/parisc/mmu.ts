@@ -31,8 +31,10 @@ import {
   pte_index,
 } from './pgtable.js';
 
-/** Interruption codes. Source: arch/parisc/kernel/traps.c, Linux 2.6.30. */
-export const Trap = { dtlbMiss: 15, dataRights: 26, unaligned: 28 } as const;
+/**
+ * Interruption codes. Source: arch/parisc/kernel/traps.c, Linux 2.6.30. PCX-S has one for what later cores tell apart as 26, 27 and 28.
+ */
+export const Trap = { dtlbMiss: 15, dataProtection: 18, dataRights: 26, unaligned: 28 } as const;
 
 /** In a TLB entry the bit says: referenced since a line or the translation was flushed. The page table's bit has done its work by then. */
 const REFERENCED = _PAGE_ACCESSED;
@@ -60,6 +62,7 @@ export class PariscMmu extends Mmu {
   readonly #singlePurge: boolean;
   readonly #uncachedRam: boolean;
   readonly #purgeOp: CacheOp;
+  readonly #rightsTrap: number;
   #entry = 0;
 
   constructor(
@@ -82,6 +85,7 @@ export class PariscMmu extends Mmu {
     this.#tracksReferences = core.parisc?.moveInNeedsReference === true;
     this.#singlePurge = core.parisc?.singlePurge === true;
     this.#uncachedRam = core.parisc?.uncachedRam === true;
+    this.#rightsTrap = core.parisc?.splitsTrap18 === false ? Trap.dataProtection : Trap.dataRights;
     this.#purgeOp = core.parisc?.pdcWritesBack === true ? CacheOp.flush : CacheOp.invalidate;
   }
 
@@ -130,7 +134,7 @@ export class PariscMmu extends Mmu {
         continue;
       }
       const entry = this.tlb.pte(at);
-      if ((entry & right) === 0) this.owner.dataAbort(va, Trap.dataRights, write);
+      if ((entry & right) === 0) this.owner.dataAbort(va, this.#rightsTrap, write);
       if (write && (entry & _PAGE_DIRTY) === 0) {
         this.#dirtyTrap(va, tag);
         continue;

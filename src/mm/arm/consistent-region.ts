@@ -191,7 +191,12 @@ function freeUnderLock(k: Kernel, addr: Vaddr, size: number): void {
 function checkedEnd(k: Kernel, region: Region, addr: Vaddr, size: number): number {
   const end = k.read(region, struct_vm_region.end);
   if (end - addr !== PAGE_ALIGN(size)) {
-    k.printk(`consistent_free: wrong size (${(end - addr).toString(16)} != ${PAGE_ALIGN(size).toString(16)})`);
+    const [has, given] = [end - addr, PAGE_ALIGN(size)];
+    k.printk(
+      k.LINUX_VERSION_CODE >= KERNEL_VERSION(2, 6, 22)
+        ? `dma_free_coherent: freeing wrong coherent size (${has} != ${given})`
+        : `consistent_free: wrong size (${has.toString(16)} != ${given.toString(16)})`,
+    );
   }
   return end;
 }

@@ -11,14 +11,15 @@ import type { Kernel } from '../../cpu/kernel.js';
 import { WARN_ON } from '../../shared/bug.js';
 import { irqs_disabled } from '../../shared/irqflags.js';
 import { defineStruct } from '../../shared/layout.js';
-import { hex8, NULL, type Paddr, type Ptr, type Vaddr, vaddr } from '../../shared/types.js';
+import { NULL, type Paddr, type Ptr, type Vaddr, vaddr } from '../../shared/types.js';
 import { gfp } from '../gfp.js';
 import { kfree, kmalloc } from '../kmalloc.js';
 import { get_order } from '../page.js';
 import { __get_free_pages, free_pages } from '../page_alloc.js';
 import { memset } from '../string.js';
+import { PAGE_ALIGN } from '../vmalloc/vm-struct.js';
 import type { Consistent } from './consistent.js';
-import { region_alloc, region_free } from './consistent-region.js';
+import { CONSISTENT_BASE, CONSISTENT_END, region_alloc, region_free } from './consistent-region.js';
 
 /** What the DMA API looks at in `struct device`. Differs: offsets are ours, masks have 32 bits. */
 export const struct_device = defineStruct('device', 8, { dma_mask: 0, coherent_dma_mask: 4 });
@@ -37,11 +38,23 @@ function allocCached(k: Kernel, size: number, flags: number): Consistent {
   return addr === NULL ? FAILED : { addr: vaddr(addr), handle: k.__pa(addr) };
 }
 
+/** %#x */
+const hex = (n: number): string => `0x${(n >>> 0).toString(16)}`;
+
+/** Never fewer bytes than the device's window or the region has: one page less is the most. */
+function isTooBig(k: Kernel, mask: number, size: number): boolean {
+  const bytes = PAGE_ALIGN(size);
+  const limit = ((mask + 1) & ~mask) >>> 0;
+  if ((limit === 0 || bytes < limit) && bytes < CONSISTENT_END - CONSISTENT_BASE) return false;
+  k.printk(`coherent allocation too big (requested ${hex(bytes)} mask ${hex(mask)})`);
+  return true;
+}
+
 /** Can the device reach memory at all? It is said why not. */
 function checkMask(k: Kernel, mask: number): boolean {
   if (mask === 0) k.printk('coherent DMA mask is unset');
   else if ((~mask & ISA_DMA_THRESHOLD(k)) !== 0) {
-    k.printk(`coherent DMA mask 0x${hex8(mask)} is smaller than system GFP_DMA mask 0x${hex8(ISA_DMA_THRESHOLD(k))}`);
+    k.printk(`coherent DMA mask ${hex(mask)} is smaller than system GFP_DMA mask ${hex(ISA_DMA_THRESHOLD(k))}`);
   } else return true;
   return false;
 }
@@ -50,13 +63,13 @@ function checkMask(k: Kernel, mask: number): boolean {
  * @size bytes that CPUs and device see alike, all 0 unless they come from kmalloc().
  *
  * Context: any if @flags do not allow to sleep, else process.
- * Return:  the CPUs' address and the device's; NULL and ~0 without memory, room, or a mask that reaches all of GFP_DMA.
+ * Return:  the CPUs' address and the device's; NULL and ~0 without memory, room, or a mask that reaches all of GFP_DMA, and for 2 MB or more.
  */
 export function dma_alloc_coherent(k: Kernel, dev: Ptr<'device'>, size: number, flags: number): Consistent {
   k.op();
   if (coherentBranch(k)) return allocCached(k, size, flags);
   const mask = dev === NULL ? ISA_DMA_THRESHOLD(k) : k.read(dev, struct_device.coherent_dma_mask);
-  if (!checkMask(k, mask)) return FAILED;
+  if (!checkMask(k, mask) || isTooBig(k, mask, size)) return FAILED;
   const got = region_alloc(k, mask === 0xffffffff ? flags : flags | gfp(k).GFP_DMA, size);
   if (got.addr === NULL) return FAILED;
   const linear = k.__va(got.handle);

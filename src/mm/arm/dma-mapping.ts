@@ -2,8 +2,9 @@
  * arch/arm/mm/dma-mapping.c: cache maintenance of streaming DMA.
  *
  * Source: arch/arm/mm/dma-mapping.c and asm/dma-mapping.h, Linux 2.6.29 to 2.6.34; spec/highmem.md §9. Two eras: `dma_cache_maint*` (until
- * 2.6.33: everything at map time, nothing at unmap) and cpu_to_dev/dev_to_cpu (patch `dma-speculative-prefetch`, 2.6.34).
- * Bus addresses are physical addresses. Left out: dmabounce; machines with coherent I/O.
+ * 2.6.33: everything at map time, nothing at unmap) and cpu_to_dev/dev_to_cpu (patch `dma-speculative-prefetch`, 2.6.34). Until 2.6.27 a sync
+ * for the CPU is the same maintenance as one for the device (spec/slab-dma.md §4.1). Where arch_is_coherent() says so, nothing is maintained.
+ * Bus addresses are physical addresses. dmabounce has a file of its own.
  */
 import {
   dma_clean_range,
@@ -18,6 +19,7 @@ import { cache_is_vipt, virt_addr_valid, virt_to_page } from '../../arch/arm/mem
 import type { Kernel } from '../../cpu/kernel.js';
 import { BUG, BUG_ON } from '../../shared/bug.js';
 import { NULL, type Paddr, type Vaddr, vaddr } from '../../shared/types.js';
+import { KERNEL_VERSION } from '../../shared/version.js';
 import { kmap_high_get, kunmap_high, page_address } from '../highmem.js';
 import { type Page, PageHighMem, page_plus, page_to_phys, pfn_to_page } from '../page.js';
 import { kmap_high_l1_vipt, kunmap_high_l1_vipt, type SavedPte } from './highmem.js';
@@ -188,14 +190,19 @@ export function ___dma_page_dev_to_cpu(k: Kernel, page: Page, off: number, size:
 // ---- the API -------------------------------------------------------------------------------------------------------
 
 const twoSided = (k: Kernel): boolean => k.patched['dma-speculative-prefetch'];
+/** Until 2.6.27 dma_sync_*_for_cpu() and _for_device() are one: whatever the direction asks for, again. */
+const syncsAlike = (k: Kernel): boolean => k.LINUX_VERSION_CODE < KERNEL_VERSION(2, 6, 28);
+/** Devices are taken to see the caches: there is nothing to maintain. */
+const arch_is_coherent = (k: Kernel): boolean => k.config.coherentDma;
 
 function toDevice(k: Kernel, page: Page, offset: number, size: number, dir: DmaDirection): void {
+  if (arch_is_coherent(k)) return;
   if (twoSided(k)) ___dma_page_cpu_to_dev(k, page, offset, size, dir);
   else dma_cache_maint_page(k, page, offset, size, dir);
 }
 
 function fromDevice(k: Kernel, page: Page, offset: number, size: number, dir: DmaDirection): void {
-  if (twoSided(k)) ___dma_page_dev_to_cpu(k, page, offset, size, dir);
+  if (twoSided(k) && !arch_is_coherent(k)) ___dma_page_dev_to_cpu(k, page, offset, size, dir);
 }
 
 const pageOf = (k: Kernel, handle: Paddr): Page => pfn_to_page(k, (handle >>> 12) as never);
@@ -224,6 +231,7 @@ export function dma_unmap_page(k: Kernel, handle: Paddr, size: number, dir: DmaD
 export function dma_map_single(k: Kernel, addr: Vaddr, size: number, dir: DmaDirection): Paddr {
   k.op();
   checkDirection(k, dir);
+  if (arch_is_coherent(k)) return k.__pa(addr);
   if (twoSided(k)) {
     BUG_ON(k, !virt_addr_valid(k, addr), 'arch/arm/mm/dma-mapping.c: not a linear address', addr);
     ___dma_page_cpu_to_dev(k, virt_to_page(k, addr), addr & 4095, size, dir);
@@ -245,24 +253,31 @@ export function dma_unmap_sg(k: Kernel, sg: readonly Scatterlist[], dir: DmaDire
   for (const s of sg) dma_unmap_page(k, s.dma_address, s.length, dir);
 }
 
-/** The CPU wants to look at a mapped buffer. Until 2.6.33 nothing. Context: Any context. */
+/** Whoever asks, by the linear address, so lowmem only. */
+function syncSingle(k: Kernel, handle: Paddr, size: number, dir: DmaDirection): void {
+  if (!arch_is_coherent(k)) dma_cache_maint(k, k.__va(handle), size, dir);
+}
+
+/** The CPU wants to look at a mapped buffer. From 2.6.28 to 2.6.33 nothing. Context: Any context. */
 export function dma_sync_single_for_cpu(k: Kernel, handle: Paddr, size: number, dir: DmaDirection): void {
   k.op();
   checkDirection(k, dir);
-  fromDevice(k, pageOf(k, handle), handle & 4095, size, dir);
+  if (syncsAlike(k)) syncSingle(k, handle, size, dir);
+  else fromDevice(k, pageOf(k, handle), handle & 4095, size, dir);
 }
 
-/** The device gets it again. Until 2.6.33 by the linear address, so lowmem only. Context: Any context. */
+/** The device gets it again. Context: Any context. */
 export function dma_sync_single_for_device(k: Kernel, handle: Paddr, size: number, dir: DmaDirection): void {
   k.op();
   checkDirection(k, dir);
-  if (twoSided(k)) ___dma_page_cpu_to_dev(k, pageOf(k, handle), handle & 4095, size, dir);
-  else dma_cache_maint(k, k.__va(handle), size, dir);
+  if (twoSided(k)) toDevice(k, pageOf(k, handle), handle & 4095, size, dir);
+  else syncSingle(k, handle, size, dir);
 }
 
 export function dma_sync_sg_for_cpu(k: Kernel, sg: readonly Scatterlist[], dir: DmaDirection): void {
   checkDirection(k, dir);
-  for (const s of sg) fromDevice(k, s.page, s.offset, s.length, dir);
+  const sync = syncsAlike(k) ? toDevice : fromDevice;
+  for (const s of sg) sync(k, s.page, s.offset, s.length, dir);
 }
 
 export function dma_sync_sg_for_device(k: Kernel, sg: readonly Scatterlist[], dir: DmaDirection): void {

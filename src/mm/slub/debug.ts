@@ -2,9 +2,10 @@
  * SLUB's checks: red zones, poison, padding, free chains, and who allocated and freed an object last.
  *
  * Source: mm/slub.c, Linux 2.6.22. Reports have the kernel's first lines, the bytes around the fault and the track; the stack is left out,
- * and text addresses do not exist, so a track holds _stext instead of its caller's.
+ * and text addresses do not exist, so a track holds that of the kernel's data instead of its caller's.
  */
 import type { Kernel } from '../../cpu/kernel.js';
+import { jiffies } from '../../shared/jiffies.js';
 import { PG_slab, struct_page } from '../../shared/structs/page.js';
 import { hex2, hex8, NULL, type Vaddr, vaddr } from '../../shared/types.js';
 import { lowmem_page_address, type Page } from '../page.js';
@@ -55,13 +56,13 @@ const endOfInfo = (c: Shape): number =>
 const trackOf = (c: Shape, object: Vaddr, which: number): Vaddr =>
   vaddr(object + (c.offset !== 0 ? c.offset + 4 : c.inuse) + which * TRACK_BYTES);
 
-/** Who did it: address, CPU, pid, jiffies. Differs: the address is _stext. */
+/** Who did it: address, CPU, pid, jiffies. Differs: the address is that of the kernel's data, as there is no text. */
 export function set_track(k: Kernel, s: Cache, object: Vaddr, which: number): void {
   const track = trackOf(shapeOf(k, s), object, which);
   k.store32(track, k.sym._sdata);
   k.store32(vaddr(track + 4), k.cpu);
   k.store32(vaddr(track + 8), k.slot);
-  k.store32(vaddr(track + 12), Math.floor(k.clock() / 10_000));
+  k.store32(vaddr(track + 12), jiffies(k));
 }
 
 export function init_tracking(k: Kernel, s: Cache, object: Vaddr): void {
@@ -97,7 +98,8 @@ function print_track(k: Kernel, text: string, track: Vaddr): void {
   if (k.load32(track) === 0) return;
   const cpu = k.load32(vaddr(track + 4));
   const pid = k.load32(vaddr(track + 8));
-  k.printk(`${text}: ? cpu=${cpu} pid=${pid}`);
+  const age = (jiffies(k) - k.load32(vaddr(track + 12))) >>> 0;
+  k.printk(`${text}: ? jiffies_ago=${age} cpu=${cpu} pid=${pid}`);
 }
 
 function object_err(k: Kernel, s: Cache, page: Page, object: Vaddr, reason: string): void {

@@ -1,10 +1,11 @@
 /** What controlled mode costs: a scheduling point, a hand-over, a reset, executions a second. */
 import { Worker } from 'node:worker_threads';
-import { type ExploreOptions, type ExploreResult, explore } from '../src/explore/explore.js';
+import { type ExploreOptions, type ExploreProgress, type ExploreResult, explore } from '../src/explore/explore.js';
 import { builtFile } from '../src/lab/modules.js';
 
 const ROUNDS = 5;
 const PING_PONGS = 100_000;
+const SLICE_SECONDS = 0.05;
 
 export interface Measured {
   readonly name: string;
@@ -16,8 +17,16 @@ export interface Measured {
 
 const median = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[values.length >> 1] as number;
 
-const explored = (race: string, options: ExploreOptions): Promise<ExploreResult> =>
-  explore(/[/\\]/.test(race) ? race : builtFile('bench', `${race}.js`), options);
+/** An exploration, with the nanoseconds that an execution takes once its workers' compilers are warm: after a third of the executions. */
+async function explored(race: string, options: ExploreOptions): Promise<ExploreResult & { readonly each: number }> {
+  let warm = { executions: 0, seconds: 0 };
+  const onExploring = ({ executions, seconds }: ExploreProgress): void => {
+    if (warm.executions === 0 && executions * 3 > (options.executions ?? 0)) warm = { executions, seconds };
+  };
+  const sliced = { ...options, onExploring, checkpointSeconds: SLICE_SECONDS };
+  const r = await explore(/[/\\]/.test(race) ? race : builtFile('bench', `${race}.js`), sliced);
+  return { ...r, each: ((r.seconds - warm.seconds) / (r.executions - warm.executions)) * 1e9 };
+}
 
 /** Nanoseconds of an `Atomics.add` on a word that nobody else uses. */
 function atomicAdd(): number {
@@ -65,7 +74,7 @@ const alone = (name: string, measured: number, unit: string, aim: string): Measu
   baseline: Number.NaN,
 });
 
-const rate = (r: ExploreResult): number => r.executions / r.seconds;
+const rate = (r: { readonly each: number }): number => 1e9 / r.each;
 
 const pointsEach = (r: ExploreResult): string => (r.points / r.executions).toFixed(0);
 
@@ -73,20 +82,18 @@ const resetShare = (r: ExploreResult): number => (100 * r.resetSeconds) / r.seco
 
 /** Rounds of what is measured and of its baseline take turns. */
 async function* pointRows(): AsyncGenerator<Measured> {
-  // Each exploration has new objects, so its workers' compilers warm up again: that takes some 50 ms.
-  const steps = { cpus: 2, executions: 10_000 };
-  const [stay, alternate] = ['stay', 'alternate'].map((name) => builtFile('bench', `${name}.js`)) as [string, string];
+  const steps = { cpus: 2, strategy: builtFile('bench', 'take-turns.js') };
   const points: number[] = [];
   const adds: number[] = [];
   const hands: number[] = [];
   const pings: number[] = [];
   for (let round = 0; round < ROUNDS; round++) {
-    const still = await explored('steps-race', { ...steps, strategy: stay });
-    const point = (still.seconds / still.points) * 1e9;
+    const still = await explored('steps-race', { ...steps, seed: 0, executions: 20_000 });
+    const point = (still.each * still.executions) / still.points;
     points.push(point);
     adds.push(atomicAdd());
-    const moved = await explored('steps-race', { ...steps, strategy: alternate });
-    hands.push((moved.seconds * 1e9 - moved.points * point) / moved.handovers);
+    const moved = await explored('steps-race', { ...steps, seed: 1, executions: 6000 });
+    hands.push((moved.each * moved.executions - moved.points * point) / moved.handovers);
     pings.push(await pingPong());
   }
   yield {

@@ -82,8 +82,11 @@ const errors = [
   ...program.getOptionsDiagnostics(),
 ];
 if (errors.length === 0 || parsed.options.noEmitOnError !== true) {
-  const emitted = program.emit(undefined, undefined, undefined, false, { before: [foldConstants(checker)] });
+  const transformers = { before: [foldConstants(checker)] };
+  const emitted = program.emit(undefined, undefined, undefined, false, transformers);
   errors.push(...emitted.diagnostics);
+  // An incremental program leaves out files that have not changed themselves, but the numbers that are written into them may have.
+  program.getProgram().emit(undefined, undefined, undefined, false, transformers);
 }
 const pretty = process.argv.includes('true');
 const format = pretty ? ts.formatDiagnosticsWithColorAndContext : ts.formatDiagnostics;

@@ -280,8 +280,15 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
     for (let word: number = Ex.prefixLength; word <= Ex.finished; word++) ex[word] = 0;
     ex[Ex.unwinding] = 0;
     for (let word: number = Ex.ended; word < Ex.ended + Head.words; word++) ex[word] = 0;
-    this.#take(Ex.ended);
+    this.step = 0;
+    this.decision = 0;
+    this.preemptions = 0;
+    this.delays = 0;
+    this.carried = 0;
+    this.#traceHash = 0;
     this.#alike = steps;
+    this.#trails = 0;
+    this.#active = 0;
     this.#current = -1;
   }
 
@@ -508,21 +515,36 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
     return false;
   }
 
-  /** The baton, and what goes with it: all of it in one cache line, which is written only here. */
+  /** The baton, and what goes with it: all of it in one cache line, which is written only here. Flat, like #receive(): a call costs as much. */
   #hand(target: number, choice: number): void {
     const ex = this.#ex;
     const at = this.#contextsAt + target * Ctx.words;
+    const head = at + Ctx.head;
     const own = this.#own;
     const block = ex[own + Ctx.block] as number;
-    this.#holds = false;
+    const blockIndex = ex[own + Ctx.blockIndex] as number;
+    const blockValue = ex[own + Ctx.blockValue] as number;
+    const alone = this.#alone === true ? Told.alone : 0;
     ex[own + Ctx.handovers] = ((ex[own + Ctx.handovers] as number) + 1) | 0;
-    this.#put(at + Ctx.head);
-    ex[at + Ctx.head + Head.ready] = block === Block.none ? this.#ready | this.#bit : this.#ready;
-    ex[at + Ctx.head + Head.waiting] = block > Block.none ? this.#waiting | this.#bit : this.#waiting;
-    ex[at + Ctx.giverIndex] = ex[own + Ctx.blockIndex] as number;
-    ex[at + Ctx.giverValue] = ex[own + Ctx.blockValue] as number;
-    const giver = (this.#me << Told.giverShift) | (block << Told.blockShift);
-    this.#tell(target, choice | (this.#alone === true ? Told.alone : 0) | giver);
+    this.#holds = false;
+    const sequence = (this.#sequence + 1) | 0;
+    ex[at + Ctx.told] = choice | alone | (this.#me << Told.giverShift) | (block << Told.blockShift);
+    ex[head + Head.steps] = this.step;
+    ex[head + Head.decisions] = this.decision;
+    ex[head + Head.preemptions] = this.preemptions;
+    ex[head + Head.delays] = this.delays;
+    ex[head + Head.traceHash] = this.#traceHash;
+    ex[head + Head.alike] = this.#alike;
+    ex[head + Head.trails] = this.#trails;
+    ex[head + Head.carried] = this.carried;
+    ex[head + Head.active] = this.#active;
+    ex[head + Head.ready] = block === Block.none ? this.#ready | this.#bit : this.#ready;
+    ex[head + Head.waiting] = block > Block.none ? this.#waiting | this.#bit : this.#waiting;
+    ex[at + Ctx.giverIndex] = blockIndex;
+    ex[at + Ctx.giverValue] = blockValue;
+    Atomics.store(ex, at + Ctx.turn, sequence);
+    // Looked at after the store, which a worker that goes to sleep looks at last; on hosts that reorder both it wakes by its timeout.
+    if (ex[at + Ctx.asleep] !== 0) Atomics.notify(ex, at + Ctx.turn);
   }
 
   #receive(): Turn {
@@ -530,7 +552,15 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
     const own = this.#own;
     const head = own + Ctx.head;
     const told = ex[own + Ctx.told] as number;
-    this.#take(head);
+    this.step = ex[head + Head.steps] as number;
+    this.decision = ex[head + Head.decisions] as number;
+    this.preemptions = ex[head + Head.preemptions] as number;
+    this.delays = ex[head + Head.delays] as number;
+    this.#traceHash = ex[head + Head.traceHash] as number;
+    this.#alike = ex[head + Head.alike] as number;
+    this.#trails = ex[head + Head.trails] as number;
+    this.carried = ex[head + Head.carried] as number;
+    this.#active = ex[head + Head.active] as number;
     this.#ready = (ex[head + Head.ready] as number) & ~this.#bit;
     this.#waiting = (ex[head + Head.waiting] as number) & ~this.#bit;
     this.#giver = (told >>> Told.giverShift) & 0xff;
@@ -558,34 +588,14 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
 
   /** Nobody has the baton any more: what the execution has come to is for all to see. */
   #publish(): void {
+    const ex = this.#ex;
     this.#holds = false;
-    this.#put(Ex.ended);
-  }
-
-  #put(at: number): void {
-    const ex = this.#ex;
-    ex[at + Head.steps] = this.step;
-    ex[at + Head.decisions] = this.decision;
-    ex[at + Head.preemptions] = this.preemptions;
-    ex[at + Head.delays] = this.delays;
-    ex[at + Head.traceHash] = this.#traceHash;
-    ex[at + Head.alike] = this.#alike;
-    ex[at + Head.trails] = this.#trails;
-    ex[at + Head.carried] = this.carried;
-    ex[at + Head.active] = this.#active;
-  }
-
-  #take(at: number): void {
-    const ex = this.#ex;
-    this.step = ex[at + Head.steps] as number;
-    this.decision = ex[at + Head.decisions] as number;
-    this.preemptions = ex[at + Head.preemptions] as number;
-    this.delays = ex[at + Head.delays] as number;
-    this.#traceHash = ex[at + Head.traceHash] as number;
-    this.#alike = ex[at + Head.alike] as number;
-    this.#trails = ex[at + Head.trails] as number;
-    this.carried = ex[at + Head.carried] as number;
-    this.#active = ex[at + Head.active] as number;
+    ex[Ex.ended + Head.steps] = this.step;
+    ex[Ex.ended + Head.decisions] = this.decision;
+    ex[Ex.ended + Head.preemptions] = this.preemptions;
+    ex[Ex.ended + Head.delays] = this.delays;
+    ex[Ex.ended + Head.traceHash] = this.#traceHash;
+    ex[Ex.ended + Head.trails] = this.#trails;
   }
 
   #tell(target: number, told: number): void {
@@ -749,9 +759,10 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
     const at = this.#stepsAt + step * Step.words;
     let what = choice | (kind << 8) | (this.#trails << 24);
     if (this.#detailed === true) what |= this.#recordDetails(step, addr) << 16;
-    if (step < this.#alike) this.#compare(at, what, addr, alone);
-    ex[at + Step.what] = what;
-    ex[at + Step.addr] = addr;
+    if (step >= this.#alike || !this.#isAlike(at, what, addr, alone)) {
+      ex[at + Step.what] = what;
+      ex[at + Step.addr] = addr;
+    }
     ex[at + Step.execution] = this.#execution;
     this.#trails = (this.#trails & 0xff00) | (this.#me + 1);
     if (this.#preempt === true) this.#countBarren(choice, kind);
@@ -771,12 +782,14 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
   }
 
   /** As long as the choices are those of the execution before, the steps have to be; its steps are in the same trails then. */
-  #compare(at: number, what: number, addr: number, alone: boolean): void {
+  #isAlike(at: number, what: number, addr: number, alone: boolean): boolean {
     const ex = this.#ex;
     const before = ex[at + Step.what] as number;
+    if (before === what && ex[at + Step.addr] === addr && ex[at + Step.execution] === this.#execution - 1) return true;
     const same = choiceOf(before) === choiceOf(what) && ex[at + Step.execution] === this.#execution - 1;
     if (same ? kindOfStep(before) !== kindOfStep(what) || ex[at + Step.addr] !== addr : alone) ex[Ex.diverged] = 1;
     if (!same) this.#alike = 0;
+    return false;
   }
 
   /**

@@ -120,7 +120,7 @@ describe('a recorded failure', () => {
     const cases: [string, RegExp][] = [
       ['', /no JSON, or cut short/],
       [readFileSync(file, 'utf8').slice(0, 200), /no JSON, or cut short/],
-      ['{"murphy":"replay","version":99}', /version 99; this is version 2/],
+      ['{"murphy":"replay","version":99}', /version 99; this is version 3/],
       ['{"hello":1}', /is not a replay file/],
       [readFileSync(file, 'utf8').replace('"schedule"', '"plan"'), /"schedule"/],
     ];

@@ -14,18 +14,15 @@ import {
   btrfs_start_transaction,
   btrfs_transaction_init,
   expect,
-  fillCleanPages,
   free_bitmap,
   type Kernel,
-  lowmemAtMin,
   NULL,
-  page_cache_clean,
   race,
   sharedObject,
   struct_btrfs_transaction,
-  struct_clean_pages,
   wordsOf,
 } from '../src/index.js';
+import { anybodysPages, CALLER_WITHOUT_SCOPE, CLEAN_PAGES, SHORT_OF_LOWMEM, useUpLowmem } from './lib/reclaim.js';
 
 const transaction = (k: Kernel) => sharedObject<'btrfs_transaction'>(k, 'transaction');
 
@@ -34,20 +31,15 @@ export default race({
   title: 'btrfs waits for its own transaction when it allocates a bitmap',
   source: 'seed 003',
   spec: ['vmalloc/V003-05'],
-  machine: { core: 'cortex-a9', cpus: 1, kernel: '4.12', watermarks: true, lowmemPages: 512, highmemPages: 512 },
+  machine: SHORT_OF_LOWMEM,
   stepsMax: 100_000,
-  cases: [
-    { name: 'as in 4.12', outcome: 'deadlock' },
-    { name: 'scope in vmalloc() (MP)', machine: { patches: ['mp'] }, outcome: 'clean' },
-    { name: 'scope with the lock (SC)', machine: { patches: ['sc'] }, outcome: 'clean' },
-  ],
-  shared: { transaction: wordsOf(struct_btrfs_transaction), cleanPages: wordsOf(struct_clean_pages) },
-  shrinkers: [btrfs_inode_cache('transaction'), page_cache_clean('cleanPages')],
+  cases: CALLER_WITHOUT_SCOPE,
+  shared: { transaction: wordsOf(struct_btrfs_transaction), ...CLEAN_PAGES },
+  shrinkers: [btrfs_inode_cache('transaction'), anybodysPages],
 
   setup(k) {
     btrfs_transaction_init(k, transaction(k));
-    fillCleanPages(k, sharedObject(k, 'cleanPages'), 48);
-    lowmemAtMin(k);
+    useUpLowmem(k, 48);
   },
   threads: [
     (k) => {

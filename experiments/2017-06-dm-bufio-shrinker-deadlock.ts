@@ -20,15 +20,13 @@ import {
   fillCleanPages,
   free_buffer_data,
   type Kernel,
-  lowmemAtMin,
   NULL,
-  page_cache_clean,
   race,
   sharedObject,
-  struct_clean_pages,
   struct_dm_bufio_client,
   wordsOf,
 } from '../src/index.js';
+import { anybodysPages, CLEAN_PAGES, SHORT_OF_LOWMEM, useUpLowmem } from './lib/reclaim.js';
 
 /** Twice what the page allocator can give at once. */
 const BLOCK_BYTES = 8 << 20;
@@ -40,7 +38,7 @@ export default race({
   title: 'dm-bufio waits for its own mutex in its own shrinker',
   source: 'seed 003',
   spec: ['vmalloc/V003-02'],
-  machine: { core: 'cortex-a9', cpus: 1, kernel: '4.12', watermarks: true, lowmemPages: 512, highmemPages: 4096 },
+  machine: { ...SHORT_OF_LOWMEM, highmemPages: 4096 },
   stepsMax: 1_000_000,
   cases: [
     {
@@ -65,14 +63,13 @@ export default race({
     },
     { name: 'as in 4.12', outcome: 'clean' },
   ],
-  shared: { client: wordsOf(struct_dm_bufio_client), cleanPages: wordsOf(struct_clean_pages) },
-  shrinkers: [dm_bufio_shrinker('client'), page_cache_clean('cleanPages')],
+  shared: { client: wordsOf(struct_dm_bufio_client), ...CLEAN_PAGES },
+  shrinkers: [dm_bufio_shrinker('client'), anybodysPages],
 
   setup(k) {
     dm_bufio_client_create(k, client(k), BLOCK_BYTES);
     fillCleanPages(k, buffersOf(client(k)), 4);
-    fillCleanPages(k, sharedObject(k, 'cleanPages'), 48);
-    lowmemAtMin(k);
+    useUpLowmem(k, 48);
   },
   threads: [
     (k) => {

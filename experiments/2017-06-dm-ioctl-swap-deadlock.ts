@@ -14,19 +14,16 @@ import {
   dm_resume,
   dm_suspend,
   expect,
-  fillCleanPages,
   type Kernel,
   kvfree,
-  lowmemAtMin,
   NULL,
-  page_cache_clean,
   race,
   sharedObject,
-  struct_clean_pages,
   struct_mapped_device,
   swap_out,
   wordsOf,
 } from '../src/index.js';
+import { anybodysPages, CLEAN_PAGES, callerWithScope, SHORT_OF_LOWMEM, useUpLowmem } from './lib/reclaim.js';
 
 const device = (k: Kernel) => sharedObject<'mapped_device'>(k, 'device');
 
@@ -35,21 +32,15 @@ export default race({
   title: 'dm-ioctl swaps to the device that it is to resume',
   source: 'seed 003',
   spec: ['vmalloc/V003-03'],
-  machine: { core: 'cortex-a9', cpus: 1, kernel: '4.12', watermarks: true, lowmemPages: 512, highmemPages: 512 },
+  machine: SHORT_OF_LOWMEM,
   stepsMax: 100_000,
-  cases: [
-    { name: 'no scope', machine: { patches: ['mutant-no-caller-scopes'] }, outcome: 'deadlock' },
-    { name: "dm-ioctl's own scope, as in 4.12", outcome: 'clean' },
-    { name: 'scope in vmalloc() (MP)', machine: { patches: ['mp'] }, outcome: 'clean' },
-    { name: 'scope while suspended (SC)', machine: { patches: ['sc', 'mutant-no-caller-scopes'] }, outcome: 'clean' },
-  ],
-  shared: { device: wordsOf(struct_mapped_device), cleanPages: wordsOf(struct_clean_pages) },
-  shrinkers: [swap_out('device'), page_cache_clean('cleanPages')],
+  cases: callerWithScope("dm-ioctl's own scope, as in 4.12", 'deadlock', 'while suspended'),
+  shared: { device: wordsOf(struct_mapped_device), ...CLEAN_PAGES },
+  shrinkers: [swap_out('device'), anybodysPages],
 
   setup(k) {
     dm_create(k, device(k));
-    fillCleanPages(k, sharedObject(k, 'cleanPages'), 48);
-    lowmemAtMin(k);
+    useUpLowmem(k, 48);
   },
   threads: [
     (k) => {

@@ -9,7 +9,6 @@
  */
 import {
   expect,
-  fillCleanPages,
   get_hash_table,
   gfs2_glock_dq,
   gfs2_glock_init,
@@ -17,15 +16,13 @@ import {
   gfs2_inode_cache,
   type Kernel,
   kvfree,
-  lowmemAtMin,
   NULL,
-  page_cache_clean,
   race,
   sharedObject,
-  struct_clean_pages,
   struct_gfs2_glock,
   wordsOf,
 } from '../src/index.js';
+import { anybodysPages, CALLER_WITHOUT_SCOPE, CLEAN_PAGES, SHORT_OF_LOWMEM, useUpLowmem } from './lib/reclaim.js';
 
 const glock = (k: Kernel) => sharedObject<'gfs2_glock'>(k, 'glock');
 
@@ -34,20 +31,15 @@ export default race({
   title: 'gfs2 takes its own glock when it reads a hash table',
   source: 'seed 003',
   spec: ['vmalloc/V003-06'],
-  machine: { core: 'cortex-a9', cpus: 1, kernel: '4.12', watermarks: true, lowmemPages: 512, highmemPages: 512 },
+  machine: SHORT_OF_LOWMEM,
   stepsMax: 100_000,
-  cases: [
-    { name: 'as in 4.12', outcome: 'deadlock' },
-    { name: 'scope in vmalloc() (MP)', machine: { patches: ['mp'] }, outcome: 'clean' },
-    { name: 'scope with the lock (SC)', machine: { patches: ['sc'] }, outcome: 'clean' },
-  ],
-  shared: { glock: wordsOf(struct_gfs2_glock), cleanPages: wordsOf(struct_clean_pages) },
-  shrinkers: [gfs2_inode_cache('glock'), page_cache_clean('cleanPages')],
+  cases: CALLER_WITHOUT_SCOPE,
+  shared: { glock: wordsOf(struct_gfs2_glock), ...CLEAN_PAGES },
+  shrinkers: [gfs2_inode_cache('glock'), anybodysPages],
 
   setup(k) {
     gfs2_glock_init(k, glock(k));
-    fillCleanPages(k, sharedObject(k, 'cleanPages'), 48);
-    lowmemAtMin(k);
+    useUpLowmem(k, 48);
   },
   threads: [
     (k) => {

@@ -9,18 +9,15 @@
  * Source: seed 003; spec/vmalloc-gfp.md §10, §12.2.
  */
 import {
-  fillCleanPages,
   type Kernel,
-  lowmemAtMin,
   nfs_inode_cache,
-  page_cache_clean,
   pnfs_layoutcommit_inode,
   race,
   sharedObject,
-  struct_clean_pages,
   struct_nfs_inode,
   wordsOf,
 } from '../src/index.js';
+import { anybodysPages, CALLER_WITHOUT_SCOPE, CLEAN_PAGES, SHORT_OF_LOWMEM, useUpLowmem } from './lib/reclaim.js';
 
 const inode = (k: Kernel) => sharedObject<'nfs_inode'>(k, 'inode');
 
@@ -29,20 +26,17 @@ export default race({
   title: 'NFS waits for its own bit when it evicts the inode whose layout it commits',
   source: 'seed 003',
   spec: ['vmalloc/V003-04', 'vmalloc/V003-16'],
-  machine: { core: 'cortex-a9', cpus: 1, kernel: '4.12', watermarks: true, lowmemPages: 512, highmemPages: 512 },
+  machine: SHORT_OF_LOWMEM,
   stepsMax: 100_000,
   cases: [
-    { name: 'as in 4.12', outcome: 'deadlock' },
-    { name: 'scope in vmalloc() (MP)', machine: { patches: ['mp'] }, outcome: 'clean' },
-    { name: 'scope with the lock (SC)', machine: { patches: ['sc'] }, outcome: 'clean' },
+    ...CALLER_WITHOUT_SCOPE,
     { name: 'this call site forgotten (SC)', machine: { patches: ['sc', 'mutant-sc-forgotten'] }, outcome: 'deadlock' },
   ],
-  shared: { inode: wordsOf(struct_nfs_inode), cleanPages: wordsOf(struct_clean_pages) },
-  shrinkers: [nfs_inode_cache('inode'), page_cache_clean('cleanPages')],
+  shared: { inode: wordsOf(struct_nfs_inode), ...CLEAN_PAGES },
+  shrinkers: [nfs_inode_cache('inode'), anybodysPages],
 
   setup(k) {
-    fillCleanPages(k, sharedObject(k, 'cleanPages'), 48);
-    lowmemAtMin(k);
+    useUpLowmem(k, 48);
   },
   threads: [
     (k) => {

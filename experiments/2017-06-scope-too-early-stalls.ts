@@ -18,8 +18,6 @@ import {
   jiffies,
   type Kernel,
   KM_NOFS,
-  kmem_free,
-  kmem_zalloc_large,
   lowmemAtMin,
   memalloc_nofs_restore,
   memalloc_nofs_save,
@@ -29,15 +27,11 @@ import {
   sharedObject,
   shrinkCleanPages,
   struct_clean_pages,
-  struct_xfs_inode,
   wordsOf,
-  xfs_ilock,
   xfs_inode_cache,
   xfs_inode_init,
-  xfs_iunlock,
 } from '../src/index.js';
-
-const inode = (k: Kernel) => sharedObject<'xfs_inode'>(k, 'inode');
+import { CLEAN_PAGES, SHORT_OF_LOWMEM, XFS_INODE, xfsInode, zallocUnderIlock } from './lib/reclaim.js';
 
 const USER_PAGES = 4;
 const inodePages = (k: Kernel): number => shrinkCleanPages(k, sharedObject(k, 'inodePages'));
@@ -55,7 +49,7 @@ export default race({
   title: 'an allocation scope that is opened too early stalls allocations that could reclaim',
   source: 'seed 003',
   spec: ['vmalloc/V003-17'],
-  machine: { core: 'cortex-a9', cpus: 1, kernel: '4.12', watermarks: true, lowmemPages: 512, highmemPages: 512 },
+  machine: SHORT_OF_LOWMEM,
   stepsMax: 1_000_000,
   cases: [
     {
@@ -67,8 +61,8 @@ export default race({
     { name: 'scope in vmalloc() (MP)', machine: { patches: ['mp'] }, outcome: 'clean' },
   ],
   shared: {
-    inode: wordsOf(struct_xfs_inode),
-    cleanPages: wordsOf(struct_clean_pages),
+    ...XFS_INODE,
+    ...CLEAN_PAGES,
     inodePages: wordsOf(struct_clean_pages),
   },
   shrinkers: [xfs_inode_cache('inode', inodePages), latePages],
@@ -76,7 +70,7 @@ export default race({
   vars: ['began', 'took'],
 
   setup(k) {
-    xfs_inode_init(k, inode(k));
+    xfs_inode_init(k, xfsInode(k));
     fillCleanPages(k, sharedObject(k, 'cleanPages'), 32);
     fillCleanPages(k, sharedObject(k, 'inodePages'), 32);
     lowmemAtMin(k);
@@ -89,11 +83,7 @@ export default race({
       k.vars.took = jiffies(k) - k.vars.began!;
       if (k.patched['mutant-sc-early']) memalloc_nofs_restore(k, scope);
       expect(k.vars.took < 10 * HZ, 'a page takes less than ten seconds', k.vars.took);
-      xfs_ilock(k, inode(k));
-      const p = kmem_zalloc_large(k, 64 << 10, KM_NOFS);
-      expect(p !== NULL, 'there is memory');
-      kmem_free(k, p);
-      xfs_iunlock(k, inode(k));
+      zallocUnderIlock(k, KM_NOFS);
     },
   ],
 });

@@ -8,22 +8,19 @@
  * Source: seed 003; spec/vmalloc-gfp.md §10, §12.2.
  */
 import {
-  fillCleanPages,
   type Kernel,
-  lowmemAtMin,
   make_reservation,
-  page_cache_clean,
   race,
   release_head,
   self_check_write,
   sharedObject,
-  struct_clean_pages,
   struct_ubifs_jhead,
   ubi_self_check_all_ff,
   ubifs_jhead_init,
   ubifs_writeback,
   wordsOf,
 } from '../src/index.js';
+import { anybodysPages, CALLER_WITHOUT_SCOPE, CLEAN_PAGES, SHORT_OF_LOWMEM, useUpLowmem } from './lib/reclaim.js';
 
 const jhead = (k: Kernel) => sharedObject<'ubifs_jhead'>(k, 'jhead');
 
@@ -32,20 +29,15 @@ export default race({
   title: 'UBI checks what it has written and waits for the journal head of UBIFS',
   source: 'seed 003',
   spec: ['vmalloc/V003-07'],
-  machine: { core: 'cortex-a9', cpus: 1, kernel: '4.12', watermarks: true, lowmemPages: 512, highmemPages: 512 },
+  machine: SHORT_OF_LOWMEM,
   stepsMax: 100_000,
-  cases: [
-    { name: 'as in 4.12', outcome: 'deadlock' },
-    { name: 'scope in vmalloc() (MP)', machine: { patches: ['mp'] }, outcome: 'clean' },
-    { name: 'scope with the lock (SC)', machine: { patches: ['sc'] }, outcome: 'clean' },
-  ],
-  shared: { jhead: wordsOf(struct_ubifs_jhead), cleanPages: wordsOf(struct_clean_pages) },
-  shrinkers: [ubifs_writeback('jhead'), page_cache_clean('cleanPages')],
+  cases: CALLER_WITHOUT_SCOPE,
+  shared: { jhead: wordsOf(struct_ubifs_jhead), ...CLEAN_PAGES },
+  shrinkers: [ubifs_writeback('jhead'), anybodysPages],
 
   setup(k) {
     ubifs_jhead_init(k, jhead(k));
-    fillCleanPages(k, sharedObject(k, 'cleanPages'), 48);
-    lowmemAtMin(k);
+    useUpLowmem(k, 48);
   },
   threads: [
     (k) => {

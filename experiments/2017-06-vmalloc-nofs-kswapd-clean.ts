@@ -27,6 +27,7 @@ import {
   ubifs_writeback,
   wordsOf,
 } from '../src/index.js';
+import { SHORT_OF_LOWMEM } from './lib/reclaim.js';
 
 const CLEAN_PAGES = 48;
 const jhead = (k: Kernel) => sharedObject<'ubifs_jhead'>(k, 'jhead');
@@ -37,7 +38,7 @@ export default race({
   title: 'a task does not wait for itself where kswapd alone reclaims',
   source: 'seed 003',
   spec: ['vmalloc/V003-20'],
-  machine: { core: 'cortex-a9', cpus: 2, kernel: '4.12', watermarks: true, lowmemPages: 512, highmemPages: 512 },
+  machine: { ...SHORT_OF_LOWMEM, cpus: 2 },
   cases: [
     { name: 'as in 4.12', outcome: 'clean' },
     { name: 'scope in vmalloc() (MP)', machine: { patches: ['mp'] }, outcome: 'clean' },

@@ -9,7 +9,6 @@
  * Source: seed 003; spec/vmalloc-gfp.md §10, §12.2.
  */
 import {
-  fillCleanPages,
   gfp,
   gfs2_glock_dq,
   gfs2_glock_init,
@@ -18,19 +17,17 @@ import {
   type Kernel,
   kfree,
   kmalloc,
-  lowmemAtMin,
   make_reservation,
-  page_cache_clean,
   race,
   release_head,
   self_check_write,
   sharedObject,
-  struct_clean_pages,
   struct_gfs2_glock,
   struct_ubifs_jhead,
   ubifs_jhead_init,
   wordsOf,
 } from '../src/index.js';
+import { anybodysPages, CALLER_WITHOUT_SCOPE, CLEAN_PAGES, SHORT_OF_LOWMEM, useUpLowmem } from './lib/reclaim.js';
 
 const jhead = (k: Kernel) => sharedObject<'ubifs_jhead'>(k, 'jhead');
 const glock = (k: Kernel) => sharedObject<'gfs2_glock'>(k, 'glock');
@@ -40,26 +37,21 @@ export default race({
   title: 'a task that reclaims for a page table waits for one that waits for its lock',
   source: 'seed 003',
   spec: ['vmalloc/V003-19'],
-  machine: { core: 'cortex-a9', cpus: 2, kernel: '4.12', watermarks: true, lowmemPages: 512, highmemPages: 512 },
-  cases: [
-    { name: 'as in 4.12', outcome: 'deadlock' },
-    { name: 'scope in vmalloc() (MP)', machine: { patches: ['mp'] }, outcome: 'clean' },
-    { name: 'scope with the lock (SC)', machine: { patches: ['sc'] }, outcome: 'clean' },
-  ],
+  machine: { ...SHORT_OF_LOWMEM, cpus: 2 },
+  cases: CALLER_WITHOUT_SCOPE,
   shared: {
     jhead: wordsOf(struct_ubifs_jhead),
     glock: wordsOf(struct_gfs2_glock),
-    cleanPages: wordsOf(struct_clean_pages),
+    ...CLEAN_PAGES,
   },
-  shrinkers: [gfs2_inode_cache('glock'), page_cache_clean('cleanPages')],
+  shrinkers: [gfs2_inode_cache('glock'), anybodysPages],
 
   setup(k) {
     ubifs_jhead_init(k, jhead(k));
     gfs2_glock_init(k, glock(k));
     // A slab each for vm_struct and array, and for vmap_area.
     for (const bytes of [4, 32, 64]) kfree(k, kmalloc(k, bytes, gfp(k).GFP_KERNEL));
-    fillCleanPages(k, sharedObject(k, 'cleanPages'), 16);
-    lowmemAtMin(k);
+    useUpLowmem(k, 16);
   },
   threads: [
     (k) => {

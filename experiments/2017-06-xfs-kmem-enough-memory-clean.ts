@@ -7,24 +7,8 @@
  * Kernels: 4.12 without any scope, with XFS's own, with the scope in vmalloc() (`mp`), with one that begins with the lock (`sc`): clean, and no cache is asked.
  * Source: seed 003; spec/vmalloc-gfp.md §10, §12.2.
  */
-import {
-  expect,
-  type Kernel,
-  KM_NOFS,
-  kmem_free,
-  kmem_zalloc_large,
-  NULL,
-  race,
-  sharedObject,
-  struct_xfs_inode,
-  wordsOf,
-  xfs_ilock,
-  xfs_inode_cache,
-  xfs_inode_init,
-  xfs_iunlock,
-} from '../src/index.js';
-
-const inode = (k: Kernel) => sharedObject<'xfs_inode'>(k, 'inode');
+import { expect, type Kernel, KM_NOFS, race, xfs_inode_cache, xfs_inode_init } from '../src/index.js';
+import { callerWithScope, SHORT_OF_LOWMEM, XFS_INODE, xfsInode, zallocUnderIlock } from './lib/reclaim.js';
 
 /** Instead of eviction, which would not come back. */
 function asked(k: Kernel): number {
@@ -37,27 +21,18 @@ export default race({
   title: 'XFS with KM_NOFS does not wait for itself while there is memory',
   source: 'seed 003',
   spec: ['vmalloc/V003-09'],
-  machine: { core: 'cortex-a9', cpus: 1, kernel: '4.12', watermarks: true, lowmemPages: 512, highmemPages: 512 },
+  machine: SHORT_OF_LOWMEM,
   stepsMax: 100_000,
-  cases: [
-    { name: 'no scope', machine: { patches: ['mutant-no-caller-scopes'] }, outcome: 'clean' },
-    { name: "XFS's own scope, as in 4.12", outcome: 'clean' },
-    { name: 'scope in vmalloc() (MP)', machine: { patches: ['mp'] }, outcome: 'clean' },
-    { name: 'scope with the lock (SC)', machine: { patches: ['sc', 'mutant-no-caller-scopes'] }, outcome: 'clean' },
-  ],
-  shared: { inode: wordsOf(struct_xfs_inode), asked: 0 },
+  cases: callerWithScope("XFS's own scope, as in 4.12", 'clean'),
+  shared: { ...XFS_INODE, asked: 0 },
   shrinkers: [{ ...xfs_inode_cache('inode'), shrink: asked }],
 
   setup(k) {
-    xfs_inode_init(k, inode(k));
+    xfs_inode_init(k, xfsInode(k));
   },
   threads: [
     (k) => {
-      xfs_ilock(k, inode(k));
-      const p = kmem_zalloc_large(k, 64 << 10, KM_NOFS);
-      expect(p !== NULL, 'there is memory');
-      kmem_free(k, p);
-      xfs_iunlock(k, inode(k));
+      zallocUnderIlock(k, KM_NOFS);
       expect(k.shared.asked === 0, 'no cache is asked');
     },
   ],

@@ -7,60 +7,37 @@
  * Kernels: 4.12 without any scope, with XFS's own, with the scope in vmalloc() (`mp`), with one that begins with the lock (`sc`): clean.
  * Source: seed 003; spec/vmalloc-gfp.md §10, §12.2.
  */
+import { KM_NOFS, race, vfree, vmalloc, xfs_inode_cache, xfs_inode_init } from '../src/index.js';
 import {
-  expect,
-  fillCleanPages,
-  type Kernel,
-  KM_NOFS,
-  kmem_free,
-  kmem_zalloc_large,
-  lowmemAtMin,
-  NULL,
-  page_cache_clean,
-  race,
-  sharedObject,
-  struct_clean_pages,
-  struct_xfs_inode,
-  vfree,
-  vmalloc,
-  wordsOf,
-  xfs_ilock,
-  xfs_inode_cache,
-  xfs_inode_init,
-  xfs_iunlock,
-} from '../src/index.js';
-
-const inode = (k: Kernel) => sharedObject<'xfs_inode'>(k, 'inode');
+  anybodysPages,
+  CLEAN_PAGES,
+  callerWithScope,
+  SHORT_OF_LOWMEM,
+  useUpLowmem,
+  XFS_INODE,
+  xfsInode,
+  zallocUnderIlock,
+} from './lib/reclaim.js';
 
 export default race({
   id: '2017-06-xfs-kmem-table-there-clean',
   title: 'XFS with KM_NOFS does not wait for itself where the page table is there already',
   source: 'seed 003',
   spec: ['vmalloc/V003-08'],
-  machine: { core: 'cortex-a9', cpus: 1, kernel: '4.12', watermarks: true, lowmemPages: 512, highmemPages: 512 },
+  machine: SHORT_OF_LOWMEM,
   stepsMax: 100_000,
-  cases: [
-    { name: 'no scope', machine: { patches: ['mutant-no-caller-scopes'] }, outcome: 'clean' },
-    { name: "XFS's own scope, as in 4.12", outcome: 'clean' },
-    { name: 'scope in vmalloc() (MP)', machine: { patches: ['mp'] }, outcome: 'clean' },
-    { name: 'scope with the lock (SC)', machine: { patches: ['sc', 'mutant-no-caller-scopes'] }, outcome: 'clean' },
-  ],
-  shared: { inode: wordsOf(struct_xfs_inode), cleanPages: wordsOf(struct_clean_pages) },
-  shrinkers: [xfs_inode_cache('inode'), page_cache_clean('cleanPages')],
+  cases: callerWithScope("XFS's own scope, as in 4.12", 'clean'),
+  shared: { ...XFS_INODE, ...CLEAN_PAGES },
+  shrinkers: [xfs_inode_cache('inode'), anybodysPages],
 
   setup(k) {
-    xfs_inode_init(k, inode(k));
+    xfs_inode_init(k, xfsInode(k));
     vfree(k, vmalloc(k, 64 << 10));
-    fillCleanPages(k, sharedObject(k, 'cleanPages'), 32);
-    lowmemAtMin(k);
+    useUpLowmem(k, 32);
   },
   threads: [
     (k) => {
-      xfs_ilock(k, inode(k));
-      const p = kmem_zalloc_large(k, 64 << 10, KM_NOFS);
-      expect(p !== NULL, 'there is memory');
-      kmem_free(k, p);
-      xfs_iunlock(k, inode(k));
+      zallocUnderIlock(k, KM_NOFS);
     },
   ],
 });

@@ -216,6 +216,7 @@ export {
   page_mapping,
   VM_MAYSHARE,
   VM_SHARED,
+  vma_init,
   vma_link,
 } from './mm/filemap.js';
 export { flush_dcache_page, flush_dcache_range, set_user_pte } from './mm/flush.js';
@@ -251,7 +252,7 @@ export {
 } from './mm/kmalloc.js';
 export { kmap, kmap_atomic, kunmap, kunmap_atomic } from './mm/kmap.js';
 export { kswapd, kswapd_stop } from './mm/kswapd.js';
-export { vmalloc_to_page } from './mm/memory.js';
+export { vm_insert_page, vmalloc_to_page, vmalloc_to_pfn } from './mm/memory.js';
 export { nr_free_pages_of, page_zone, struct_free_area, struct_zone, type Zone, zone_nr } from './mm/mmzone.js';
 export {
   lowmem_page_address,
@@ -306,11 +307,16 @@ export { get_vmalloc_info, vmallocinfo } from './mm/vmalloc/vmallocinfo.js';
 export { VMAP_MAX_ALLOC } from './mm/vmalloc/vmap-block.js';
 export {
   __vmalloc,
+  find_vm_area,
   get_vm_area,
   map_vm_area,
   purge_vmap_area_lazy,
+  remap_vmalloc_range,
   remove_vm_area,
+  set_iounmap_nonlazy,
+  unmap_kernel_range,
   vfree,
+  vfree_atomic,
   vm_map_ram,
   vm_unmap_aliases,
   vm_unmap_ram,

@@ -52,3 +52,8 @@ export function localMachine(core: string, options: Partial<MachineConfig> = {})
 
 /** The texts of the log so far. */
 export const dmesgOf = (k: Kernel): string[] => readLog(k.hw, k.layout.log, Control.logHead).map((r) => r.text);
+
+const STACK_LINE = /^(\[<.*>\] \(|Backtrace: ?$| \[<.*>\] \w+$|CPU: \d+ PID: )/;
+
+/** The same without the lines of stacks, which formats.test.ts looks at. */
+export const messagesOf = (k: Kernel): string[] => dmesgOf(k).filter((line) => !STACK_LINE.test(line));

@@ -42,6 +42,8 @@ export interface ArchOps {
   /** Write back and invalidate data caches: on ARM the executing CPU's, on PA-RISC every CPU's. */
   flush_cache_all(k: Kernel): void;
   flush_tlb_kernel_range(k: Kernel, start: Vaddr, end: Vaddr): void;
+  /** The kernel functions that are being executed, into the log. */
+  dump_stack(k: Kernel): void;
   /** First bytes of an oops, and its end. */
   dataAbort(k: Kernel, addr: number, status: number, write: boolean): never;
   /** A CPU of this architecture. */

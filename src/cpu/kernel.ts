@@ -1101,6 +1101,10 @@ export class Kernel<S extends object = object, E extends string = never> impleme
     appendLog(this.hw, this.layout, this.cpu, this.clock(), text);
   }
 
+  dumpStack(): void {
+    this.arch.dump_stack(this);
+  }
+
   /** Record the execution's verdict if there is none yet, and call everybody off. */
   verdict(verdict: Verdict): boolean {
     const first = Atomics.compareExchange(this.hw, Control.verdict, Verdict.none, verdict) === Verdict.none;

@@ -85,7 +85,7 @@ export function add_to_page_cache(k: Kernel, page: Page, mapping: AddressSpace, 
   k.write(mapping, nrpages, k.read(mapping, nrpages) + 1);
 }
 
-/** What a VMA of a file mapping is made from. */
+/** What a VMA is made from. */
 export interface FileMapping {
   /** The address space of the process: a thread's `mm`. */
   readonly mm: number;
@@ -95,8 +95,8 @@ export interface FileMapping {
   readonly flags: number;
 }
 
-/** mmap() of a file: fill in @vma and make it known to the file. Context: process. */
-export function vma_link(k: Kernel, vma: Vma, mapping: AddressSpace, of: FileMapping): void {
+/** mmap(): fill in @vma. Context: process. */
+export function vma_init(k: Kernel, vma: Vma, of: FileMapping): void {
   const f = struct_vm_area_struct;
   for (let offset = 0; offset < f.sizeof; offset += 4) k.store(vaddr(vma + offset), 0);
   k.write(vma, f.vm_mm, of.mm);
@@ -104,5 +104,10 @@ export function vma_link(k: Kernel, vma: Vma, mapping: AddressSpace, of: FileMap
   k.write(vma, f.vm_end, of.start + of.pages * 4096);
   k.write(vma, f.vm_flags, of.flags);
   k.write(vma, f.vm_pgoff, of.pgoff);
+}
+
+/** mmap() of a file: fill in @vma and make it known to the file. Context: process. */
+export function vma_link(k: Kernel, vma: Vma, mapping: AddressSpace, of: FileMapping): void {
+  vma_init(k, vma, of);
   vma_prio_tree_insert(k, vma, iMmapOf(k, mapping));
 }

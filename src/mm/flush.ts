@@ -1,7 +1,8 @@
 /** flush_dcache_page() and its neighbours, of the architecture that the kernel was built for. Source: include/asm-{arm,parisc}/cacheflush.h. */
 import { flush_kernel_dcache_range } from '../arch/parisc/cache.js';
+import * as pgtable from '../arch/parisc/pgtable.js';
 import type { Kernel } from '../cpu/kernel.js';
-import type { Vaddr } from '../shared/types.js';
+import type { Ptr, Vaddr } from '../shared/types.js';
 import * as arm from './arm/flush.js';
 import type { Page } from './page.js';
 import * as parisc from './parisc/flush.js';
@@ -26,3 +27,10 @@ export function set_user_pte(k: Kernel, vma: Vma, addr: Vaddr, page: Page): void
   if (isArm(k)) arm.set_user_pte(k, vma, addr, page);
   else parisc.set_user_pte(k, vma, addr, page);
 }
+
+/** The entry of a user address, of the one table that there is of them. */
+export const pte_offset_user = (k: Kernel, addr: Vaddr): Ptr<'pte'> =>
+  isArm(k) ? arm.pte_offset_user(k, addr) : pgtable.pte_offset_user(k, addr);
+
+/** Protection of a page that user space may read and write. */
+export const PAGE_SHARED = (k: Kernel): number => (isArm(k) ? arm.PAGE_SHARED : pgtable.PAGE_SHARED);

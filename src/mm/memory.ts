@@ -1,17 +1,27 @@
 /**
- * mm/memory.c: tables of the kernel's own mappings.
+ * mm/memory.c: tables of the kernel's own mappings, and pages that a driver enters into a user's.
  *
  * Source: mm/memory.c, Linux 2.5.53, 2.6.22 and 4.12; spec/vmalloc-gfp.md §8. The middle level is folded on every machine that is modelled.
  * Kernel tables, once entered, are never freed.
  */
 import type { Kernel } from '../cpu/kernel.js';
+import { atomic_add_return } from '../shared/atomic.js';
 import { type IrqFlags, local_irq_restore, local_irq_save } from '../shared/irqflags.js';
 import type { SymbolSpec } from '../shared/kernel-base.js';
 import { type SpinLock, spin_lock, spin_unlock } from '../shared/spinlock.js';
-import { NULL, type Ptr } from '../shared/types.js';
+import { struct_vm_area_struct } from '../shared/structs/configured.js';
+import { NULL, type Pfn, type Ptr, type Vaddr } from '../shared/types.js';
+import { LINUX_4_4 } from '../shared/version.js';
+import { flush_dcache_page, PAGE_SHARED, pte_offset_user } from './flush.js';
 import { gfp } from './gfp.js';
-import { type Page, pfn_to_page } from './page.js';
+import { type Page, page_to_pfn, pfn_to_page } from './page.js';
+import { page_count_addr } from './page_alloc/prep.js';
 import { pte_alloc_one_kernel, pte_free_kernel } from './pgalloc.js';
+import type { Vma } from './prio_tree.js';
+
+const EFAULT = 14;
+const EBUSY = 16;
+const EINVAL = 22;
 
 type PmdP = Ptr<'pmd'>;
 type PteP = Ptr<'pte'>;
@@ -101,4 +111,30 @@ export function vmalloc_to_page(k: Kernel, addr: number): Page {
   if (k.arch.pmd_none(k, pgd)) return NULL;
   const pte = k.arch.pte_read(k, k.arch.pte_offset_kernel(k, pgd, addr));
   return k.arch.pte_present(pte) ? pfn_to_page(k, k.arch.pte_pfn(pte)) : NULL;
+}
+
+/** Which page it is. Context: as vmalloc_to_page(). Errors: a number out of nowhere for an address that has none. */
+export const vmalloc_to_pfn = (k: Kernel, addr: number): Pfn => page_to_pfn(k, vmalloc_to_page(k, addr));
+
+/** VM_MIXEDMAP; VM_INSERTPAGE in 2.6.22. Source: include/linux/mm.h. */
+const insertedFlag = (k: Kernel): number => (k.LINUX_VERSION_CODE < LINUX_4_4 ? 0x02000000 : 0x10000000);
+
+/**
+ * Map a page of the driver's own at a user address, with a reference of its own.
+ *
+ * Context: process; mmap_sem of @vma is the caller's.
+ * Return:  0; -EINVAL for a page that is free, -EFAULT for an address outside of @vma, -EBUSY where something is mapped.
+ * Source:  mm/memory.c, Linux 2.6.22, 4.12. Left out: tables, since user addresses have theirs from boot on; counts of mapped pages.
+ */
+export function vm_insert_page(k: Kernel, vma: Vma, addr: Vaddr, page: Page): number {
+  const { vm_start, vm_end, vm_flags } = struct_vm_area_struct;
+  if (addr < k.read(vma, vm_start) || addr >= k.read(vma, vm_end)) return -EFAULT;
+  if (k.load(page_count_addr(page)) === 0) return -EINVAL;
+  k.write(vma, vm_flags, k.read(vma, vm_flags) | insertedFlag(k));
+  flush_dcache_page(k, page);
+  const ptep = pte_offset_user(k, addr);
+  if (!k.arch.pte_none(k.arch.pte_read(k, ptep))) return -EBUSY;
+  atomic_add_return(k, 1, page_count_addr(page));
+  k.arch.set_pte(k, ptep, k.arch.mk_pte(page_to_pfn(k, page), PAGE_SHARED(k)));
+  return 0;
 }

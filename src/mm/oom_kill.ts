@@ -101,7 +101,9 @@ function header(k: Kernel, gfp_mask: number, order: number): void {
   if (k.LINUX_VERSION_CODE >= LINUX_4_4) {
     const words = `gfp_mask=${mask}(${showGfp(k, gfp_mask)}), nodemask=(null), order=${order}`;
     k.printk(`${comm(k)} invoked oom-killer: ${words}, oom_score_adj=0`);
+    k.printk(`${comm(k)} cpuset=/ mems_allowed=0`);
   } else k.printk(`${comm(k)} invoked oom-killer: gfp_mask=${mask}, order=${order}, oomkilladj=0`);
+  k.dumpStack();
   show_mem(k);
 }
 

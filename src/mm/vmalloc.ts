@@ -6,8 +6,9 @@
  * Source: mm/vmalloc.c, Linux 2.5.53 to 4.12; spec/vmalloc-gfp.md §6.
  */
 import type { Kernel } from '../cpu/kernel.js';
+import { atomic_set } from '../shared/atomic.js';
 import { UsageError } from '../shared/errors.js';
-import { NULL, type Vaddr, vaddr } from '../shared/types.js';
+import { NULL, type Vaddr } from '../shared/types.js';
 import { KERNEL_VERSION, LINUX_2_6 } from '../shared/version.js';
 import { gfp } from './gfp.js';
 import {
@@ -18,8 +19,14 @@ import {
   kasan_vmalloc_enter,
   kasan_vmalloc_exit,
 } from './kasan.js';
-import { free_deferred } from './vmalloc/deferred.js';
-import { struct_vm_struct, VM_USERMAP, type VmStruct } from './vmalloc/vm-struct.js';
+import { free_deferred, vfree_later } from './vmalloc/deferred.js';
+import { markUserMapped, userAlign } from './vmalloc/user.js';
+import type { VmStruct } from './vmalloc/vm-struct.js';
+import { lazy_max_pages } from './vmalloc/vmap-area.js';
+
+export { unmap_kernel_range } from './vmalloc/page-range.js';
+export { remap_vmalloc_range } from './vmalloc/user.js';
+
 import * as vmapLazy from './vmalloc/vmap-lazy.js';
 import * as vmapPurge from './vmalloc/vmap-purge.js';
 import * as vmlist from './vmalloc/vmlist.js';
@@ -27,7 +34,8 @@ import * as vmlistNode from './vmalloc/vmlist-node.js';
 
 /** What each era has. */
 interface VmallocEra {
-  __vmalloc(k: Kernel, size: number, gfp_mask: number, prot: number): Vaddr;
+  /** @align: of the address, from 2.6.32 on. */
+  __vmalloc(k: Kernel, size: number, gfp_mask: number, prot: number, align?: number): Vaddr;
   get_vm_area(k: Kernel, size: number, flags: number, gfp_mask: number): VmStruct;
   remove_vm_area(k: Kernel, addr: Vaddr): VmStruct;
   map_vm_area(k: Kernel, area: VmStruct, prot: number, pages: Vaddr, gfp_mask: number): boolean;
@@ -39,8 +47,13 @@ interface VmallocEra {
   vwrite(k: Kernel, buf: Vaddr, addr: Vaddr, count: number): number;
 }
 
+/** What those from 2.6.22 on have besides. */
+interface ListedEra extends VmallocEra {
+  find_vm_area(k: Kernel, addr: Vaddr): VmStruct;
+}
+
 /** What those with vmap areas have besides. */
-interface VmapEra extends VmallocEra {
+interface VmapEra extends ListedEra {
   vm_map_ram(k: Kernel, pages: Vaddr, count: number, prot: number): Vaddr;
   vm_unmap_ram(k: Kernel, addr: Vaddr, count: number): void;
   vm_unmap_aliases(k: Kernel): void;
@@ -54,6 +67,13 @@ function eraOf(k: Kernel): VmallocEra {
   return version >= LINUX_2_6 ? vmlistNode : vmlist;
 }
 
+/** From 2.6.22 on. Throws UsageError before. */
+function listedEraOf(k: Kernel, what: string): ListedEra {
+  const era = eraOf(k);
+  if (era === vmlistNode) return vmlistNode;
+  return vmapEraOf(k, what);
+}
+
 /** Throws UsageError where the kernel has no such function. */
 function vmapEraOf(k: Kernel, what: string): VmapEra {
   const era = eraOf(k);
@@ -64,8 +84,19 @@ function vmapEraOf(k: Kernel, what: string): VmapEra {
 
 /** @size bytes of virtually contiguous memory for which @gfp_mask holds as far as the version lets it. Return: NULL without memory or room. */
 export function __vmalloc(k: Kernel, size: number, gfp_mask: number, prot = k.arch.PAGE_KERNEL(k)): Vaddr {
+  return __vmalloc_node(k, eraOf(k), size, 1, gfp_mask, prot);
+}
+
+function __vmalloc_node(
+  k: Kernel,
+  era: VmallocEra,
+  size: number,
+  align: number,
+  gfp_mask: number,
+  prot: number,
+): Vaddr {
   kasan_vmalloc_enter(k);
-  const addr = eraOf(k).__vmalloc(k, size, gfp_mask, prot);
+  const addr = era.__vmalloc(k, size, gfp_mask, prot, align);
   kasan_vmalloc_exit(k);
   return kasan_unpoison_vmalloc(k, addr, size);
 }
@@ -171,37 +202,44 @@ export function vm_unmap_aliases(k: Kernel): void {
   if (k.LINUX_VERSION_CODE >= KERNEL_VERSION(2, 6, 28)) vmapEraOf(k, 'vm_unmap_aliases()').vm_unmap_aliases(k);
 }
 
-/** The vm_struct of an area that is in use, by its address. */
-function areaAt(k: Kernel, addr: Vaddr): VmStruct {
-  if (eraOf(k) === vmapPurge) return vmapPurge.find_vm_area(k, addr);
-  const flags = vmlist.read_lock_vmlist(k);
-  let area = k.loadPtr<'vm_struct'>(k.sym.vmlist);
-  while (area !== NULL && k.read(area, struct_vm_struct.addr) !== addr) {
-    area = k.loadPtr<'vm_struct'>(vaddr(area + struct_vm_struct.next.offset));
-  }
-  vmlist.read_unlock_vmlist(k, flags);
-  return area;
-}
-
-/** Marked for remap_vmalloc_range(). */
-function userMapped(k: Kernel, addr: Vaddr): Vaddr {
-  if (addr === NULL) return NULL;
-  const area = areaAt(k, addr);
-  k.write(area, struct_vm_struct.flags, k.read(area, struct_vm_struct.flags) | VM_USERMAP);
-  return addr;
-}
-
-/** Zeroed memory that user space may map. From 2.6.18 on. Differs: aligned to pages, not to SHMLBA. Context: process, sleeps. */
-export const vmalloc_user = (k: Kernel, size: number): Vaddr => userMapped(k, vzalloc(k, size));
-
-/** The same of vmalloc_32(). */
-export function vmalloc_32_user(k: Kernel, size: number): Vaddr {
-  const { GFP_KERNEL, __GFP_ZERO } = gfp(k);
-  return userMapped(k, __vmalloc(k, size, GFP_KERNEL | __GFP_ZERO));
-}
+/** The area that begins at @addr, from 4.x on that contains it; nothing keeps it from going. From 2.6.18 on. Context: any. */
+export const find_vm_area = (k: Kernel, addr: Vaddr): VmStruct =>
+  listedEraOf(k, 'find_vm_area()').find_vm_area(k, addr);
 
 /** vmalloc() of zeros. Source: mm/vmalloc.c, Linux 3.4. */
 export function vzalloc(k: Kernel, size: number): Vaddr {
   const { GFP_KERNEL, __GFP_HIGHMEM, __GFP_ZERO } = gfp(k);
   return __vmalloc(k, size, GFP_KERNEL | __GFP_HIGHMEM | __GFP_ZERO);
+}
+
+/** Zeroed memory that user space may map by remap_vmalloc_range(), from 2.6.32 on at an address of any colour. From 2.6.18 on. Context: process, sleeps. */
+export function vmalloc_user(k: Kernel, size: number): Vaddr {
+  const { GFP_KERNEL, __GFP_HIGHMEM, __GFP_ZERO } = gfp(k);
+  const era = listedEraOf(k, 'vmalloc_user()');
+  const mask = GFP_KERNEL | __GFP_HIGHMEM | __GFP_ZERO;
+  return markUserMapped(k, __vmalloc_node(k, era, size, userAlign(k), mask, k.arch.PAGE_KERNEL(k)));
+}
+
+/** The same of vmalloc_32(), aligned to pages. */
+export function vmalloc_32_user(k: Kernel, size: number): Vaddr {
+  const { GFP_KERNEL, __GFP_ZERO } = gfp(k);
+  const era = listedEraOf(k, 'vmalloc_32_user()');
+  return markUserMapped(k, __vmalloc_node(k, era, size, 1, GFP_KERNEL | __GFP_ZERO, k.arch.PAGE_KERNEL(k)));
+}
+
+/** vfree() from any context, put off always. From 4.10 on. */
+export function vfree_atomic(k: Kernel, addr: Vaddr): void {
+  if (k.LINUX_VERSION_CODE < KERNEL_VERSION(4, 10, 0))
+    throw new UsageError(`vfree_atomic() is there from 4.10 on, not in ${k.config.kernel}`);
+  if (addr === NULL) return;
+  kasan_poison_vmalloc(k, addr);
+  kasan_disable_current(k);
+  vfree_later(k, addr);
+  kasan_enable_current(k);
+}
+
+/** The next area that is freed is not left for later: for who unmaps I/O memory and must know that it is. From 2.6.34 on. Context: any. */
+export function set_iounmap_nonlazy(k: Kernel): void {
+  vmapEraOf(k, 'set_iounmap_nonlazy()');
+  atomic_set(k, k.sym.vmap_lazy_nr, lazy_max_pages(k) + 1);
 }

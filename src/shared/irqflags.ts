@@ -121,12 +121,20 @@ export function might_sleep(k: KernelBase, where = 'include/linux/kernel.h:0'): 
   k.store(k.sym.might_sleep_prev_jiffy, now);
   if (old) {
     k.printk(`Debug: sleeping function called from illegal context at ${where}`);
+    showContext(k);
     return;
   }
   k.printk(`BUG: sleeping function called from invalid context at ${where}`);
   const [a, i] = [atomic ? 1 : 0, rawIrqsDisabled(k)];
   if (k.LINUX_VERSION_CODE < KERNEL_VERSION(2, 6, 28)) k.printk(`in_atomic():${a}, irqs_disabled():${i}`);
   else k.printk(`in_atomic(): ${a}, irqs_disabled(): ${i}, pid: ${k.slot}, name: ${comm(k)}`);
+  showContext(k);
+}
+
+/** What follows a report of a wrong context: held locks as far as lockdep knows them, from 2.6 on, and the stack. Left out: where preemption was disabled. */
+function showContext(k: KernelBase): void {
+  if (k.LINUX_VERSION_CODE >= LINUX_2_6) for (const line of k.lockWatch?.context() ?? []) k.printk(line);
+  k.dumpStack();
 }
 
 export function might_sleep_if(k: KernelBase, condition: boolean, where: string): void {
@@ -145,4 +153,5 @@ export function schedule_debug(k: KernelBase): void {
   else if (k.LINUX_VERSION_CODE < KERNEL_VERSION(2, 6, 28)) {
     k.printk(`BUG: scheduling while atomic: ${comm(k)}/${word}/${k.slot}`);
   } else k.printk(`BUG: scheduling while atomic: ${comm(k)}/${k.slot}/${word}`);
+  showContext(k);
 }

@@ -50,6 +50,8 @@ export interface LockWatch {
   freed(from: number, bytes: number): void;
   /** The task ends, or returns to user space. */
   taskExit(): void;
+  /** Lines about the running context for reports of others: held locks and, while interrupts are off, when they last were on. */
+  context(): readonly string[];
 }
 
 /** Who watches memory: what the allocators give out and take back, and every access to page contents after it was made. */
@@ -178,4 +180,6 @@ export interface KernelBase {
   tryToWakeUp(task: Ptr<'task_struct'>): boolean;
 
   printk(text: string): void;
+  /** dump_stack() of the architecture: the functions that are being executed, into the log. */
+  dumpStack(): void;
 }

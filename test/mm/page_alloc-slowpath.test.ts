@@ -1,9 +1,7 @@
 /** What happens to a request that the marks refuse: spec/vmalloc-gfp.md §3, §4.4 to §4.8, §5. */
 import { describe, expect, it } from 'vitest';
 import type { MachineConfig } from '../../src/cpu/config.js';
-import { Control } from '../../src/cpu/hw.js';
 import type { Kernel, Shrinker } from '../../src/cpu/kernel.js';
-import { readLog } from '../../src/cpu/printk.js';
 import { current_gfp_context, gfp } from '../../src/mm/gfp.js';
 import { GfpSite, gfpEvents, traceGfp } from '../../src/mm/gfp-events.js';
 import { kmalloc } from '../../src/mm/kmalloc.js';
@@ -31,13 +29,13 @@ import {
 } from '../../src/shared/task.js';
 import { NULL } from '../../src/shared/types.js';
 import { struct_task_struct } from '../../src/shared/wait.js';
-import { localMachine } from '../machine.js';
+import { localMachine, messagesOf } from '../machine.js';
 
 const ref32 = (kernel: string, options: Partial<MachineConfig> = {}): Kernel =>
   localMachine('arm926', { kernel, patches: [], lowmemPages: 4096, highmemPages: 12288, watermarks: true, ...options })
     .k;
 
-const log = (k: Kernel): string[] => readLog(k.hw, k.layout.log, Control.logHead).map((r) => r.text);
+const log = messagesOf;
 const zone = (k: Kernel, nr = ZONE_NORMAL) => zone_nr(k, nr);
 /** Normal has just so many free pages, HighMem none. */
 function leave(k: Kernel, normal: number): void {

@@ -1,8 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { Control } from '../../src/cpu/hw.js';
 import { local_bh_disable, local_bh_enable } from '../../src/cpu/irq.js';
-import type { Kernel } from '../../src/cpu/kernel.js';
-import { readLog } from '../../src/cpu/printk.js';
 import {
   HARDIRQ_OFFSET,
   in_atomic,
@@ -18,9 +15,9 @@ import {
   preempt_disable,
   preempt_enable,
 } from '../../src/shared/irqflags.js';
-import { localMachine } from '../machine.js';
+import { localMachine, messagesOf } from '../machine.js';
 
-const log = (k: Kernel): string[] => readLog(k.hw, k.layout.log, Control.logHead).map((r) => r.text);
+const log = messagesOf;
 
 describe('the interrupt mask', () => {
   it('nests by saved flags', () => {

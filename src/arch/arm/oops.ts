@@ -10,7 +10,8 @@ import type { Place } from '../../cpu/place.js';
 import { KernelBug } from '../../shared/errors.js';
 import { in_interrupt } from '../../shared/irqflags.js';
 import { hex8 } from '../../shared/types.js';
-import { kernelFunctions } from '../functions.js';
+import { KERNEL_VERSION } from '../../shared/version.js';
+import { dump_stack_print_info, kernelFunctions } from '../functions.js';
 
 const PAGE = 4096;
 /** Fault status bit of a write, ARMv6 and later. */
@@ -75,6 +76,22 @@ function dump_backtrace(k: Kernel): void {
   const names = kernelFunctions();
   if (names.length < 2) return;
   k.printk('Backtrace: ');
+  c_backtrace(k, names);
+}
+
+/**
+ * For reports that do not end the kernel.
+ *
+ * Source: arch/arm/kernel/traps.c, Linux 2.6.22, 2.6.30, 4.10. Differs: 2.5.53 prints no names.
+ */
+export function dump_stack(k: Kernel): void {
+  dump_stack_print_info(k);
+  const titled = k.LINUX_VERSION_CODE >= KERNEL_VERSION(2, 6, 28) && k.LINUX_VERSION_CODE < KERNEL_VERSION(3, 0, 0);
+  if (titled) k.printk('Backtrace: ');
+  c_backtrace(k, kernelFunctions());
+}
+
+function c_backtrace(k: Kernel, names: readonly string[]): void {
   names.slice(0, -1).forEach((name, i) => {
     k.printk(`[<${UNKNOWN}>] (${name}) from [<${UNKNOWN}>] (${names[i + 1]})`);
   });

@@ -3,7 +3,7 @@ import type { ArchOps } from '../../cpu/arch.js';
 import { Kernel } from '../../cpu/kernel.js';
 import { flush_cache_all } from './cache.js';
 import { VMALLOC_END, VMALLOC_START } from './memory.js';
-import { do_kernel_fault } from './oops.js';
+import { do_kernel_fault, dump_stack } from './oops.js';
 import {
   L_PTE_PRESENT,
   mk_pte,
@@ -49,6 +49,7 @@ export const ARM: ArchOps = {
   VMALLOC_END,
   flush_cache_all,
   flush_tlb_kernel_range,
+  dump_stack,
   dataAbort: do_kernel_fault,
   createCpu: (config, buffers, statics, cpu, slot, taskOf) =>
     new Kernel(config, buffers, statics, cpu, slot, taskOf, ARM),

@@ -5,7 +5,7 @@
 import type { Kernel } from '../../cpu/kernel.js';
 import { KernelBug } from '../../shared/errors.js';
 import { hex8 } from '../../shared/types.js';
-import { kernelFunctions } from '../functions.js';
+import { dump_stack_print_info, kernelFunctions } from '../functions.js';
 import { isUserAddress } from './memory.js';
 import { Trap } from './mmu.js';
 
@@ -40,6 +40,12 @@ export function parisc_terminate(k: Kernel, addr: number, code: number, _write: 
 function backtrace(k: Kernel, names: readonly string[]): void {
   k.printk('Backtrace:');
   for (const name of names.slice(0, BACKTRACE_FRAMES)) k.printk(` [<${UNKNOWN}>] ${name}`);
+}
+
+/** For reports that do not end the kernel. Source: arch/parisc/kernel/traps.c, Linux 2.6.30. */
+export function dump_stack(k: Kernel): void {
+  dump_stack_print_info(k);
+  backtrace(k, kernelFunctions());
 }
 
 function show_regs(k: Kernel, addr: number, names: readonly string[]): void {

@@ -3,7 +3,7 @@ import type { ArchOps } from '../../cpu/arch.js';
 import { flush_cache_all } from './cache.js';
 import { PariscKernel } from './cpu.js';
 import { __PAGE_OFFSET, VMALLOC_END, VMALLOC_START } from './memory.js';
-import { parisc_terminate } from './oops.js';
+import { dump_stack, parisc_terminate } from './oops.js';
 import {
   mk_pte,
   PAGE_KERNEL,
@@ -49,6 +49,7 @@ export const PARISC: ArchOps = {
   VMALLOC_END,
   flush_cache_all,
   flush_tlb_kernel_range,
+  dump_stack,
   dataAbort: parisc_terminate,
   createCpu: (config, buffers, statics, cpu, slot, taskOf) =>
     new PariscKernel(config, buffers, statics, cpu, slot, taskOf, PARISC),

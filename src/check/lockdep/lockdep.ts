@@ -718,6 +718,10 @@ export class Lockdep implements LockWatch {
     }
   }
 
+  context(): readonly string[] {
+    return this.#on ? report.context(this) : [];
+  }
+
   // ---- reports -----------------------------------------------------------------------------------------------------
 
   /** Functions that the thread is in, innermost first. */

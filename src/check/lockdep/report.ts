@@ -96,6 +96,9 @@ function irqEvents(d: Lockdep): string[] {
   ];
 }
 
+/** debug_show_held_locks() and print_irqtrace_events() for reports of others. */
+export const context = (d: Lockdep): string[] => [...heldLocks(d), ...(d.k.irqsOff ? irqEvents(d) : [])];
+
 // ---- kinds of report -----------------------------------------------------------------------------------------------
 
 export function recursive(d: Lockdep, next: Held, prev: Held): Text {

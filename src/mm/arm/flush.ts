@@ -5,7 +5,13 @@
  * Left out: instruction caches.
  */
 import { flush_dcache_page_at } from '../../arch/arm/cache.js';
-import { ALIAS_FLUSH_START, CACHE_COLOUR, cache_is_vipt_aliasing, cache_is_vivt } from '../../arch/arm/memory.js';
+import {
+  ALIAS_FLUSH_START,
+  CACHE_COLOUR,
+  cache_is_vipt_aliasing,
+  cache_is_vivt,
+  km_type,
+} from '../../arch/arm/memory.js';
 import {
   L_PTE_DIRTY,
   L_PTE_MT_MASK,
@@ -31,10 +37,11 @@ import { PG_dcache_dirty, struct_page } from '../../shared/structs/page.js';
 import { NULL, type Pfn, ptr, type Vaddr, vaddr } from '../../shared/types.js';
 import { struct_task_struct } from '../../shared/wait.js';
 import { type AddressSpace, iMmapOf, mapping_mapped, page_mapping, treeLockOf, VM_MAYSHARE } from '../filemap.js';
+import { kmap_high_get, kunmap_high } from '../highmem.js';
 import { writeLockIrq, writeUnlockIrq } from '../lock-types.js';
-import { lowmem_page_address, type Page, page_to_pfn, pfn_to_page } from '../page.js';
+import { lowmem_page_address, type Page, PageHighMem, page_to_pfn, pfn_to_page } from '../page.js';
 import { type Vma, vma_prio_tree_iter, vma_prio_tree_next } from '../prio_tree.js';
-import { fixmapPte } from './highmem.js';
+import { fixmapPte, kmap_atomic, kunmap_atomic } from './highmem.js';
 
 /** User space that has page tables: 2 MB. Differs: all address spaces share them, one is in use at a time. */
 export const USER_BASE = 0x40000000;
@@ -47,7 +54,8 @@ declare module '../../shared/kernel-base.js' {
 }
 
 const flagsOf = (page: Page): Vaddr => vaddr(page + struct_page.flags.offset);
-const userPte = (k: Kernel, addr: Vaddr): PteP => ptr<'pte'>(k.sym.user_pte_page + 2048 + ((addr >>> 12) & 511) * 4);
+export const pte_offset_user = (k: Kernel, addr: Vaddr): PteP =>
+  ptr<'pte'>(k.sym.user_pte_page + 2048 + ((addr >>> 12) & 511) * 4);
 
 /**
  * Clean and invalidate a page at the place of the cache that @addr leads to, which nobody need have mapped: by a mapping of its own with the same colour.
@@ -62,9 +70,24 @@ function flush_pfn_alias(k: Kernel, pfn: Pfn, addr: number): void {
   flush_dcache_page_at(k, to);
 }
 
+/** At the kernel's address. A highmem page has one only while it is mapped, by kmap() if addresses count. Source: as of 4.10. */
+function flush_kernel_alias(k: Kernel, page: Page): void {
+  if (!PageHighMem(k, page)) flush_dcache_page_at(k, lowmem_page_address(k, page));
+  else if (cache_is_vivt(k)) {
+    const addr = kmap_high_get(k, page);
+    if (addr === NULL) return;
+    flush_dcache_page_at(k, addr);
+    kunmap_high(k, page);
+  } else {
+    const addr = kmap_atomic(k, page, km_type.KM_USER0);
+    flush_dcache_page_at(k, addr);
+    kunmap_atomic(k, addr, km_type.KM_USER0);
+  }
+}
+
 /** Clean and invalidate the page at the kernel's address, and where a cache has another place for it, at that of its users. */
 function __flush_dcache_page(k: Kernel, mapping: AddressSpace, page: Page): void {
-  flush_dcache_page_at(k, lowmem_page_address(k, page));
+  flush_kernel_alias(k, page);
   if (mapping === NULL || !cache_is_vipt_aliasing(k)) return;
   flush_pfn_alias(k, page_to_pfn(k, page), (k.read(page, struct_page.index) & 3) * 4096);
 }
@@ -130,17 +153,17 @@ export function flush_dcache_range(k: Kernel, addr: Vaddr, bytes: number): void 
   k.mmu.drain();
 }
 
-const PAGE_SHARED = L_PTE_PRESENT | L_PTE_YOUNG | L_PTE_DIRTY | L_PTE_WRITE | L_PTE_USER | L_PTE_MT_WRITEBACK;
+export const PAGE_SHARED = L_PTE_PRESENT | L_PTE_YOUNG | L_PTE_DIRTY | L_PTE_WRITE | L_PTE_USER | L_PTE_MT_WRITEBACK;
 
 /** A page fault has been dealt with: @page is mapped at a user address. Context: process. */
 export function set_user_pte(k: Kernel, vma: Vma, addr: Vaddr, page: Page): void {
   const pte = mk_pte(page_to_pfn(k, page), PAGE_SHARED);
-  set_pte_ext(k, userPte(k, addr), pte);
+  set_pte_ext(k, pte_offset_user(k, addr), pte);
   if (!k.patched['mutant-no-update-mmu-cache']) update_mmu_cache(k, vma, addr, pte);
 }
 
 export function clear_user_pte(k: Kernel, addr: Vaddr): void {
-  pte_clear(k, userPte(k, addr));
+  pte_clear(k, pte_offset_user(k, addr));
   k.mmu.flushTlbPage(addr, true);
 }
 
@@ -177,7 +200,7 @@ const L_PTE_CACHEABLE = 1 << 3;
 
 /** The mapping at @addr is no longer cached. Return: whether there was one that had been. */
 function adjust_pte(k: Kernel, vma: Vma, addr: Vaddr): boolean {
-  const ptep = userPte(k, addr);
+  const ptep = pte_offset_user(k, addr);
   const pte = pte_read(k, ptep);
   if ((pte & L_PTE_PRESENT) === 0) return false;
   if ((pte & L_PTE_MT_MASK & L_PTE_CACHEABLE) !== 0) {

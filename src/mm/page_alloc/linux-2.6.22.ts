@@ -37,6 +37,7 @@ function failed(k: Kernel, r: AllocRequest): Page {
   if ((r.gfp_mask & gfp(k).__GFP_NOWARN) !== 0) return NULL;
   if (!__ratelimit(k, k.sym.nopage_rs, DEFAULT_RATELIMIT_INTERVAL, DEFAULT_RATELIMIT_BURST)) return NULL;
   k.printk(`${comm(k)}: page allocation failure. order:${r.order}, mode:0x${r.gfp_mask.toString(16)}`);
+  k.dumpStack();
   show_mem(k);
   return NULL;
 }

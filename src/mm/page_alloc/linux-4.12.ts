@@ -65,6 +65,7 @@ export function warn_alloc(k: Kernel, gfp_mask: number, what: string): void {
   const mode = `mode:0x${gfp_mask.toString(16)}(${showGfp(k, gfp_mask)})`;
   k.printk(`${comm(k)}: ${what}, ${mode}, nodemask=(null)`);
   k.printk(`${comm(k)} cpuset=/ mems_allowed=0`);
+  k.dumpStack();
   if (__ratelimit(k, k.sym.show_mem_rs, HZ, 1)) show_mem(k);
 }
 

@@ -48,6 +48,13 @@ function enter(k: Kernel, ptep: Ptr<'pte'>, at: Vaddr, prot: number): number {
   return 0;
 }
 
+/** The same, and what the caches need afterwards, even if it failed. */
+export function vmap_page_range(k: Kernel, start: number, end: number, prot: number, pages: Vaddr): number {
+  const error = vmap_page_range_noflush(k, start, end, prot, pages);
+  flush_cache_vmap(k, start, end);
+  return error;
+}
+
 /** Clear the entries of [start, end). No maintenance of caches and TLB. Context: any. */
 export function vunmap_page_range(k: Kernel, start: number, end: number): void {
   for (let addr = start; addr < end; ) {
@@ -64,6 +71,18 @@ export function vunmap_page_range(k: Kernel, start: number, end: number): void {
       WARN_ON(k, !k.arch.pte_none(pte) && !k.arch.pte_present(pte), 'mm/vmalloc.c vunmap_pte_range()');
     }
   }
+}
+
+/**
+ * Clear the entries of @size bytes from @addr on, with what caches and TLBs need before and after it. The addresses stay reserved.
+ *
+ * Context: interrupts on where the TLB is flushed by inter-processor call.
+ */
+export function unmap_kernel_range(k: Kernel, addr: number, size: number): void {
+  const end = addr + size;
+  flush_cache_vunmap(k, addr, end);
+  vunmap_page_range(k, addr, end);
+  k.arch.flush_tlb_kernel_range(k, vaddr(addr), vaddr(end));
 }
 
 /**

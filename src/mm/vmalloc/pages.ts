@@ -18,6 +18,7 @@ const LINUX_4_0 = KERNEL_VERSION(4, 0, 0);
 export interface AreaAllocator {
   /** Pages for the array, mapped. */
   nested(k: Kernel, size: number, gfp_mask: number): Vaddr;
+  remove_vm_area(k: Kernel, addr: Vaddr): VmStruct;
   vfree(k: Kernel, addr: Vaddr): void;
 }
 
@@ -30,7 +31,7 @@ export function metadataMask(k: Kernel, gfp_mask: number): number {
 /**
  * The array of struct page * of an area of @nr_pages, zeroed; one of more than a page is a vmalloc area itself.
  *
- * Return: NULL without memory.
+ * Return: NULL without memory; then the area is gone.
  */
 export function allocArray(k: Kernel, area: VmStruct, nr_pages: number, gfp_mask: number, how: AreaAllocator): Vaddr {
   const bytes = nr_pages * 4;
@@ -44,7 +45,10 @@ export function allocArray(k: Kernel, area: VmStruct, nr_pages: number, gfp_mask
     if (!modern) k.write(area, struct_vm_struct.flags, k.read(area, struct_vm_struct.flags) | VM_VPAGES);
   } else pages = kmalloc<'page *'>(k, bytes, nested);
   k.write(area, struct_vm_struct.pages, pages);
-  return pages;
+  if (pages !== NULL) return pages;
+  how.remove_vm_area(k, vaddr(k.read(area, struct_vm_struct.addr)));
+  kfree(k, area);
+  return NULL;
 }
 
 /**

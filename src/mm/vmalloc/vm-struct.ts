@@ -7,7 +7,7 @@ import type { Kernel } from '../../cpu/kernel.js';
 import type { SymbolSpec } from '../../shared/kernel-base.js';
 import { defineStruct } from '../../shared/layout.js';
 import type { RwLock } from '../../shared/spinlock.js';
-import type { Ptr, Vaddr } from '../../shared/types.js';
+import { NULL, type Ptr, type Vaddr, vaddr } from '../../shared/types.js';
 import { KERNEL_VERSION } from '../../shared/version.js';
 
 export const PAGE_SIZE = 4096;
@@ -25,6 +25,39 @@ export const struct_vm_struct = defineStruct('vm_struct', 32, {
 });
 
 export type VmStruct = Ptr<'vm_struct'>;
+
+/** The word that points to the area behind @area on vmlist. */
+export const nextLink = (area: VmStruct): Vaddr => vaddr(area + struct_vm_struct.next.offset);
+export const nextArea = (k: Kernel, area: VmStruct): VmStruct => k.loadPtr<'vm_struct'>(nextLink(area));
+
+/** An address, and the word that is to point to the area there: &vmlist or a predecessor's next. */
+export interface Place {
+  readonly addr: number;
+  readonly link: Vaddr;
+}
+
+/** Put an area on vmlist, without pages. vmlist_lock is held for writing. */
+export function setup_vmlist_area(k: Kernel, area: VmStruct, { addr, link }: Place, size: number, flags: number): void {
+  k.write(area, struct_vm_struct.next, k.load(link));
+  k.store(link, area);
+  k.write(area, struct_vm_struct.flags, flags);
+  k.write(area, struct_vm_struct.addr, addr);
+  k.write(area, struct_vm_struct.size, size);
+  k.write(area, struct_vm_struct.pages, NULL);
+  k.write(area, struct_vm_struct.nr_pages, 0);
+  k.write(area, struct_vm_struct.phys_addr, 0);
+}
+
+/** The area that begins at @addr, and the word that points to it. vmlist_lock is held. Return: an area of NULL where there is none. */
+export function findOnVmlist(k: Kernel, addr: Vaddr): { readonly area: VmStruct; readonly link: Vaddr } {
+  let link: Vaddr = k.sym.vmlist;
+  let area = k.loadPtr<'vm_struct'>(link);
+  while (area !== NULL && k.read(area, struct_vm_struct.addr) !== addr) {
+    link = nextLink(area);
+    area = k.loadPtr<'vm_struct'>(link);
+  }
+  return { area, link };
+}
 
 export const VM_IOREMAP = 0x1;
 export const VM_ALLOC = 0x2;

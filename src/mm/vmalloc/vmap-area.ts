@@ -31,7 +31,7 @@ import { gfp } from '../gfp.js';
 import { kfree, kmalloc } from '../kmalloc.js';
 import { kfree_rcu } from '../rcu.js';
 import { metadataMask } from './pages.js';
-import { ALIGN, PAGE_SIZE } from './vm-struct.js';
+import { ALIGN, PAGE_SIZE, type VmStruct } from './vm-struct.js';
 
 /** Differs: one layout; until 3.x `vm` is called private. */
 export const struct_vmap_area = defineStruct('vmap_area', 56, {
@@ -93,6 +93,8 @@ export const va_end = (k: Kernel, va: VmapArea): number => k.read(va, struct_vma
 export const va_flags = (k: Kernel, va: VmapArea): number => k.read(va, struct_vmap_area.flags);
 export const va_pages = (k: Kernel, va: VmapArea): number => (va_end(k, va) - va_start(k, va)) >>> 12;
 
+export const vmOf = (k: Kernel, va: VmapArea): VmStruct => ptr<'vm_struct'>(k.read(va, struct_vmap_area.vm));
+
 /** The area whose list_head this is. */
 export const areaOfList = (entry: List): VmapArea => ptr<'vmap_area'>(entry - struct_vmap_area.list.offset);
 
@@ -120,6 +122,12 @@ export function find_vmap_area(k: Kernel, addr: number): VmapArea {
   const va = __find_vmap_area(k, addr);
   spin_unlock(k, k.sym.vmap_area_lock);
   return va;
+}
+
+/** The vm_struct of find_vmap_area(). Return: NULL where there is none, or only addresses of vm_map_ram(). */
+export function find_vm_area(k: Kernel, addr: Vaddr): VmStruct {
+  const va = find_vmap_area(k, addr);
+  return va === NULL || (va_flags(k, va) & VM_VM_AREA) === 0 ? NULL : vmOf(k, va);
 }
 
 /** Into the tree and the list. vmap_area_lock is held. Errors: BUG when it overlaps another. */
@@ -204,6 +212,12 @@ export function alloc_vmap_area(
     if (purged) return overflow(k, va, size, gfp_mask);
     purge(k);
   }
+}
+
+/** alloc_vmap_area() anywhere between VMALLOC_START and VMALLOC_END. */
+export function allocAnywhere(k: Kernel, size: number, align: number, gfp_mask: number, purge: Purge): VmapArea {
+  const { VMALLOC_START, VMALLOC_END } = k.arch;
+  return alloc_vmap_area(k, size, align, VMALLOC_START(k), VMALLOC_END(k), gfp_mask, purge);
 }
 
 function overflow(k: Kernel, va: VmapArea, size: number, gfp_mask: number): VmapArea {

@@ -28,10 +28,10 @@ import { KERNEL_VERSION } from '../../shared/version.js';
 import { kfree, kmalloc } from '../kmalloc.js';
 import { get_order } from '../page.js';
 import { kfree_rcu, rcu_read_lock, rcu_read_unlock } from '../rcu.js';
-import { flush_cache_vmap, flush_cache_vunmap, vmap_page_range_noflush, vunmap_page_range } from './page-range.js';
+import { flush_cache_vunmap, vmap_page_range, vunmap_page_range } from './page-range.js';
 import { metadataMask } from './pages.js';
 import { PAGE_SIZE } from './vm-struct.js';
-import { find_vmap_area, type VmapArea, va_start } from './vmap-area.js';
+import { allocAnywhere, find_vmap_area, type Purge, type VmapArea, va_start } from './vmap-area.js';
 
 /** Pages of the biggest request that a block serves. */
 export const VMAP_MAX_ALLOC = 32;
@@ -105,8 +105,8 @@ const modern = (k: Kernel): boolean => k.LINUX_VERSION_CODE >= KERNEL_VERSION(4,
 
 /** What the era of vmap areas gives and takes. */
 export interface BlockEra {
-  /** A range of addresses. Context: process, may sleep. Return: NULL without memory or room. */
-  alloc_vmap_area(k: Kernel, size: number, align: number): VmapArea;
+  /** When there is no room. */
+  readonly purge: Purge;
   /** Lazily. */
   free_unmap_vmap_area(k: Kernel, va: VmapArea): void;
   /** The same for one whose caches and entries have been seen to. */
@@ -171,7 +171,7 @@ function new_vmap_block(k: Kernel, taken: number, gfp_mask: number, era: BlockEr
   const maps = modern(k) ? 0 : bits / 4;
   const vb = kmalloc<'vmap_block'>(k, struct_vmap_block.sizeof + maps, metadataMask(k, gfp_mask));
   if (vb === NULL) return NULL;
-  const va = era.alloc_vmap_area(k, VMAP_BLOCK_SIZE(k), VMAP_BLOCK_SIZE(k));
+  const va = allocAnywhere(k, VMAP_BLOCK_SIZE(k), VMAP_BLOCK_SIZE(k), gfp_mask, era.purge);
   const index = va === NULL ? BLOCKS_MAX : addr_to_vb_idx(k, va_start(k, va));
   if (index >= BLOCKS_MAX) {
     if (va !== NULL) era.free_vmap_area_noflush(k, va);
@@ -386,13 +386,11 @@ export function vm_map_ram(
   let addr: Vaddr;
   if (count <= VMAP_MAX_ALLOC) addr = vb_alloc(k, size, gfp_mask, era);
   else {
-    const va = era.alloc_vmap_area(k, size, PAGE_SIZE);
+    const va = allocAnywhere(k, size, PAGE_SIZE, gfp_mask, era.purge);
     addr = va === NULL ? NULL : vaddr(va_start(k, va));
   }
   if (addr === NULL) return NULL;
-  const error = vmap_page_range_noflush(k, addr, addr + size, prot, pages);
-  flush_cache_vmap(k, addr, addr + size);
-  if (error === 0) return addr;
+  if (vmap_page_range(k, addr, addr + size, prot, pages) === 0) return addr;
   vm_unmap_ram(k, addr, count, era);
   return NULL;
 }

@@ -7,7 +7,7 @@
  */
 import type { Kernel } from '../../cpu/kernel.js';
 import { atomic_add_return, atomic_read } from '../../shared/atomic.js';
-import { BUG_ON, WARN_ON } from '../../shared/bug.js';
+import { BUG_ON } from '../../shared/bug.js';
 import { in_interrupt, might_sleep } from '../../shared/irqflags.js';
 import type { SymbolSpec } from '../../shared/kernel-base.js';
 import { list_next } from '../../shared/list.js';
@@ -21,27 +21,27 @@ import {
   write_lock,
   write_unlock,
 } from '../../shared/spinlock.js';
-import { hex8, NULL, ptr, type Vaddr, vaddr } from '../../shared/types.js';
+import { NULL, type Vaddr, vaddr } from '../../shared/types.js';
 import { KERNEL_VERSION } from '../../shared/version.js';
 import { gfp } from '../gfp.js';
 import { kfree, kmalloc } from '../kmalloc.js';
 import { rcu_process_callbacks, rcu_read_lock, rcu_read_unlock } from '../rcu.js';
-import { flush_cache_vmap, flush_cache_vunmap, vmap_page_range_noflush, vunmap_page_range } from './page-range.js';
-import { type AreaAllocator, allocArray, allocPages, freePagesAndArray, metadataMask } from './pages.js';
+import * as areas from './areas.js';
+import { flush_cache_vunmap, vmap_page_range, vunmap_page_range } from './page-range.js';
+import { metadataMask } from './pages.js';
 import {
   ioremapAlign,
-  num_physpages,
+  nextArea,
+  nextLink,
   PAGE_ALIGN,
   PAGE_SIZE,
   struct_vm_struct,
-  VM_ALLOC,
   VM_IOREMAP,
-  VM_MAP,
   type VmStruct,
 } from './vm-struct.js';
 import {
   __free_vmap_area,
-  alloc_vmap_area,
+  allocAnywhere,
   areaOfList,
   find_vmap_area,
   lazy_max_pages,
@@ -54,10 +54,13 @@ import {
   va_flags,
   va_pages,
   va_start,
+  vmOf,
 } from './vmap-area.js';
 import * as blocks from './vmap-block.js';
 import * as vmlist from './vmlist.js';
 import * as byPages from './vread-pages.js';
+
+export { find_vm_area } from './vmap-area.js';
 
 declare module '../../shared/kernel-base.js' {
   interface Symbols {
@@ -72,15 +75,20 @@ export const vmapLazySymbols: Readonly<Record<string, SymbolSpec>> = {
   __get_vm_area_node_va: { bytes: 4, align: 32 },
 };
 
+const LINUX_2_6_30 = KERNEL_VERSION(2, 6, 30);
 const LINUX_2_6_32 = KERNEL_VERSION(2, 6, 32);
-const ALLOCATOR: AreaAllocator = { nested: (k, size, mask) => __vmalloc(k, size, mask, k.arch.PAGE_KERNEL(k)), vfree };
+
+const ERA: areas.AreaEra = {
+  get_vm_area,
+  map_vm_area,
+  remove_vm_area,
+  vunmap,
+  vfree,
+  nested: (k, size, mask) => __vmalloc(k, size, mask, k.arch.PAGE_KERNEL(k)),
+};
 
 const BLOCKS: blocks.BlockEra = {
-  alloc_vmap_area(k, size, align) {
-    const { VMALLOC_START, VMALLOC_END } = k.arch;
-    const mask = gfp(k).GFP_KERNEL;
-    return alloc_vmap_area(k, size, align, VMALLOC_START(k), VMALLOC_END(k), mask, purge_vmap_area_lazy);
-  },
+  purge: purge_vmap_area_lazy,
   free_unmap_vmap_area,
   free_vmap_area_noflush: free_unmap_vmap_area_noflush,
 };
@@ -184,16 +192,15 @@ export function free_unmap_vmap_area_noflush(k: Kernel, va: VmapArea): void {
 // ---- areas -------------------------------------------------------------------------------------------------------------
 
 /** Context: process, sleeps. Return: NULL without memory or room. Errors: BUG in an interrupt. */
-export function get_vm_area(k: Kernel, size: number, flags: number, gfp_mask: number): VmStruct {
+export function get_vm_area(k: Kernel, size: number, flags: number, gfp_mask: number, wanted = 1): VmStruct {
   BUG_ON(k, in_interrupt(k), 'mm/vmalloc.c __get_vm_area_node: in interrupt');
-  const align = (flags & VM_IOREMAP) !== 0 ? ioremapAlign(k, size) : 1;
+  const align = (flags & VM_IOREMAP) !== 0 ? ioremapAlign(k, size) : wanted;
   const bytes = PAGE_ALIGN(size);
   if (bytes === 0) return NULL;
   const area = kmalloc<'vm_struct'>(k, struct_vm_struct.sizeof, metadataMask(k, gfp_mask));
   if (area === NULL) return NULL;
   const total = bytes + PAGE_SIZE;
-  const { VMALLOC_START, VMALLOC_END } = k.arch;
-  const found = alloc_vmap_area(k, total, align, VMALLOC_START(k), VMALLOC_END(k), gfp_mask, purge_vmap_area_lazy);
+  const found = allocAnywhere(k, total, align, gfp_mask, purge_vmap_area_lazy);
   // One variable for all CPUs: what another has stored meanwhile is what is read below.
   const variable = k.sym.__get_vm_area_node_va;
   k.store(variable, found);
@@ -220,7 +227,7 @@ function insertSorted(k: Kernel, area: VmStruct): void {
   let link: Vaddr = k.sym.vmlist;
   for (let tmp = k.loadPtr<'vm_struct'>(link); tmp !== NULL; tmp = k.loadPtr<'vm_struct'>(link)) {
     if (k.read(tmp, struct_vm_struct.addr) >= addr) break;
-    link = vaddr(tmp + struct_vm_struct.next.offset);
+    link = nextLink(tmp);
   }
   k.write(area, struct_vm_struct.next, k.load(link));
   k.store(link, area);
@@ -231,7 +238,7 @@ function unlinkFromList(k: Kernel, area: VmStruct): void {
   write_lock(k, k.sym.vmlist_lock);
   let link: Vaddr = k.sym.vmlist;
   for (let tmp = k.loadPtr<'vm_struct'>(link); tmp !== area && tmp !== NULL; tmp = k.loadPtr<'vm_struct'>(link)) {
-    link = vaddr(tmp + struct_vm_struct.next.offset);
+    link = nextLink(tmp);
   }
   k.store(link, k.read(area, struct_vm_struct.next));
   write_unlock(k, k.sym.vmlist_lock);
@@ -241,7 +248,7 @@ function unlinkFromList(k: Kernel, area: VmStruct): void {
 export function remove_vm_area(k: Kernel, addr: Vaddr): VmStruct {
   const va = find_vmap_area(k, addr);
   if (va === NULL || (va_flags(k, va) & VM_VM_AREA) === 0) return NULL;
-  const area = ptr<'vm_struct'>(k.read(va, struct_vmap_area.vm));
+  const area = vmOf(k, va);
   // Until 2.6.31 the address may have another owner before the list has lost this one.
   const listFirst = k.LINUX_VERSION_CODE >= LINUX_2_6_32;
   if (listFirst) unlinkFromList(k, area);
@@ -255,73 +262,36 @@ export function remove_vm_area(k: Kernel, addr: Vaddr): VmStruct {
 export function map_vm_area(k: Kernel, area: VmStruct, prot: number, pages: Vaddr, _gfp_mask: number): boolean {
   const start = k.read(area, struct_vm_struct.addr);
   const end = start + k.read(area, struct_vm_struct.size) - PAGE_SIZE;
-  const error = vmap_page_range_noflush(k, start, end, prot, pages);
-  flush_cache_vmap(k, start, end);
-  return error === 0;
+  return vmap_page_range(k, start, end, prot, pages) === 0;
 }
 
-/** Context: process, sleeps: page tables use GFP_KERNEL. Return: NULL without memory or room. Errors: BUG in an interrupt. */
-export function __vmalloc(k: Kernel, size: number, gfp_mask: number, prot: number): Vaddr {
-  const bytes = PAGE_ALIGN(size);
-  const nr_pages = bytes >>> 12;
-  if (bytes === 0 || nr_pages > num_physpages(k)) return NULL;
-  const area = get_vm_area(k, bytes, VM_ALLOC, gfp_mask);
-  if (area === NULL) return NULL;
-  const addr = vaddr(k.read(area, struct_vm_struct.addr));
-  const pages = allocArray(k, area, nr_pages, gfp_mask, ALLOCATOR);
-  if (pages === NULL) {
-    remove_vm_area(k, addr);
-    kfree(k, area);
-    return NULL;
-  }
-  if (allocPages(k, area, nr_pages, gfp_mask) === nr_pages && map_vm_area(k, area, prot, pages, gfp_mask)) return addr;
-  vfree(k, addr);
-  return NULL;
-}
-
-export function __vunmap(k: Kernel, addr: Vaddr, deallocate_pages: boolean): void {
-  if (addr === NULL) return;
-  const bad = (addr & (PAGE_SIZE - 1)) !== 0;
-  const area = bad ? NULL : remove_vm_area(k, addr);
-  if (area === NULL) {
-    k.printk(`Trying to vfree() ${bad ? 'bad address' : 'nonexistent vm area'} (${hex8(addr)})`);
-    WARN_ON(k, true, 'mm/vmalloc.c __vunmap()');
-    return;
-  }
-  if (deallocate_pages) freePagesAndArray(k, area, ALLOCATOR);
-  kfree(k, area);
-}
+export const __vmalloc = (k: Kernel, size: number, gfp_mask: number, prot: number, align = 1): Vaddr =>
+  areas.__vmalloc_node(k, size, align, gfp_mask, prot, ERA);
+export const __vunmap = (k: Kernel, addr: Vaddr, deallocate_pages: boolean): void =>
+  areas.__vunmap(k, addr, deallocate_pages, ERA);
 
 /** Context: process, interrupts on. Errors: BUG in an interrupt. */
 export function vfree(k: Kernel, addr: Vaddr): void {
-  BUG_ON(k, in_interrupt(k), 'mm/vmalloc.c vfree: in interrupt', addr);
-  __vunmap(k, addr, true);
+  areas.unmapInProcess(k, addr, true, ERA);
 }
 
 export function vunmap(k: Kernel, addr: Vaddr): void {
   BUG_ON(k, in_interrupt(k), 'mm/vmalloc.c vunmap: in interrupt', addr);
-  if (k.LINUX_VERSION_CODE >= KERNEL_VERSION(2, 6, 30)) might_sleep(k);
+  if (k.LINUX_VERSION_CODE >= LINUX_2_6_30) might_sleep(k);
   __vunmap(k, addr, false);
 }
 
 /** Context: process, sleeps. Return: NULL without memory or room. */
 export function vmap(k: Kernel, pages: Vaddr, count: number, prot: number): Vaddr {
-  if (k.LINUX_VERSION_CODE >= KERNEL_VERSION(2, 6, 30)) might_sleep(k);
-  if (count > num_physpages(k)) return NULL;
-  const mask = gfp(k).GFP_KERNEL;
-  const area = get_vm_area(k, count << 12, VM_MAP, mask);
-  if (area === NULL) return NULL;
-  const addr = vaddr(k.read(area, struct_vm_struct.addr));
-  if (map_vm_area(k, area, prot, pages, mask)) return addr;
-  vunmap(k, addr);
-  return NULL;
+  if (k.LINUX_VERSION_CODE >= LINUX_2_6_30) might_sleep(k);
+  return areas.vmap(k, pages, count, prot, ERA);
 }
 
 // ---- read and write ----------------------------------------------------------------------------------------------------
 
 const LIST: byPages.AreaList = {
   first: (k) => k.loadPtr<'vm_struct'>(k.sym.vmlist),
-  next: (k, at) => k.loadPtr<'vm_struct'>(vaddr(at + struct_vm_struct.next.offset)),
+  next: (k, at) => nextArea(k, at as VmStruct),
   vm: (_k, at) => at as VmStruct,
 };
 

@@ -6,20 +6,22 @@
  */
 import type { Kernel } from '../../cpu/kernel.js';
 import { atomic_add_return, atomic_cmpxchg } from '../../shared/atomic.js';
-import { BUG_ON, WARN_ON } from '../../shared/bug.js';
+import { BUG_ON } from '../../shared/bug.js';
 import { in_interrupt, might_sleep } from '../../shared/irqflags.js';
 import type { SymbolSpec } from '../../shared/kernel-base.js';
 import { list_next } from '../../shared/list.js';
 import { type Mutex, mutex_init, mutex_lock, mutex_trylock, mutex_unlock, struct_mutex } from '../../shared/mutex.js';
 import { spin_lock, spin_unlock } from '../../shared/spinlock.js';
-import { hex8, NULL, ptr, type Vaddr, vaddr } from '../../shared/types.js';
-import { gfp, showGfp } from '../gfp.js';
+import { NULL, ptr, type Vaddr, vaddr } from '../../shared/types.js';
+import { gfp } from '../gfp.js';
 import { kfree, kzalloc } from '../kmalloc.js';
+import { warn_alloc } from '../page_alloc/linux-4.12.js';
 import { rcu_process_callbacks } from '../rcu.js';
+import * as areas from './areas.js';
 import { llist_del_all, vfree_later } from './deferred.js';
 import { enterMapScope, leaveMapScope } from './map-scope.js';
-import { flush_cache_vmap, flush_cache_vunmap, vmap_page_range_noflush, vunmap_page_range } from './page-range.js';
-import { type AreaAllocator, allocArray, allocPages, freePagesAndArray, metadataMask } from './pages.js';
+import { flush_cache_vunmap, vmap_page_range, vunmap_page_range } from './page-range.js';
+import { allocArray, allocPages, metadataMask } from './pages.js';
 import {
   ioremapAlign,
   num_physpages,
@@ -28,14 +30,13 @@ import {
   struct_vm_struct,
   VM_ALLOC,
   VM_IOREMAP,
-  VM_MAP,
   VM_NO_GUARD,
   VM_UNINITIALIZED,
   type VmStruct,
 } from './vm-struct.js';
 import {
   __free_vmap_area,
-  alloc_vmap_area,
+  allocAnywhere,
   areaOfList,
   find_vmap_area,
   lazy_max_pages,
@@ -46,9 +47,12 @@ import {
   va_flags,
   va_pages,
   va_start,
+  vmOf,
 } from './vmap-area.js';
 import * as blocks from './vmap-block.js';
 import * as byPages from './vread-pages.js';
+
+export { find_vm_area } from './vmap-area.js';
 
 declare module '../../shared/kernel-base.js' {
   interface Symbols {
@@ -68,20 +72,16 @@ export function vmap_purge_init(k: Kernel): void {
   mutex_init(k, k.sym.vmap_purge_lock);
 }
 
-const ALLOCATOR: AreaAllocator = {
-  nested: (k, size, mask) => __vmalloc(k, size, mask, k.arch.PAGE_KERNEL(k)),
+const ERA: areas.AreaEra = {
+  get_vm_area,
+  map_vm_area,
+  remove_vm_area,
+  vunmap,
   vfree,
+  nested: (k, size, mask) => __vmalloc(k, size, mask, k.arch.PAGE_KERNEL(k)),
 };
 
-const BLOCKS: blocks.BlockEra = {
-  alloc_vmap_area(k, size, align) {
-    const { VMALLOC_START, VMALLOC_END } = k.arch;
-    const mask = gfp(k).GFP_KERNEL;
-    return alloc_vmap_area(k, size, align, VMALLOC_START(k), VMALLOC_END(k), mask, purge_vmap_area_lazy);
-  },
-  free_unmap_vmap_area,
-  free_vmap_area_noflush,
-};
+const BLOCKS: blocks.BlockEra = { purge: purge_vmap_area_lazy, free_unmap_vmap_area, free_vmap_area_noflush };
 
 const linkOf = (va: VmapArea): Vaddr => vaddr(va + struct_vmap_area.purge_list.offset);
 const areaOfLink = (link: Vaddr): VmapArea => ptr<'vmap_area'>(link - struct_vmap_area.purge_list.offset);
@@ -175,16 +175,15 @@ export function free_vmap_area_noflush(k: Kernel, va: VmapArea): void {
 // ---- areas -------------------------------------------------------------------------------------------------------------
 
 /** Context: process, may sleep. Return: NULL without memory or room. Errors: BUG in an interrupt. */
-export function get_vm_area(k: Kernel, size: number, flags: number, gfp_mask: number): VmStruct {
+export function get_vm_area(k: Kernel, size: number, flags: number, gfp_mask: number, wanted = 1): VmStruct {
   BUG_ON(k, in_interrupt(k), 'mm/vmalloc.c __get_vm_area_node: in interrupt');
   const bytes = PAGE_ALIGN(size);
   if (bytes === 0) return NULL;
-  const align = (flags & VM_IOREMAP) !== 0 ? ioremapAlign(k, bytes) : PAGE_SIZE;
+  const align = (flags & VM_IOREMAP) !== 0 ? ioremapAlign(k, bytes) : wanted;
   const area = kzalloc<'vm_struct'>(k, struct_vm_struct.sizeof, metadataMask(k, gfp_mask));
   if (area === NULL) return NULL;
   const total = (flags & VM_NO_GUARD) === 0 ? bytes + PAGE_SIZE : bytes;
-  const { VMALLOC_START, VMALLOC_END } = k.arch;
-  const va = alloc_vmap_area(k, total, align, VMALLOC_START(k), VMALLOC_END(k), gfp_mask, purge_vmap_area_lazy);
+  const va = allocAnywhere(k, total, align, gfp_mask, purge_vmap_area_lazy);
   if (va === NULL) {
     kfree(k, area);
     return NULL;
@@ -199,19 +198,12 @@ export function get_vm_area(k: Kernel, size: number, flags: number, gfp_mask: nu
   return area;
 }
 
-/** The area that contains @addr; nothing keeps it from going. Context: any that does not hold vmap_area_lock. */
-export function find_vm_area(k: Kernel, addr: Vaddr): VmStruct {
-  const va = find_vmap_area(k, addr);
-  if (va === NULL || (va_flags(k, va) & VM_VM_AREA) === 0) return NULL;
-  return ptr<'vm_struct'>(k.read(va, struct_vmap_area.vm));
-}
-
 /** Context: process, may sleep. Return: the area that contains @addr, or NULL. */
 export function remove_vm_area(k: Kernel, addr: Vaddr): VmStruct {
   might_sleep(k);
   const va = find_vmap_area(k, addr);
   if (va === NULL || (va_flags(k, va) & VM_VM_AREA) === 0) return NULL;
-  const area = ptr<'vm_struct'>(k.read(va, struct_vmap_area.vm));
+  const area = vmOf(k, va);
   spin_lock(k, k.sym.vmap_area_lock);
   k.write(va, struct_vmap_area.vm, NULL);
   k.write(va, struct_vmap_area.flags, va_flags(k, va) & ~VM_VM_AREA);
@@ -224,9 +216,7 @@ export function remove_vm_area(k: Kernel, addr: Vaddr): VmStruct {
 export function map_vm_area(k: Kernel, area: VmStruct, prot: number, pages: Vaddr, _gfp_mask: number): boolean {
   const start = k.read(area, struct_vm_struct.addr);
   const end = start + byPages.get_vm_area_size(k, area);
-  const error = vmap_page_range_noflush(k, start, end, prot, pages);
-  flush_cache_vmap(k, start, end);
-  return error === 0;
+  return vmap_page_range(k, start, end, prot, pages) === 0;
 }
 
 /** map_vm_area() as far as @gfp_mask allows, if the patch `mp` is there; else as far as the task's own scopes do. */
@@ -237,25 +227,17 @@ function mapInScope(k: Kernel, area: VmStruct, prot: number, pages: Vaddr, gfp_m
   return mapped;
 }
 
-/** "allocation failure" unless __GFP_NOWARN. Source: warn_alloc(), mm/page_alloc.c. Left out: stack and memory. */
-function warn_alloc(k: Kernel, gfp_mask: number, what: string): void {
-  if ((gfp_mask & gfp(k).__GFP_NOWARN) !== 0) return;
-  k.printk(
-    `thread${k.slot}: vmalloc: allocation failure${what}, mode:0x${gfp_mask.toString(16)}(${showGfp(k, gfp_mask)}), nodemask=(null)`,
-  );
-}
-
 /**
  * Context: process, sleeps: page tables use GFP_KERNEL, restricted only by the task's scope.
  * Return:  NULL without memory or room.
  * Source:  __vmalloc_node_range(), Linux 4.12.
  */
-export function __vmalloc(k: Kernel, size: number, gfp_mask: number, prot: number): Vaddr {
+export function __vmalloc(k: Kernel, size: number, gfp_mask: number, prot: number, align = 1): Vaddr {
   const bytes = PAGE_ALIGN(size);
   const fits = bytes !== 0 && bytes >>> 12 <= num_physpages(k);
-  const area = fits ? get_vm_area(k, bytes, VM_ALLOC | VM_UNINITIALIZED, gfp_mask) : NULL;
+  const area = fits ? get_vm_area(k, bytes, VM_ALLOC | VM_UNINITIALIZED, gfp_mask, align) : NULL;
   if (area === NULL) {
-    warn_alloc(k, gfp_mask, `: ${bytes} bytes`);
+    warn_alloc(k, gfp_mask, `vmalloc: allocation failure: ${bytes} bytes`);
     return NULL;
   }
   if (!__vmalloc_area_node(k, area, gfp_mask, prot)) return NULL;
@@ -268,35 +250,21 @@ function __vmalloc_area_node(k: Kernel, area: VmStruct, gfp_mask: number, prot: 
   const addr = vaddr(k.read(area, struct_vm_struct.addr));
   const bytes = byPages.get_vm_area_size(k, area);
   const nr_pages = bytes >>> 12;
-  const pages = allocArray(k, area, nr_pages, gfp_mask, ALLOCATOR);
-  if (pages === NULL) {
-    remove_vm_area(k, addr);
-    kfree(k, area);
-    return false;
-  }
+  const pages = allocArray(k, area, nr_pages, gfp_mask, ERA);
+  if (pages === NULL) return false;
   // Seed 004: from 4.12 on data pages may be highmem whatever the caller says.
   const mask = gfp_mask | __GFP_NOWARN | (k.patched.hm ? __GFP_HIGHMEM : 0);
   const allocated = allocPages(k, area, nr_pages, mask);
   if (allocated === nr_pages && mapInScope(k, area, prot, pages, gfp_mask)) return true;
-  warn_alloc(k, gfp_mask, `, allocated ${allocated * PAGE_SIZE} of ${bytes} bytes`);
+  warn_alloc(k, gfp_mask, `vmalloc: allocation failure, allocated ${allocated * PAGE_SIZE} of ${bytes} bytes`);
   vfree(k, addr);
   return false;
 }
 
 // ---- free --------------------------------------------------------------------------------------------------------------
 
-export function __vunmap(k: Kernel, addr: Vaddr, deallocate_pages: boolean): void {
-  if (addr === NULL) return;
-  const bad = (addr & (PAGE_SIZE - 1)) !== 0;
-  const area = bad ? NULL : remove_vm_area(k, addr);
-  if (area === NULL) {
-    k.printk(`Trying to vfree() ${bad ? 'bad address' : 'nonexistent vm area'} (${hex8(addr)})`);
-    WARN_ON(k, true, 'mm/vmalloc.c __vunmap()');
-    return;
-  }
-  if (deallocate_pages) freePagesAndArray(k, area, ALLOCATOR);
-  kfree(k, area);
-}
+export const __vunmap = (k: Kernel, addr: Vaddr, deallocate_pages: boolean): void =>
+  areas.__vunmap(k, addr, deallocate_pages, ERA);
 
 /** Context: any but NMI. In interrupts the work is put off, and the first word of the area is lost at once. */
 export function vfree(k: Kernel, addr: Vaddr): void {
@@ -315,14 +283,7 @@ export function vunmap(k: Kernel, addr: Vaddr): void {
 /** Context: process, sleeps. Return: NULL without memory or room. */
 export function vmap(k: Kernel, pages: Vaddr, count: number, prot: number): Vaddr {
   might_sleep(k);
-  if (count > num_physpages(k)) return NULL;
-  const mask = gfp(k).GFP_KERNEL;
-  const area = get_vm_area(k, count << 12, VM_MAP, mask);
-  if (area === NULL) return NULL;
-  const addr = vaddr(k.read(area, struct_vm_struct.addr));
-  if (map_vm_area(k, area, prot, pages, mask)) return addr;
-  vunmap(k, addr);
-  return NULL;
+  return areas.vmap(k, pages, count, prot, ERA);
 }
 
 // ---- read and write ----------------------------------------------------------------------------------------------------
@@ -334,7 +295,7 @@ const LIST: byPages.AreaList = {
   next: (k, at) => fromEntry(k, list_next(k, at as never)),
   vm(k, at) {
     const va = areaOfList(at as never);
-    return (va_flags(k, va) & VM_VM_AREA) === 0 ? NULL : ptr<'vm_struct'>(k.read(va, struct_vmap_area.vm));
+    return (va_flags(k, va) & VM_VM_AREA) === 0 ? NULL : vmOf(k, va);
   },
 };
 

@@ -24,23 +24,25 @@ import { kfree, kmalloc } from '../kmalloc.js';
 import { lock_kernel_page_tables, pmd_alloc, pte_alloc_kernel_locked, unlock_kernel_page_tables } from '../memory.js';
 import { type Page, page_to_pfn } from '../page.js';
 import { __free_page, alloc_page } from '../page_alloc.js';
+import * as areas from './areas.js';
 import { vfree_later } from './deferred.js';
 import {
+  findOnVmlist,
+  nextArea,
+  nextLink,
   num_physpages,
   PAGE_ALIGN,
   PAGE_SIZE,
+  type Place,
+  setup_vmlist_area,
   struct_vm_struct,
   VM_ALLOC,
-  VM_MAP,
   type VmStruct,
   wraps,
 } from './vm-struct.js';
 
 /** The largest block that kmalloc() has. Source: include/linux/kmalloc_sizes.h, Linux 2.5.53. */
 const KMALLOC_MAX = 128 << 10;
-
-const next = (k: Kernel, area: VmStruct): VmStruct =>
-  k.loadPtr<'vm_struct'>(vaddr(area + struct_vm_struct.next.offset));
 
 // ---- vmlist_lock -------------------------------------------------------------------------------------------------------
 
@@ -85,7 +87,7 @@ export function get_vm_area(k: Kernel, size: number, flags: number, gfp_mask: nu
   }
   const irq = write_lock_vmlist(k);
   const place = findRoom(k, bytes);
-  if (place !== null) insert(k, area, place, bytes, flags);
+  if (place !== null) setup_vmlist_area(k, area, place, bytes, flags);
   write_unlock_vmlist(k, irq);
   if (place === null) {
     kfree(k, area);
@@ -94,54 +96,32 @@ export function get_vm_area(k: Kernel, size: number, flags: number, gfp_mask: nu
   return area;
 }
 
-/** An address, and the word that is to point to the area there: &vmlist or a predecessor's next. */
-interface Place {
-  readonly addr: number;
-  readonly link: Vaddr;
-}
-
 /** First fit. At the end of the list nothing is compared with VMALLOC_END, as in the source. vmlist_lock is held. */
 function findRoom(k: Kernel, size: number): Place | null {
   const end = k.arch.VMALLOC_END(k);
   let addr: number = k.arch.VMALLOC_START(k);
   let link: Vaddr = k.sym.vmlist;
-  for (let tmp = k.loadPtr<'vm_struct'>(link); tmp !== NULL; tmp = next(k, tmp)) {
+  for (let tmp = k.loadPtr<'vm_struct'>(link); tmp !== NULL; tmp = nextArea(k, tmp)) {
     if (wraps(size, addr)) return null;
     const start = k.read(tmp, struct_vm_struct.addr);
     if (addr + size <= start) break;
     addr = (start + k.read(tmp, struct_vm_struct.size)) >>> 0;
     if (addr > end - size) return null;
-    link = vaddr(tmp + struct_vm_struct.next.offset);
+    link = nextLink(tmp);
   }
   return { addr, link };
-}
-
-function insert(k: Kernel, area: VmStruct, { addr, link }: Place, size: number, flags: number): void {
-  k.write(area, struct_vm_struct.next, k.load(link));
-  k.store(link, area);
-  k.write(area, struct_vm_struct.flags, flags);
-  k.write(area, struct_vm_struct.addr, addr);
-  k.write(area, struct_vm_struct.size, size);
-  k.write(area, struct_vm_struct.pages, NULL);
-  k.write(area, struct_vm_struct.nr_pages, 0);
-  k.write(area, struct_vm_struct.phys_addr, 0);
 }
 
 /** Take the area that begins at @addr off the list. Context: as get_vm_area(). Return: the area, or NULL. */
 export function remove_vm_area(k: Kernel, addr: Vaddr): VmStruct {
   const irq = write_lock_vmlist(k);
-  let link: Vaddr = k.sym.vmlist;
-  let tmp = k.loadPtr<'vm_struct'>(link);
-  while (tmp !== NULL && k.read(tmp, struct_vm_struct.addr) !== addr) {
-    link = vaddr(tmp + struct_vm_struct.next.offset);
-    tmp = k.loadPtr<'vm_struct'>(link);
-  }
-  if (tmp !== NULL) {
-    k.store(link, next(k, tmp));
-    if (k.patched['mutant-rmk1-unmap']) unmap_vm_area(k, tmp);
+  const { area, link } = findOnVmlist(k, addr);
+  if (area !== NULL) {
+    k.store(link, nextArea(k, area));
+    if (k.patched['mutant-rmk1-unmap']) unmap_vm_area(k, area);
   }
   write_unlock_vmlist(k, irq);
-  return tmp;
+  return area;
 }
 
 // ---- page tables -------------------------------------------------------------------------------------------------------
@@ -348,17 +328,17 @@ export function vunmap(k: Kernel, addr: Vaddr): void {
   __vunmap(k, addr, false);
 }
 
-/** Map an array of pages. Context: process, sleeps. Return: the address, or NULL. */
-export function vmap(k: Kernel, pages: Vaddr, count: number, prot: number): Vaddr {
-  if (count > num_physpages(k)) return NULL;
-  const mask = gfp(k).GFP_KERNEL;
-  const area = get_vm_area(k, count << 12, VM_MAP, mask);
-  if (area === NULL) return NULL;
-  const addr = vaddr(k.read(area, struct_vm_struct.addr));
-  if (map_vm_area(k, area, prot, pages, mask)) return addr;
-  vunmap(k, addr);
-  return NULL;
-}
+const ERA: areas.AreaEra = {
+  get_vm_area,
+  map_vm_area,
+  remove_vm_area,
+  vunmap,
+  vfree,
+  nested: (k, size, mask) => __vmalloc(k, size, mask, k.arch.PAGE_KERNEL(k)),
+};
+
+export const vmap = (k: Kernel, pages: Vaddr, count: number, prot: number): Vaddr =>
+  areas.vmap(k, pages, count, prot, ERA);
 
 // ---- read and write ----------------------------------------------------------------------------------------------------
 
@@ -376,7 +356,7 @@ function eachByte(k: Kernel, addr: Vaddr, count: number, buf: Vaddr, copy: CopyB
   const bytes = wraps(addr, count) ? 0x100000000 - addr : count;
   let done = 0;
   const flags = read_lock_vmlist(k);
-  for (let tmp = k.loadPtr<'vm_struct'>(k.sym.vmlist); tmp !== NULL && done < bytes; tmp = next(k, tmp)) {
+  for (let tmp = k.loadPtr<'vm_struct'>(k.sym.vmlist); tmp !== NULL && done < bytes; tmp = nextArea(k, tmp)) {
     const start = k.read(tmp, struct_vm_struct.addr);
     const end = start + k.read(tmp, struct_vm_struct.size) - PAGE_SIZE;
     if (addr + done >= end) continue;

@@ -38,7 +38,6 @@ interface Options extends MachineOptions {
   stopAtFailure?: boolean;
   watchdog?: number;
   explain?: boolean;
-  svg?: string;
   trace?: string;
   events?: number;
   json?: boolean;
@@ -71,7 +70,6 @@ export function addRunCommand(program: Command, context: CommandContext): void {
       '--explain',
       'look for the failure of a case in controlled mode: its shortest schedule, explained, as a replay file',
     )
-    .option('--svg <file>', 'draw what the experiment measures to a file')
     .option(
       '--trace <file>',
       'record what happens, and write what led to the first failure of a case: ftrace text, or a Chrome trace if the name ends in .json',

@@ -1,5 +1,8 @@
-/** Measurements: what a row of the specification asks to be shown as a table and a plot, where an experiment would only say yes or no. */
-import { UsageError } from '../shared/errors.js';
+/**
+ * Measurements: what a row of the specification asks to be shown as a table and a plot, where an experiment would only say yes or no.
+ *
+ * Most are races that take samples while they run (samples.ts). Those here count something that no race sees, over machines of many sizes.
+ */
 import { IRQS_OFF } from './measure/irqs-off.js';
 
 /** A plot, without how it is drawn: `report/plot.ts` does that. */
@@ -21,7 +24,8 @@ export interface Series {
   readonly points: readonly (readonly [x: number, y: number])[];
 }
 
-export interface Measured {
+/** What is shown of a measurement, of whichever kind. */
+export interface Figures {
   readonly columns: readonly string[];
   readonly rows: readonly (readonly (string | number)[])[];
   readonly plot: Plot;
@@ -35,14 +39,11 @@ export interface Measurement {
   /** Rows of the specification that it shows. */
   readonly spec: readonly string[];
   /** Boots the machines that it needs in this thread. @most: the largest size, for a quicker look. Deterministic. */
-  measure(most?: number): Measured;
+  measure(most?: number): Figures;
 }
 
 export const MEASUREMENTS: readonly Measurement[] = [IRQS_OFF];
 
-/** By id or row of a specification. Throws UsageError when there is none. */
-export function findMeasurement(name: string): Measurement {
-  const found = MEASUREMENTS.find((m) => m.id === name || m.spec.includes(name));
-  if (found !== undefined) return found;
-  throw new UsageError(`no measurement "${name}"; there are ${MEASUREMENTS.map((m) => m.id).join(', ')}`);
-}
+/** By id or row of a specification. */
+export const findMeasurement = (name: string): Measurement | undefined =>
+  MEASUREMENTS.find((m) => m.id === name || m.spec.includes(name));

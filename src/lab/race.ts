@@ -122,7 +122,7 @@ export interface RaceSpec extends RaceFunctions {
   readonly rwlocks?: readonly string[];
   /** Wait queues: `k.queues`. */
   readonly queues?: readonly string[];
-  /** What the race measures with sample(): a table and, with `run --svg`, a plot. */
+  /** What the race measures with sample(): `run` shows it as a table, `measure` as a table and a plot of all cases. */
   readonly measures?: Measures;
   /** Caches that give memory back under pressure; all are registered at boot. */
   readonly shrinkers?: readonly Shrinker[];

@@ -1,5 +1,5 @@
-/** What races measure, as a table for each case and one plot for all of them. */
-import type { Plot } from '../lab/measurement.js';
+/** What races measure, as a table for each case, and as one table and one plot for all of them. */
+import type { Figures, Plot } from '../lab/measurement.js';
 import type { Measured } from '../lab/samples.js';
 import type { RunResult } from '../lab/types.js';
 import { count } from './output.js';
@@ -26,4 +26,17 @@ export function plotOf(results: readonly Pick<RunResult, 'title' | 'caseName' | 
     })),
   );
   return { title: first.title, x: { label: x }, y: { label: y }, series };
+}
+
+/** All cases with the axes of the first, a row per point. Return: null if nothing was measured. */
+export function figuresOf(results: readonly Pick<RunResult, 'title' | 'caseName' | 'measured'>[]): Figures | null {
+  const plot = plotOf(results);
+  const first = results.find((result) => result.measured !== undefined)?.measured;
+  if (plot === null || first === undefined) return null;
+  const rows = results.flatMap(({ caseName, measured }) =>
+    measured === undefined || measured.x !== first.x || measured.y !== first.y
+      ? []
+      : measured.points.map((point) => [caseName ?? '', ...point]),
+  );
+  return { columns: ['case', first.x, ...first.series.map((name) => `${name} (${first.y})`)], rows, plot };
 }

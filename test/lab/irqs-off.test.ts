@@ -46,6 +46,6 @@ describe('vmalloc/V000-16: how long interrupts are off while vmalloc memory is r
 
   it('is found by its row and by its name only', () => {
     expect(findMeasurement('vmalloc/V000-16')).toBe(IRQS_OFF);
-    expect(() => findMeasurement('vmalloc/V000-17')).toThrow(/no measurement/);
+    expect(findMeasurement('vmalloc/V000-17')).toBe(undefined);
   });
 });

@@ -52,17 +52,34 @@ describe('what a race measures', () => {
   });
 });
 
-describe('run --svg', () => {
-  it('draws it to a file, and says so when there is nothing', async () => {
+describe('measure', () => {
+  it('runs each case of a race once, prints one table of them, and draws one plot', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'murphy-'));
     const file = join(folder, 'plot.svg');
     const host = new FakeHost();
-    host.fakeLab.results = [clean({ measured })];
-    expect(await host.murphy(`run highmem/E1 --svg ${file}`)).toBe(0);
-    expect(readFileSync(file, 'utf8')).toContain('<svg');
-    host.fakeLab.results = [clean()];
-    expect(await host.murphy(`run highmem/E1 --svg ${file}`)).not.toBe(0);
-    expect(host.stderr.text).toMatch(/--svg: nothing was measured/);
+    host.fakeLab.results = [clean({ caseName: 'before', measured }), clean({ caseName: 'after', measured })];
+    expect(await host.murphy(`measure ./race.js --svg ${file}`)).toBe(0);
+    expect(host.fakeLab.calls).toMatchObject([{ how: 'runCases', race: './race.js', options: { executions: 1 } }]);
+    expect(host.stdout.text).toContain('case    MB allocated  Normal (free pages)  HighMem (free pages)');
+    expect(host.stdout.text).toContain('after              1                3,744                12,288');
+    expect(readFileSync(file, 'utf8').match(/<polyline/g)).toHaveLength(4);
     rmSync(folder, { recursive: true });
+  });
+
+  it('finds races that measure by id and row, and says what there is when there is none', async () => {
+    const host = new FakeHost();
+    const [race, other] = host.fakeLab.experiments;
+    host.fakeLab.experiments = [{ ...race, measures: { x: 'a', y: 'b', series: ['c'] } }, other] as never;
+    host.fakeLab.results = [clean({ measured })];
+    expect(await host.murphy('measure highmem/E1 --json')).toBe(0);
+    expect(JSON.parse(host.stdout.text.split('\n')[0] as string)).toMatchObject({
+      measurement: race?.id,
+      'MB allocated': 0,
+    });
+    expect(await host.murphy('measure highmem/E18')).toBe(2);
+    expect(host.stderr.text).toContain(`no measurement "highmem/E18"; there are 2003-01-vread-irqs-off, ${race?.id}`);
+    host.fakeLab.results = [clean()];
+    expect(await host.murphy('measure highmem/E1')).toBe(2);
+    expect(host.stderr.text).toMatch(/measures nothing/);
   });
 });

@@ -14,7 +14,7 @@ import { get_vm_area, vmalloc, vread } from '../../mm/vmalloc.js';
 import { MurphyError } from '../../shared/errors.js';
 import type { Vaddr } from '../../shared/types.js';
 import { bootLocal } from '../local-machine.js';
-import type { Measured, Measurement } from '../measurement.js';
+import type { Figures, Measurement } from '../measurement.js';
 
 const bytesOf = (mask: number): number => [0, 8, 16, 24].filter((bit) => ((mask >>> bit) & 0xff) !== 0).length;
 
@@ -115,7 +115,7 @@ function samples(most: number): Sample[] {
   return list;
 }
 
-function measure(most = Number.MAX_SAFE_INTEGER): Measured {
+function measure(most = Number.MAX_SAFE_INTEGER): Figures {
   const all = samples(most);
   const bySize = all.filter((s) => s.areas === 0);
   const series = LOCKS.flatMap(([lock]) =>

@@ -42,7 +42,7 @@ export default race({
   stepsMax: 2_000_000,
   executionSeconds: 60,
   cases: [
-    { name: 'as in 4.10', outcome: 'report' },
+    { name: 'as in 4.10', outcome: 'report', says: ['invoked oom-killer', 'Killed process'] },
     { name: 'HIGHMEM in vmalloc() (HM)', machine: { patches: ['hm'] }, outcome: 'clean' },
   ],
   measures: { x: 'MB allocated', y: 'free pages', series: ['Normal', 'HighMem'] },

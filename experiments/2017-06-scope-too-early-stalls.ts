@@ -56,6 +56,7 @@ export default race({
       name: 'scope around everything',
       machine: { patches: ['mutant-sc-early', 'mutant-no-caller-scopes'] },
       outcome: 'report',
+      says: ['page allocation stalls for 1', 'a page takes less than ten seconds'],
     },
     { name: 'scope with the lock (SC)', machine: { patches: ['sc', 'mutant-no-caller-scopes'] }, outcome: 'clean' },
     { name: 'scope in vmalloc() (MP)', machine: { patches: ['mp'] }, outcome: 'clean' },

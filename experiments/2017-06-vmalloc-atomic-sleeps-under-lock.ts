@@ -10,14 +10,19 @@
 import {
   __vmalloc,
   expect,
+  GfpSite,
   gfp,
+  gfpEvents,
   memalloc_noio_restore,
   memalloc_noio_save,
   NULL,
   race,
   spin_lock,
   spin_unlock,
+  traceGfp,
 } from '../src/index.js';
+
+const SLEEPS = ['sleeping function called from invalid context', '(might_sleep) from [<????????>] (alloc_vmap_area)'];
 
 export default race({
   id: '2017-06-vmalloc-atomic-sleeps-under-lock',
@@ -26,12 +31,14 @@ export default race({
   spec: ['vmalloc/V003-10'],
   machine: { core: 'cortex-a9', cpus: 1, kernel: '4.12', lowmemPages: 512, highmemPages: 128 },
   cases: [
-    { name: 'as in 4.12', outcome: 'warn' },
-    { name: 'scope in vmalloc() (MP)', machine: { patches: ['mp'] }, outcome: 'warn' },
-    { name: "scope of the caller's (SC)", machine: { patches: ['sc'] }, outcome: 'warn' },
+    { name: 'as in 4.12', outcome: 'warn', says: SLEEPS },
+    { name: 'scope in vmalloc() (MP)', machine: { patches: ['mp'] }, outcome: 'warn', says: SLEEPS },
+    { name: "scope of the caller's (SC)", machine: { patches: ['sc'] }, outcome: 'warn', says: SLEEPS },
   ],
   locks: ['lock'],
   vars: ['area'],
+
+  setup: (k) => traceGfp(k, [GfpSite.pte_alloc]),
 
   threads: [
     (k) => {
@@ -43,4 +50,9 @@ export default race({
       expect(k.vars.area !== NULL, 'there is memory');
     },
   ],
+  check(k) {
+    const { __GFP_DIRECT_RECLAIM } = gfp(k);
+    const masks = gfpEvents(k).map((event) => event.gfp_mask);
+    expect(masks.length > 0 && masks.every((mask) => (mask & __GFP_DIRECT_RECLAIM) !== 0), 'the table may reclaim');
+  },
 });

@@ -32,6 +32,17 @@ describe('vmalloc/V000-16: how long interrupts are off while vmalloc memory is r
     expect([copied('vread()'), copied('/dev/kmem'), copied('/proc/kcore')]).toEqual([65536, 4096, 4096]);
   });
 
+  it('keeps a writer on another CPU waiting as long as the reader copies, with its interrupts on or, under RMK1, off', () => {
+    const wait = (reader: string, lock: string, bytes: number): number =>
+      rows.find((r) => r[0] === reader && r[1] === lock && r[2] === bytes)?.[6] as number;
+    for (const lock of [F0, 'RMK1']) {
+      expect(wait('vread()', lock, 65536) / wait('vread()', lock, 4096)).toBeGreaterThan(15);
+      expect(wait('/dev/kmem', lock, 65536)).toBeLessThan(1.1 * wait('/dev/kmem', lock, 4096));
+    }
+    const off = steps('vread()', 'RMK1', 65536);
+    expect(Math.abs(wait('vread()', 'RMK1', 65536) - off)).toBeLessThan(0.01 * off);
+  });
+
   it('grows with the list of areas as well', () => {
     const extra = (areas: number): number => steps('vread()', 'RMK1', 4096, areas) - steps('vread()', 'RMK1', 4096);
     expect(extra(10)).toBeGreaterThan(0);

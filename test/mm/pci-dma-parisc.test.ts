@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { Kernel } from '../../src/cpu/kernel.js';
 import { DMA_BIDIRECTIONAL, DMA_FROM_DEVICE, DMA_NONE, DMA_TO_DEVICE } from '../../src/mm/arm/dma-mapping.js';
 import { gfp } from '../../src/mm/gfp.js';
+import { GfpSite, gfpEvents, traceGfp } from '../../src/mm/gfp-events.js';
 import {
   type DmaMemory,
   dma_alloc_coherent,
@@ -75,6 +76,18 @@ describe('consistent memory', () => {
     expect(() => k.load32(addr)).toThrow('Code=15');
     expect(k.load8(k.sym.pcxl_res_map)).toBe(0);
     expect(pa11_dma_alloc_consistent(k, 256, gfp(k).GFP_KERNEL).handle).toBe(handle);
+  });
+
+  it('vmalloc/V000-02: asks for a page table with GFP_KERNEL, with RMK1 by the mask of the caller', () => {
+    const masks = (patches: string[]): number[] => {
+      const k = boot('pcxl', { kernel: '2.5.53', patches, preempt: false });
+      for (let i = 0; i < 127; i++) pa11_dma_alloc_consistent(k, PAGE, gfp(k).GFP_KERNEL);
+      traceGfp(k, [GfpSite.pte_alloc]);
+      expect(pa11_dma_alloc_consistent(k, PAGE, gfp(k).GFP_ATOMIC).addr).toBe(0x400000);
+      return gfpEvents(k).map((event) => event.gfp_mask);
+    };
+    expect(masks([])).toEqual([0x1d0]);
+    expect(masks(['rmk1'])).toEqual([0x20]);
   });
 
   it('is mapped only up to 4 MB where a range crosses: the kernel steps on by 4 MB from an address that it has not rounded', () => {

@@ -3,8 +3,8 @@
  *
  * Seed 000 wants vmlist_lock irqsave, and fears that this will not be accepted, since vread() holds the lock while it copies. So: vread() of n bytes at once, the
  * same through /dev/kmem and /proc/kcore, which take the lock for a page at most, and a page behind a long list of areas; each with the lock as it
- * was (2.5.53; the same with a private region, RMK2) and irqsave (RMK1). A span is counted in steps of the CPU, from which another CPU that wants the lock for
- * writing is kept waiting just as long, with its interrupts off too.
+ * was (2.5.53; the same with a private region, RMK2) and irqsave (RMK1). A span is counted in steps of the CPU. Another CPU that wants the lock for writing waits as long
+ * as the reader holds it, under RMK1 with its interrupts off too (experiment `2003-01-vread-writer-takes-irq`).
  */
 import type { Kernel } from '../../cpu/kernel.js';
 import { Ev, type Tracer } from '../../cpu/tracer.js';
@@ -18,7 +18,7 @@ import type { Figures, Measurement } from '../measurement.js';
 
 const bytesOf = (mask: number): number => [0, 8, 16, 24].filter((bit) => ((mask >>> bit) & 0xff) !== 0).length;
 
-/** The longest stretch of steps with interrupts off, and what was copied in it. */
+/** The longest stretch of steps with interrupts off, and what was copied in it; and the longest in which a writer of vmlist would wait. */
 class SpanWatch implements Tracer {
   readonly #k: Kernel;
   #steps = 0;
@@ -27,14 +27,23 @@ class SpanWatch implements Tracer {
   #width = 4;
   steps = 0;
   bytes = 0;
+  #reads = false;
+  #held = 0;
+  /** What a CPU would wait that wants the lock for writing. */
+  wait = 0;
 
   constructor(k: Kernel) {
     this.#k = k;
   }
 
-  event(what: Ev, mask: number): void {
-    if (what === Ev.bytes) this.#width = bytesOf(mask);
+  event(what: Ev, a: number): void {
+    if (what === Ev.bytes) this.#width = bytesOf(a);
+    if ((what === Ev.lockAcquired || what === Ev.lockReleased) && a >>> 0 === this.#k.sym.vmlist_lock) {
+      this.#reads = what === Ev.lockAcquired;
+      this.#held = 0;
+    }
     if (what !== Ev.step && what !== Ev.load && what !== Ev.store) return;
+    if (this.#reads) this.wait = Math.max(this.wait, ++this.#held);
     if (!this.#k.irqsOff) {
       this.#steps = 0;
       this.#bytes = 0;
@@ -74,6 +83,7 @@ interface Sample {
   readonly areas: number;
   readonly steps: number;
   readonly bytesOff: number;
+  readonly wait: number;
 }
 
 /** Area and buffer of @bytes, behind @areas others. */
@@ -101,7 +111,7 @@ function sample(
   const done = read(k, buf, addr, bytes);
   k.setTracer(null);
   if (done !== bytes) throw new MurphyError(`${reader} read ${done} of ${bytes} bytes`);
-  return { reader, lock, bytes, areas, steps: watch.steps, bytesOff: watch.bytes };
+  return { reader, lock, bytes, areas, steps: watch.steps, bytesOff: watch.bytes, wait: watch.wait };
 }
 
 function samples(most: number): Sample[] {
@@ -132,8 +142,9 @@ function measure(most = Number.MAX_SAFE_INTEGER): Figures {
       'other areas',
       'steps with interrupts off',
       'bytes copied meanwhile',
+      'steps that a writer waits',
     ],
-    rows: all.map((s) => [s.reader, s.lock, s.bytes, s.areas, s.steps, s.bytesOff]),
+    rows: all.map((s) => [s.reader, s.lock, s.bytes, s.areas, s.steps, s.bytesOff, s.wait]),
     plot: {
       title: 'Longest time with interrupts off while vmalloc memory is read',
       x: { label: 'bytes read', scale: 'log2' },

@@ -68,7 +68,7 @@ export default race({
     { name: 'as in 4.10', outcome: 'clean' },
     { name: 'HIGHMEM in vmalloc() (HM)', machine: { patches: ['hm'] }, outcome: 'clean' },
   ],
-  measures: { x: 'MB allocated', y: 'pages of lowmem', series: ['data', 'slabs', 'page tables'] },
+  measures: { x: 'MB allocated', y: 'pages of lowmem', series: ['data', 'slabs', 'page tables'], yScale: 'log10' },
 
   threads: [
     (k) => {

@@ -15,7 +15,7 @@ export interface Plot {
 
 export interface Axis {
   readonly label: string;
-  /** Powers of ten, or of two, instead of equal steps. Values of 0 are drawn at the lowest power. */
+  /** Powers of ten, or of two, instead of equal steps. Values of 0 get a place of their own below the lowest power. */
   readonly scale?: 'linear' | 'log10' | 'log2';
 }
 

@@ -191,9 +191,10 @@ function checkVars(vars: readonly string[] | undefined, wrong: Wrong): void {
 
 function checkMeasures(measures: RaceSpec['measures'], wrong: Wrong): void {
   if (measures === undefined) return;
-  known('measures', measures, keysOf<Measures>({ x: true, y: true, series: true }), wrong);
-  const { x, y, series } = measures;
+  known('measures', measures, keysOf<Measures>({ x: true, y: true, series: true, yScale: true }), wrong);
+  const { x, y, series, yScale = 'linear' } = measures;
   if (typeof x !== 'string' || typeof y !== 'string') wrong('measures needs texts for x and y');
+  if (yScale !== 'linear' && yScale !== 'log10') wrong("measures.yScale must be 'linear' or 'log10'");
   const names = Array.isArray(series) && series.every((name) => typeof name === 'string');
   if (!names || series.length < 1 || series.length > SERIES_MAX) {
     wrong(`measures.series must be a list of 1 to ${SERIES_MAX} names`);

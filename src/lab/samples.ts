@@ -12,6 +12,8 @@ export interface Measures {
   readonly y: string;
   /** Names of the curves, at most seven. */
   readonly series: readonly string[];
+  /** 'log10' where the curves differ by powers of ten. */
+  readonly yScale?: 'linear' | 'log10';
 }
 
 /** The curves of the last execution: each point is x and a value for each series. */

@@ -17,7 +17,7 @@ export function measuredTable(measured: Measured, colour = false): string {
 export function plotOf(results: readonly Pick<RunResult, 'title' | 'caseName' | 'measured'>[]): Plot | null {
   const first = results.find((result) => result.measured !== undefined);
   if (first?.measured === undefined) return null;
-  const { x, y } = first.measured;
+  const { x, y, yScale = 'linear' } = first.measured;
   const alike = results.filter(({ measured }) => measured !== undefined && measured.x === x && measured.y === y);
   const series = alike.flatMap(({ measured, caseName }) =>
     (measured as Measured).series.map((name, nr) => ({
@@ -25,7 +25,7 @@ export function plotOf(results: readonly Pick<RunResult, 'title' | 'caseName' | 
       points: (measured as Measured).points.map((p) => [p[0] as number, p[nr + 1] as number] as const),
     })),
   );
-  return { title: first.title, x: { label: x }, y: { label: y }, series };
+  return { title: first.title, x: { label: x }, y: { label: y, scale: yScale }, series };
 }
 
 /** All cases with the axes of the first, a row per point. Return: null if nothing was measured. */

@@ -10,7 +10,8 @@ const TOP = 48;
 const LINE_HEIGHT = 20;
 const BOTTOM = 56;
 const COLOURS = ['#1f5fa8', '#c2410c', '#3f7d20', '#7c3aed', '#0f766e', '#9f1239'] as const;
-const DASHES = ['', '6 3', '2 3', '8 3 2 3'] as const;
+/** One after the other, so that of two lines on top of each other both are seen. */
+const DASHES = ['', '7 7', '2 5', '12 5 2 5'] as const;
 const TICKS = 5;
 
 /** Where a value lies on an axis, and what is written along it. */
@@ -38,11 +39,13 @@ function logScale(values: readonly number[], base: 2 | 10): Scale {
   const log = base === 2 ? Math.log2 : Math.log10;
   const positive = values.filter((value) => value > 0);
   const from = Math.floor(log(Math.min(...positive, Number.MAX_VALUE)));
-  const low = Number.isFinite(from) && positive.length > 0 ? from : 0;
+  const zeros = positive.length < values.length;
+  const lowest = Number.isFinite(from) && positive.length > 0 ? from : 0;
+  const low = zeros ? lowest - 1 : lowest;
   const high = Math.max(low + 1, positive.length > 0 ? Math.ceil(log(Math.max(...positive))) : 1);
-  const every = Math.max(1, Math.ceil((high - low) / TICKS));
-  const ticks: number[] = [];
-  for (let power = low; power <= high; power += every) ticks.push(base ** power);
+  const every = Math.max(1, Math.ceil((high - lowest) / TICKS));
+  const ticks: number[] = zeros ? [0] : [];
+  for (let power = lowest; power <= high; power += every) ticks.push(base ** power);
   return { ticks, at: (value) => (value <= 0 ? 0 : (log(value) - low) / (high - low)) };
 }
 
@@ -52,15 +55,19 @@ const scaleOf = (axis: Axis, values: readonly number[]): Scale =>
 const escapeText = (text: string): string =>
   text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;').replaceAll('"', '&quot;');
 
-/** 65536 is 64 Ki, as bytes and pages are counted. */
+/** 65536 is 64 Ki, as bytes and pages are counted; 100000 is 100 k along powers of ten. */
 function numberText(value: number, axis: Axis): string {
-  if (axis.scale !== 'log2') return value.toLocaleString('en');
-  const unit = [
-    [2 ** 30, ' Gi'],
-    [2 ** 20, ' Mi'],
-    [2 ** 10, ' Ki'],
+  if (axis.scale === 'log2') return inUnits(value, ' Ki', ' Mi', ' Gi', 1024);
+  return axis.scale === 'log10' ? inUnits(value, ' k', ' M', ' G', 1000) : value.toLocaleString('en');
+}
+
+function inUnits(value: number, kilo: string, mega: string, giga: string, base: number): string {
+  const units = [
+    [base ** 3, giga],
+    [base ** 2, mega],
+    [base, kilo],
   ] as const;
-  const [size, name] = unit.find(([bytes]) => value >= bytes) ?? [1, ''];
+  const [size, name] = units.find(([least]) => value >= least) ?? [1, ''];
   return `${value / size}${name}`;
 }
 
@@ -89,12 +96,16 @@ export function svgPlot(plot: Plot): string {
     `<path d="M${LEFT} ${TOP}V${HEIGHT - BOTTOM}H${WIDTH - RIGHT}" fill="none" stroke="#333333"/>`,
     `<text x="${(LEFT + WIDTH - RIGHT) / 2}" y="${HEIGHT - BOTTOM + 40}" text-anchor="middle" fill="#333333">${escapeText(plot.x.label)}</text>`,
     `<text transform="translate(18 ${(TOP + HEIGHT - BOTTOM) / 2}) rotate(-90)" text-anchor="middle" fill="#333333">${escapeText(plot.y.label)}</text>`,
-    ...plot.series.map((series, nr) => lineOf(series, nr, atX, atY)),
+    ...drawingOrder(plot.series.length).map((nr) => lineOf(plot.series[nr] as Series, nr, atX, atY)),
     ...plot.series.map((series, nr) => legendOf(series, nr)),
     '</svg>',
   ];
   return `${parts.join('\n')}\n`;
 }
+
+/** Solid lines first: what has gaps is seen above them. */
+const drawingOrder = (count: number): number[] =>
+  Array.from({ length: count }, (_, nr) => nr).sort((a, b) => (a % DASHES.length) - (b % DASHES.length));
 
 const xTick = (at: number, text: string): string =>
   `<path d="M${place(at)} ${TOP}V${HEIGHT - BOTTOM}" stroke="#e5e5e5"/><text x="${place(at)}" y="${HEIGHT - BOTTOM + 18}" text-anchor="middle" fill="#333333">${text}</text>`;
@@ -102,7 +113,7 @@ const yTick = (at: number, text: string): string =>
   `<path d="M${LEFT} ${place(at)}H${WIDTH - RIGHT}" stroke="#e5e5e5"/><text x="${LEFT - 8}" y="${place(at + 4)}" text-anchor="end" fill="#333333">${text}</text>`;
 
 const styleOf = (nr: number): string =>
-  `stroke="${COLOURS[nr % COLOURS.length]}" stroke-width="2" stroke-dasharray="${DASHES[Math.floor(nr / 2) % DASHES.length]}"`;
+  `stroke="${COLOURS[nr % COLOURS.length]}" stroke-width="2" stroke-dasharray="${DASHES[nr % DASHES.length]}"`;
 
 function lineOf(series: Series, nr: number, atX: (value: number) => number, atY: (value: number) => number): string {
   const points = series.points.map(([x, y]) => `${place(atX(x))},${place(atY(y))}`);

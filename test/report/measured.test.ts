@@ -49,6 +49,9 @@ describe('what a race measures', () => {
   it('has to be declared', () => {
     const wrong = () => race({ id: 'x', threads: [(k) => sample(k, 0)], measures: { x: 'a', y: 'b', series: [] } });
     expect(wrong).toThrow(/measures.series must be a list of 1 to 7 names/);
+    const scale = () =>
+      race({ id: 'x', threads: [() => {}], measures: { x: 'a', y: 'b', series: ['c'], yScale: 'log' as never } });
+    expect(scale).toThrow(/measures.yScale must be/);
   });
 });
 

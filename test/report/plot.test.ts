@@ -64,6 +64,30 @@ describe('svgPlot()', () => {
     expect(svg).toContain('>64 Ki</text>');
   });
 
+  it('writes powers of ten in units, and keeps 0 apart from the lowest of them', () => {
+    const wide = svgPlot({
+      ...plot,
+      series: [
+        {
+          name: 'both',
+          points: [
+            [1, 0],
+            [2, 1],
+            [4, 1e8],
+          ],
+        },
+      ],
+    });
+    for (const text of ['0', '1', '100', '10 k', '1 M', '100 M']) expect(wide).toContain(`>${text}</text>`);
+    const ys = /<polyline points="[\d.]+,([\d.]+) [\d.]+,([\d.]+) /.exec(wide)?.slice(1).map(Number) as number[];
+    expect(ys[0]).toBeGreaterThan(ys[1] as number);
+  });
+
+  it('lets lines that lie on each other be seen', () => {
+    const dashes = [...svg.matchAll(/<polyline [^>]*stroke-dasharray="([^"]*)"/g)].map((m) => m[1]);
+    expect(new Set(dashes).size).toBe(dashes.length);
+  });
+
   it('has an axis for nothing but zeros', () => {
     const empty = svgPlot({
       ...plot,

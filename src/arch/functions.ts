@@ -5,8 +5,9 @@ import { LINUX_4_4 } from '../shared/version.js';
 const FRAMES = 24;
 /** Functions of the oops itself. */
 const PRINTING = ['show_regs', 'dump_backtrace', 'do_kernel_fault', 'parisc_terminate', 'dump_stack', 'backtrace'];
-/** Where a name of one word may be the kernel's: vmalloc, kfree. */
-const KERNEL_FOLDERS = /[/\\]src[/\\](mm|arch|drivers|shared)[/\\]/;
+/** The kernel's names of one word; others of one word are ours. */
+const ONE_WORD =
+  /^(vmalloc|vzalloc|vfree|vmap|vunmap|vread|vwrite|kmalloc|kzalloc|kfree|kvmalloc|kvzalloc|kvfree|kmap|kunmap|kswapd|schedule)$/;
 
 /** Kernel names are in snake case, ours are not; frames of the laboratory end the list. */
 export function kernelFunctions(): string[] {
@@ -19,8 +20,7 @@ export function kernelFunctions(): string[] {
     if (/[/\\](lab|explore)[/\\]/.test(line)) break;
     const name = /^\s*at (?:Object\.|Module\.)?([\w$]+)(?: \[as [\w$]+\])? \(/.exec(line)?.[1];
     if (name === undefined) continue;
-    const oneWord = KERNEL_FOLDERS.test(line) && /^_*[a-z0-9]+$/.test(name);
-    if (!oneWord && !/^_*[a-z0-9]+(_[A-Za-z0-9]+)+$/.test(name)) continue;
+    if (!ONE_WORD.test(name) && !/^_*[a-z0-9]+(_[A-Za-z0-9]+)+$/.test(name)) continue;
     // A function that passes on to another of its name, an architecture's, is one.
     if (PRINTING.includes(name) || names.at(-1) === name) continue;
     names.push(name);

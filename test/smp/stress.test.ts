@@ -140,37 +140,41 @@ describe('the slab torture', () => {
 });
 
 describe('the vmalloc torture', () => {
-  it.each<[string, RunOptions, readonly Outcome[], RegExp]>([
-    [
-      'an unmap without its cache flush',
-      { patches: ['mutant-vunmap-no-cache-flush'], kernel: '2.6.22', core: 'vivt-shared' },
-      ['wrong-bytes', 'oops', 'bug'],
-      /./,
-    ],
-  ])('notices %s', async (_, options, outcomes, message) => {
-    const [result] = await resultsOf('vmalloc', { cpus: 2, seconds: FOUND_SECONDS, stopAtFailure: true, ...options });
-    expect(outcomes).toContain(result?.outcome);
-    expect(result?.failure?.message).toMatch(message);
+  /** What a lost or stale byte comes to: read back by its owner, or by the kernel where a page became a slab or a page table. */
+  const LOST = {
+    'wrong-bytes':
+      /^page frame 0x\w+ offset 0x\w+: expected 0x\w+, saw 0x\w+, (before it is freed|while it is held|before an interrupt frees it|vread\(\))/,
+    oops: /^Unable to handle kernel (paging request|NULL pointer dereference) at virtual address/,
+    bug: /^(mm\/(slub|page_alloc|vmalloc)|lib\/)\S*/,
+  };
+  const NO_REMOTE_FLUSH = { 'wrong-bytes': LOST['wrong-bytes'] };
+  /** One address, two owners: the meeting finds it, or an owner what another stored, or the kernel an entry that is in use. */
+  const TWICE = {
+    ...LOST,
+    report:
+      /^((vmap )?areas overlap at|the tree does not find|vmap_lazy_nr is|page \d+ of area|all areas are gone|vm_map_ram\(\) has room)/,
+    warn: /^WARNING: at mm\/vmalloc\.c (vmap_pte_range|__vunmap)\(\)/,
+  };
+
+  function expectOneOf(result: RunResult | undefined, of: Readonly<Partial<Record<Outcome, RegExp>>>): void {
+    const { outcome = 'clean', failure = null } = result ?? {};
+    expect(Object.keys(of)).toContain(outcome);
+    expect(failure?.message).toMatch(of[outcome] as RegExp);
     expect(result?.expected).toBe(false);
+  }
+
+  it('notices an unmap without its cache flush', async () => {
+    const options = { patches: ['mutant-vunmap-no-cache-flush'], kernel: '2.6.22', core: 'vivt-shared' };
+    const [result] = await resultsOf('vmalloc', { cpus: 2, seconds: FOUND_SECONDS, stopAtFailure: true, ...options });
+    expectOneOf(result, LOST);
   });
 
-  it.skipIf(!LONG).each<[string, RunOptions, readonly Outcome[], RegExp]>([
-    [
-      'a TLB flush that stays on its CPU',
-      { patches: ['mutant-no-remote-tlb-flush'] },
-      ['wrong-bytes'],
-      /^page frame 0x\w+ offset 0x\w+: expected/,
-    ],
-    [
-      'a search without its lock',
-      { patches: ['mutant-vmap-area-unlocked'] },
-      ['bug', 'oops', 'report', 'wrong-bytes', 'hang', 'deadlock', 'warn'],
-      /./,
-    ],
-  ])('notices %s, with luck', { timeout: 2 * LUCK_SECONDS * 1000 }, async (_, options, outcomes, message) => {
-    const [result] = await resultsOf('vmalloc', { cpus: 2, seconds: LUCK_SECONDS, stopAtFailure: true, ...options });
-    expect(outcomes).toContain(result?.outcome);
-    expect(result?.failure?.message).toMatch(message);
+  it.skipIf(!LONG).each([
+    ['a TLB flush that stays on its CPU', 'mutant-no-remote-tlb-flush', NO_REMOTE_FLUSH],
+    ['a search without its lock', 'mutant-vmap-area-unlocked', TWICE],
+  ] as const)('notices %s, with luck', { timeout: 2 * LUCK_SECONDS * 1000 }, async (_, patch, of) => {
+    const options = { cpus: 2, seconds: LUCK_SECONDS, stopAtFailure: true, patches: [patch] };
+    expectOneOf((await resultsOf('vmalloc', options))[0], of);
   });
 
   it.each(LONG ? [['2.5.53, ARM11 MPCore'], ['2.6.34']] : [['2.5.53, ARM11 MPCore']])(
@@ -183,8 +187,7 @@ describe('the vmalloc torture', () => {
         seconds: LONG ? LUCK_SECONDS : FOUND_SECONDS,
         stopAtFailure: true,
       });
-      expect(result.expected).toBe(false);
-      expect(result.failure).not.toBeNull();
+      expectOneOf(result, TWICE);
     },
   );
 });

@@ -4,11 +4,8 @@
  */
 export interface Place {
   readonly symbol: string;
-  /** Of the instruction in the function, and the function's length, bytes: known where a report of the real machine shows them. */
-  readonly offset: number;
-  readonly size: number;
-  /** Where the function returns to, as an oops prints it. */
-  readonly lr: string;
+  /** Where a report of the real machine shows them: bytes of the instruction in the function, its length, and where it returns to, as an oops prints it. */
+  readonly code: { readonly offset: number; readonly size: number; readonly lr: string } | null;
   /** The address of the access that may fault: the place counts for that one only. */
   readonly addr: number;
   readonly registers: Readonly<Record<string, number>>;

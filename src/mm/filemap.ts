@@ -10,8 +10,10 @@ import type { RwLock } from '../shared/spinlock.js';
 import { struct_vm_area_struct } from '../shared/structs/configured.js';
 import { PG_swapcache, struct_page } from '../shared/structs/page.js';
 import { NULL, type Ptr, ptr, type Vaddr, vaddr } from '../shared/types.js';
+import { KERNEL_VERSION } from '../shared/version.js';
 import { initRw, initSpin } from './lock-types.js';
 import type { Page } from './page.js';
+import { compound_head } from './page_alloc/compound.js';
 import {
   INIT_PRIO_TREE_ROOT,
   type PrioTreeRoot,
@@ -24,6 +26,7 @@ import { PageSlab } from './slab-common.js';
 export type AddressSpace = Ptr<'address_space'>;
 
 export const PAGE_MAPPING_ANON = 1;
+const PAGE_MAPPING_FLAGS = 3;
 export const VM_SHARED = 0x08;
 export const VM_MAYSHARE = 0x80;
 
@@ -65,9 +68,10 @@ export const mapping_mapped = (k: Kernel, mapping: AddressSpace): boolean =>
  * Context: any.
  * Return:  NULL for pages that are not in the page cache.
  * Errors:  BUG for a slab page with the patch `page-mapping-vm-bug-on` and DEBUG_VM.
- * Source:  include/linux/mm.h, Linux 2.6.22-rc5, 2.6.22, 2.6.24. Seed 001.
+ * Source:  include/linux/mm.h, Linux 2.6.22-rc5, 2.6.22, 2.6.24; mm/util.c, Linux 4.9. Seed 001.
  */
 export function page_mapping(k: Kernel, page: Page): AddressSpace {
+  if (k.LINUX_VERSION_CODE >= KERNEL_VERSION(4, 9, 0)) return page_mapping_4_9(k, compound_head(k, page));
   const mapping = ptr<'address_space'>(k.read(page, struct_page.mapping));
   if (k.patched['page-mapping-vm-bug-on'] && k.config.debugVm) {
     BUG_ON(k, PageSlab(k, page), 'include/linux/mm.h page_mapping: a slab page', page);
@@ -75,6 +79,14 @@ export function page_mapping(k: Kernel, page: Page): AddressSpace {
   if ((k.read(page, struct_page.flags) & (1 << PG_swapcache)) !== 0) return k.sym.swapper_space;
   if (k.patched['page-mapping-slab'] && k.config.slab === 'slub' && PageSlab(k, page)) return NULL;
   return (mapping & PAGE_MAPPING_ANON) !== 0 ? NULL : mapping;
+}
+
+/** Slab pages of any allocator are nobody's, tail pages are their head's. */
+function page_mapping_4_9(k: Kernel, head: Page): AddressSpace {
+  if (PageSlab(k, head)) return NULL;
+  if ((k.read(head, struct_page.flags) & (1 << PG_swapcache)) !== 0) return k.sym.swapper_space;
+  const mapping = k.read(head, struct_page.mapping);
+  return (mapping & PAGE_MAPPING_ANON) !== 0 ? NULL : ptr<'address_space'>((mapping & ~PAGE_MAPPING_FLAGS) >>> 0);
 }
 
 /** The page is the @index-th of a file. Context: the page is the caller's. */

@@ -37,21 +37,23 @@ export const prio_tree_empty = (k: Kernel, root: PrioTreeRoot): boolean =>
   k.read(root, struct_prio_tree_root.prio_tree_node) === NULL;
 
 /**
- * get_index() as the compiler of seed 001 (gcc 3.4.2, ARM) laid it out: arguments in r0 and r1, the address of the VMA computed into ip ahead of
- * the test of `raw`. Places of its two first loads: spec/slab-dma.md §1.8.
+ * get_index() of a compiler that puts its arguments in r0 and r1 and computes the address of the VMA into ip ahead of the test of `raw`, as gcc 3.4.2 did. Where
+ * the loads stand is known of the kernel of seed 001 only, one CPU, old ABI, no debugging, and of the first load of its branch: spec/slab-dma.md §1.8.
  */
-const place = (root: PrioTreeRoot, node: PrioTreeNode, addr: number): Place => ({
-  symbol: 'get_index',
-  offset: 0x1c,
-  size: 0x50,
-  lr: 'prio_tree_next+0x60/0x194',
-  addr: addr >>> 0,
-  registers: { r0: root, r1: node, ip: (node - SHARED) >>> 0 },
-});
+function place(k: Kernel, root: PrioTreeRoot, node: PrioTreeNode, addr: number): Place {
+  const { cpus, oabi, debugSpinlock, preempt } = k.config;
+  const known = cpus === 1 && oabi && !debugSpinlock && !preempt && addr === node + struct_prio_tree_node.start.offset;
+  return {
+    symbol: 'get_index',
+    code: known ? { offset: 0x1c, size: 0x50, lr: 'prio_tree_next+0x60/0x194' } : null,
+    addr: addr >>> 0,
+    registers: { r0: root, r1: node, ip: (node - SHARED) >>> 0 },
+  };
+}
 
 /** A load that may fault, with what the registers hold at it. */
 function loadAt(k: Kernel, root: PrioTreeRoot, node: PrioTreeNode, addr: Vaddr): number {
-  k.executing = place(root, node, addr);
+  k.executing = place(k, root, node, addr);
   const value = k.load(addr) >>> 0;
   k.executing = null;
   return value;

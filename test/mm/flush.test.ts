@@ -7,7 +7,15 @@ import { readLog } from '../../src/cpu/printk.js';
 import { configureRace } from '../../src/lab/configure.js';
 import { race } from '../../src/lab/race.js';
 import { flush_dcache_page, flush_dcache_range, set_user_pte, USER_BASE } from '../../src/mm/arm/flush.js';
-import { add_to_page_cache, address_space_init_once, VM_MAYSHARE, VM_SHARED, vma_link } from '../../src/mm/filemap.js';
+import {
+  add_to_page_cache,
+  address_space_init_once,
+  page_mapping,
+  VM_MAYSHARE,
+  VM_SHARED,
+  vma_link,
+} from '../../src/mm/filemap.js';
+import { kmalloc } from '../../src/mm/kmalloc.js';
 import { lowmem_page_address, type Page, page_plus, page_to_phys } from '../../src/mm/page.js';
 import { alloc_page, GFP_KERNEL } from '../../src/mm/page_alloc.js';
 import { virt_to_head_page } from '../../src/mm/slab-common.js';
@@ -15,7 +23,7 @@ import { get_node } from '../../src/mm/slub/cache.js';
 import { __kmalloc, kfree, kmallocCache } from '../../src/mm/slub.js';
 import { KernelBug } from '../../src/shared/errors.js';
 import { struct_page } from '../../src/shared/structs/page.js';
-import { ptr, type Vaddr, vaddr } from '../../src/shared/types.js';
+import { NULL, ptr, type Vaddr, vaddr } from '../../src/shared/types.js';
 import { ram } from '../cpu/bytes.js';
 import { localMachine } from '../machine.js';
 
@@ -66,6 +74,16 @@ describe('flush_dcache_page() of a slab page on ARM926, before page_mapping() kn
     expect(text).toContain(`sp : ????????  ip : ${ip.toString(16)}  fp : ????????`);
     expect(text).toContain('PC is at get_index+0x1c/0x50');
     expect(text.some((l) => l.startsWith('Flags: ') && l.includes('IRQs off'))).toBe(true);
+  });
+
+  it('says where in the function only for the kernel of which that is known', () => {
+    const pc = (k: Kernel): string[] => {
+      flush(k, withPartial(k, 64, 1));
+      return log(k).filter((l) => /^(PC|LR) is at/.test(l));
+    };
+    expect(pc(machine())).toEqual(['PC is at get_index+0x1c/0x50', 'LR is at prio_tree_next+0x60/0x194']);
+    expect(pc(machine({ oabi: false }))).toEqual(['PC is at get_index+?/?', 'LR is at ?']);
+    expect(pc(machine({ preempt: true }))).toEqual(['PC is at get_index+?/?', 'LR is at ?']);
   });
 
   it('has the lines of the kernel, in its order, with question marks for what is not modelled', () => {
@@ -174,6 +192,30 @@ describe('flush_dcache_page() of a slab page with the test for slabs', () => {
     expect(ram(k, pa + 892, 132)).not.toContain('77');
     flush_dcache_range(k, x, 1024);
     expect(ram(k, pa, 1024)).toBe('77*1024');
+  });
+});
+
+describe('page_mapping() of 4.9 and later', () => {
+  it('takes no slab page for a page of a file, of whichever allocator, head or tail', () => {
+    for (const slab of ['slub', 'slab'] as const) {
+      const k = machine({ kernel: '4.12', slab, patches: [] });
+      const head = virt_to_head_page(k, kmalloc(k, 2048, GFP_KERNEL));
+      k.write(head, struct_page.mapping, 0xc0100000);
+      expect(page_mapping(k, head)).toBe(NULL);
+      if (slab === 'slub') expect(page_mapping(k, page_plus(head, 1))).toBe(NULL);
+    }
+  });
+
+  it('leaves the low bits out of the address', () => {
+    const of = (kernel: string, word: number): number => {
+      const k = machine({ kernel, patches: [] });
+      const page = alloc_page(k, GFP_KERNEL);
+      k.write(page, struct_page.mapping, word);
+      return page_mapping(k, page);
+    };
+    expect(of('4.12', 0xc0100002)).toBe(0xc0100000);
+    expect(of('2.6.22', 0xc0100002)).toBe(0xc0100002);
+    expect([of('4.12', 0xc0100001), of('2.6.22', 0xc0100001)]).toEqual([NULL, NULL]);
   });
 });
 

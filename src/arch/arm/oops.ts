@@ -59,8 +59,10 @@ function show_regs(k: Kernel, place: Place | null): void {
   };
   k.printk('Modules linked in:');
   k.printk(`CPU: ${k.cpu}    Not tainted  (${k.config.kernel} #1)`);
-  k.printk(`PC is at ${place === null ? '?' : `${place.symbol}+${hex(place.offset)}/${hex(place.size)}`}`);
-  k.printk(`LR is at ${place?.lr ?? '?'}`);
+  const code = place?.code ?? null;
+  const within = code === null ? '?/?' : `${hex(code.offset)}/${hex(code.size)}`;
+  k.printk(`PC is at ${place === null ? '?' : `${place.symbol}+${within}`}`);
+  k.printk(`LR is at ${code?.lr ?? '?'}`);
   k.printk(`pc : [<${reg('pc')}>]    lr : [<${reg('lr')}>]    psr: ${reg('psr')}`);
   k.printk(`sp : ${reg('sp')}  ip : ${reg('ip')}  fp : ${reg('fp')}`);
   k.printk(`r10: ${reg('r10')}  r9 : ${reg('r9')}  r8 : ${reg('r8')}`);

@@ -170,23 +170,39 @@ interface Watched {
   over: boolean;
 }
 
-/** Rejects when a worker dies or nothing moves any more; the workers are gone then. Passes Ctrl-C on. */
+const sumOf = (words: Int32Array): number => words.reduce((sum, word) => (sum + word) | 0, 0);
+
+/**
+ * Rejects when a worker dies or nothing moves any more; the workers are gone then. Passes Ctrl-C on.
+ *
+ * @steps: what is written at every step. A single context can go on for long without an execution coming to its end.
+ */
 async function watch(
   workers: WorkerPool,
   hw: Int32Array,
   ex: Int32Array,
+  steps: Int32Array,
   signal: AbortSignal | undefined,
   state: Watched,
 ): Promise<never> {
   let last = '';
   let since = performance.now();
+  let trails: number | null = null;
   while (!state.over) {
     await new Promise((done) => setTimeout(done, POLL_MS));
     if (signal?.aborted === true) Atomics.store(hw, Control.quit, 1);
     const now = `${Atomics.load(hw, Control.execution)} ${handoversOf(ex)}`;
     // Workers that start on a busy host, and a checkpoint that is written, are no lack of progress.
-    if (now !== last || !state.leading) since = performance.now();
+    if (now !== last || !state.leading) {
+      since = performance.now();
+      trails = null;
+    }
     last = now;
+    if (performance.now() - since > STUCK_MS / 2) {
+      const before: number | null = trails;
+      trails = sumOf(steps);
+      if (before !== null && trails !== before) since = performance.now();
+    }
     const all = [...workers.cpus, ...workers.devices];
     const died = all.findIndex((w) => w.death !== null);
     // Before the first execution the workers start and boot, which takes a busy host its time.
@@ -258,6 +274,8 @@ interface Exploration {
   readonly exploreJob: ExploreJob;
   readonly hw: Int32Array;
   readonly ex: Int32Array;
+  /** Of it, the steps of all contexts. */
+  readonly steps: Int32Array;
   readonly claimed: readonly Outcome[] | null;
   readonly caseName: string | null;
 }
@@ -277,8 +295,9 @@ async function layOut(race: RaceSpec, module: string, options: PartOptions): Pro
     arena: new SharedArrayBuffer(arenaBytes(config.lowmemPages + config.highmemPages)),
     hw: new SharedArrayBuffer(layout.words * 4),
   };
+  const exLayout = layoutEx(stepsMax, wants, config.threadsMax, devices);
   const exploreJob: ExploreJob = {
-    buffer: new SharedArrayBuffer(layoutEx(stepsMax, wants, config.threadsMax, devices).words * 4),
+    buffer: new SharedArrayBuffer(exLayout.words * 4),
     stepsMax,
     strategy,
     wants,
@@ -320,6 +339,7 @@ async function layOut(race: RaceSpec, module: string, options: PartOptions): Pro
     exploreJob,
     hw: new Int32Array(buffers.hw),
     ex: new Int32Array(exploreJob.buffer),
+    steps: new Int32Array(exploreJob.buffer).subarray(exLayout.trails, exLayout.details),
     claimed,
     caseName: chosen?.name ?? null,
   };
@@ -352,7 +372,7 @@ async function explorePart(name: string | RaceSpec, options: PartOptions): Promi
   try {
     workers.hold(true);
     const work = conduct(workers, x, options, state);
-    const result = await Promise.race([work, watch(workers, x.hw, x.ex, options.signal, state)]);
+    const result = await Promise.race([work, watch(workers, x.hw, x.ex, x.steps, options.signal, state)]);
     workers.hold(false);
     return resultOf(loaded.race, x, options, result.report, result.history);
   } catch (error) {

@@ -132,3 +132,11 @@ describe('a recorded failure', () => {
     expect(() => readReplay(join(folder, 'missing.json'))).toThrow(/no replay file/);
   });
 });
+
+describe('a context that takes its time between its steps, for longer than the watchdog waits', () => {
+  it('is not taken for one in an endless loop', { timeout: 120_000 }, async () => {
+    const result = await explore(join(packageRoot(), 'test', 'explore', 'races', 'slow.ts'), { executions: 1 });
+    expect([result.error, result.outcome, result.executions]).toEqual([null, 'clean', 1]);
+    expect(result.seconds).toBeGreaterThan(5);
+  });
+});

@@ -301,9 +301,14 @@ async function runReplay(host: Host, file: string, options: { json?: boolean; ve
 }
 
 async function runMinimise(host: Host, file: string, options: { seconds?: number; output?: string }): Promise<number> {
-  const { readReplay, writeReplay } = await import('../explore/replay-file.js');
+  const { readReplay, replay, writeReplay } = await import('../explore/replay-file.js');
   const { minimise } = await import('../explore/minimise.js');
   const recorded = readReplay(file);
+  const { reproduced, sourceChanged, result } = await replay(recorded);
+  if (!reproduced && result.failure === null) {
+    const why = sourceChanged ? 'the race has changed since it was recorded' : `it says ${recorded.outcome}`;
+    throw new UsageError(`${file} does not fail any more: ${why}; record the failure again with "explore"`);
+  }
   const smaller = await minimise(recorded, { seconds: options.seconds ?? SECONDS });
   const out = options.output ?? file;
   writeReplay(out, smaller);

@@ -377,6 +377,8 @@ async function explorePart(name: string | RaceSpec, options: PartOptions): Promi
     return resultOf(loaded.race, x, options, result.report, result.history);
   } catch (error) {
     await workers.close();
+    // An error that comes from a worker has lost its class.
+    if (error instanceof Error && error.name === 'UsageError') throw new UsageError(error.message);
     throw error;
   } finally {
     state.over = true;

@@ -143,7 +143,8 @@ export function readReplay(file: string): ReplayFile {
     throw bad(`${issue?.message ?? 'wrong shape'}${where}`);
   }
   if (data.checksum !== checksumOf(data)) throw bad('it is damaged: its checksum is not that of its content');
-  const { race } = parsed.data;
+  const { race, schedule, stepsMax } = parsed.data;
+  if (schedule.length > stepsMax) throw bad(`${schedule.length} choices in at most ${stepsMax} steps`);
   return isPath(race) ? { ...parsed.data, race: resolve(dirname(file), race) } : parsed.data;
 }
 

@@ -19,11 +19,20 @@ export async function loadRaceModule(url: string): Promise<RaceSpec> {
   // So that an error of the module names its line in the TypeScript source. Only modules loaded from here on cost anything.
   process.setSourceMapsEnabled(true);
   const [file = url, id = null] = url.split('#');
-  const race = raceOf((await import(file)) as Readonly<Record<string, unknown>>, id);
+  const race = raceOf((await importModule(file)) as Readonly<Record<string, unknown>>, id);
   if (race === null) {
     throw new UsageError(`the module does not export the race "${id}": a race is an export of the file that makes it`);
   }
   return race;
+}
+
+async function importModule(file: string): Promise<unknown> {
+  try {
+    return await import(file);
+  } catch (error) {
+    const text = String(error).split('\n')[0];
+    throw new UsageError(`the race module does not load in a worker: ${text}; mend it and run again`);
+  }
 }
 
 /** A worker that is a kernel thread. */

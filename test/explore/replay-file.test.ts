@@ -90,6 +90,7 @@ describe('a replay file', () => {
       [{ ...good, machine: { ...good.machine, pkmapSlots: 'many' } }, /"machine.pkmapSlots"/],
       [{ ...good, machine: { ...good.machine, wheels: 4 } }, /wheels/],
       [{ ...good, traceHash: 'short' }, /"traceHash"/],
+      [{ ...good, schedule: Array(20_001).fill(0) }, /20001 choices in at most 20000 steps/],
       [{ hello: 'world' }, /is not a replay file/],
       [[1, 2, 3], /is not a replay file/],
     ];

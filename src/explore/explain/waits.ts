@@ -61,7 +61,8 @@ function edgeOf(s: Standing, all: readonly Standing[], held: Map<number, TraceEv
     const text = `waits for other CPUs to answer its call${who === '' ? '' : `; ${who} cannot: interrupts are off`}`;
     return { from: s, to: deaf.map((o) => o.slot), functions: FUNCTIONS, text };
   }
-  return { from: s, to: [], functions: FUNCTIONS, text: 'sleeps, and nobody will wake it' };
+  const text = s.wait === WaitKind.none ? 'has not come to its end' : 'sleeps, and nobody will wake it';
+  return { from: s, to: [], functions: FUNCTIONS, text };
 }
 
 /** Slots of a cycle, or none. */

@@ -19,16 +19,48 @@ const FACTORIES: Readonly<Record<string, StrategyFactory>> = {
 export const STRATEGIES = ['dfs', 'dpor', 'pct', 'pos', 'random'] as const;
 export type StrategyName = (typeof STRATEGIES)[number];
 
-/** In a worker. Throws UsageError when the module of a user's strategy exports none. */
+/** In a worker. Throws UsageError when the module of a user's strategy does not load, or exports none. */
 export async function makeStrategy(options: StrategyOptions): Promise<Strategy> {
-  if (options.module === null) return (FACTORIES[options.name] as StrategyFactory)(options);
-  const loaded = (await import(options.module)) as { default?: StrategyFactory };
-  const strategy = typeof loaded.default === 'function' ? loaded.default(options) : undefined;
+  const { module, name } = options;
+  if (module === null) return (FACTORIES[name] as StrategyFactory)(options);
+  let strategy: Strategy | undefined;
+  try {
+    const loaded = (await import(module)) as { default?: StrategyFactory };
+    strategy = typeof loaded.default === 'function' ? loaded.default(options) : undefined;
+  } catch (error) {
+    throw new UsageError(`strategy module ${name} does not load: ${oneLine(error)}; mend it and run again`);
+  }
   for (const part of ['begin', 'choose', 'end'] as const) {
     if (typeof strategy?.[part] === 'function') continue;
     throw new UsageError(
-      `strategy module ${options.name} has no strategy: its default export must be a function that returns one, with ${part}()`,
+      `strategy module ${name} has no strategy: its default export must be a function that returns one, with ${part}()`,
     );
   }
-  return strategy as Strategy;
+  return heldToItsWord(strategy as Strategy, name);
+}
+
+const oneLine = (error: unknown): string =>
+  (error instanceof Error ? `${error.name}: ${error.message}` : String(error)).split('\n')[0] as string;
+
+/** A user's strategy: what it throws names it, and a choice that there is not is no step of anybody, so nothing may come of it. */
+function heldToItsWord(strategy: Strategy, name: string): Strategy {
+  const guarded = <T>(part: string, act: () => T): T => {
+    try {
+      return act();
+    } catch (error) {
+      throw new UsageError(`strategy module ${name}: ${part}() threw ${oneLine(error)}; mend it and run again`);
+    }
+  };
+  return Object.assign(Object.create(strategy) as Strategy, {
+    begin: (...given: Parameters<Strategy['begin']>) => guarded('begin', () => strategy.begin(...given)),
+    choose(...given: Parameters<Strategy['choose']>): number {
+      const [, { choices, count }] = given;
+      const choice = guarded('choose', () => strategy.choose(...given));
+      if (choice === -1 || (Number.isInteger(choice) && choices.subarray(0, count).includes(choice))) return choice;
+      throw new UsageError(
+        `strategy module ${name}: choose() answered ${String(choice)}, and the choices are ${choices.subarray(0, count).join(', ')}; mend it and run again`,
+      );
+    },
+    end: (...given: Parameters<Strategy['end']>) => guarded('end', () => strategy.end(...given)),
+  });
 }

@@ -63,10 +63,10 @@ function readTwoBlocks(k: Kernel): void {
     const page = page_plus(k.vars.firstPage as Page, block);
     k.vars.current = page;
     const bus = dma_map_page(k, page, OFFSET, blockBytes(k), DMA_FROM_DEVICE);
+    k.vars.bus = bus;
     deviceWrite(k, MCI, PDC_RPR, bus);
     ringDoorbell(k, MCI);
     wait_for_completion(k, transferDone(k));
-    dma_unmap_page(k, bus, blockBytes(k), DMA_FROM_DEVICE);
   }
   for (let block = 0; block < BLOCKS; block++) expectBlock(k, block);
 }
@@ -83,6 +83,7 @@ function expectBlock(k: Kernel, block: number): void {
 
 /** at91mci_post_dma_read(): the controller of the AT91RM9200 delivers the bytes of a word in the wrong order. */
 function at91mci_post_dma_read(k: Kernel): void {
+  dma_unmap_page(k, k.vars.bus as Paddr, blockBytes(k), DMA_FROM_DEVICE);
   const buffer = vaddr(kmap_atomic(k, k.vars.current as Page, km_type.KM_BIO_SRC_IRQ) + OFFSET);
   for (let offset = 0; offset < blockBytes(k); offset += 4) {
     const word = vaddr(buffer + offset);
@@ -123,7 +124,7 @@ export default race({
     { name: 'buffer', outcome: 'clean' },
     { name: 'buffer, DEBUG_HIGHMEM', machine: { debugHighmem: true }, outcome: 'clean' },
   ],
-  vars: ['firstPage', 'current'],
+  vars: ['firstPage', 'current', 'bus'],
 
   setup(k) {
     init_completion(k, transferDone(k));

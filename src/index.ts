@@ -198,10 +198,14 @@ export {
 export { dma_pool_alloc, dma_pool_create, dma_pool_destroy, dma_pool_free, struct_dma_pool } from './mm/arm/dmapool.js';
 export { clear_user_pte, USER_BASE } from './mm/arm/flush.js';
 export { kmap_atomic_to_page } from './mm/arm/highmem.js';
+export { debug_dma_assert_idle, dma_debug_device_change } from './mm/dma-debug.js';
 export {
   dma_map_page,
   dma_map_sg,
   dma_map_single,
+  dma_mapping_error,
+  dma_sync_sg_for_cpu,
+  dma_sync_sg_for_device,
   dma_sync_single_for_cpu,
   dma_sync_single_for_device,
   dma_unmap_page,

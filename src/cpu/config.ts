@@ -46,7 +46,7 @@ export const SLAB_DEFAULTS: SlabOptions = {
 };
 
 /** Checkers that watch the machine. */
-export const CHECKERS = ['lockdep', 'memory', 'leak'] as const;
+export const CHECKERS = ['lockdep', 'memory', 'leak', 'dma'] as const;
 /** Those that `all` stands for: a race that ends with what it has allocated is nothing unusual. */
 export const ALL_CHECKERS = CHECKERS.filter((name) => name !== 'leak');
 
@@ -93,6 +93,8 @@ export interface MachineConfig extends SlabOptions {
   readonly lockdepRules?: string;
   /** `linux`: the first report ends all checking. `continue`: only the same report about the same classes is left out. */
   readonly lockdepMode?: string;
+  /** Rules of the DMA checker: those of 2.6.30, 4.9, 5.10 or 5.14. Empty: as the kernel version has them. */
+  readonly dmaRules?: string;
   /** Variables, locks and queues of the race, static objects of this machine. */
   readonly declared?: readonly Declared[];
 }

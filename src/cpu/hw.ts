@@ -153,6 +153,8 @@ export const LOCKDEP_WORDS = 1 << 18;
 /** Room of the memory checker on a machine of so many frames: head and texts, shadow and state of each frame, tables of objects and areas. */
 export const memoryCheckWords = (frames: number): number =>
   (1 << 16) + frames * 272 + Math.min(1 << 20, frames * 512) + Math.min(1 << 18, frames * 32);
+/** Room of the DMA checker, if the machine has one. */
+export const DMA_CHECK_WORDS = 1 << 18;
 export const VERDICT_WORDS = 1024;
 export const RACE_VARS = 64;
 /** Points that a race may measure in an execution, and the words of each: x, then the series. */
@@ -207,6 +209,8 @@ export interface HwLayout {
   readonly lockdep: number;
   /** The memory checker's, or nothing where the machine has none. */
   readonly memoryCheck: number;
+  /** The DMA checker's: DMA_CHECK_WORDS, or nothing. */
+  readonly dmaCheck: number;
 }
 
 /** Words at the head of a TLB: generation, victim counter, then `tag, pte` pairs. */
@@ -264,6 +268,7 @@ export function layoutHw(
       ? memoryCheckWords((config.lowmemPages ?? 0) + (config.highmemPages ?? 0))
       : 0,
   );
+  const dmaCheck = take(checksOf(config.check).includes('dma') ? DMA_CHECK_WORDS : 0);
   return {
     words: next,
     seats,
@@ -287,5 +292,6 @@ export function layoutHw(
     dumpWords,
     lockdep,
     memoryCheck,
+    dmaCheck,
   };
 }

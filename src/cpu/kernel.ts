@@ -8,7 +8,7 @@ import type { DeclaredObjects, DeclaredOf, SharedOf } from '../shared/declared.j
 import { type BugKind, ExecutionStopped, KernelBug, MurphyError, UsageError } from '../shared/errors.js';
 import { type Footprint, Space } from '../shared/footprint.js';
 import { preempt_enable } from '../shared/irqflags.js';
-import type { KernelBase, LockWatch, MemoryWatch, Symbols } from '../shared/kernel-base.js';
+import type { DmaWatch, KernelBase, LockWatch, MemoryWatch, Symbols } from '../shared/kernel-base.js';
 import type { Mark } from '../shared/knowledge.js';
 import type { Field } from '../shared/layout.js';
 import { type PatchName, type PatchSet, patchSet } from '../shared/patches.js';
@@ -185,6 +185,8 @@ export class Kernel<S extends object = object, E extends string = never> impleme
   footprint: Footprint | null = null;
   lockWatch: LockWatch | null = null;
   memoryWatch: MemoryWatch | null = null;
+  /** Null unless somebody watches the DMA API. */
+  dmaWatch: DmaWatch | null = null;
   /** Called while a waiter makes no progress: looks for a deadlock. */
   onStuck: ((k: Kernel) => void) | null = null;
   /** Called while every CPU idles and nothing can happen any more. */
@@ -1073,6 +1075,7 @@ export class Kernel<S extends object = object, E extends string = never> impleme
     this.#heldCount = 0;
     this.lockWatch?.begin();
     this.memoryWatch?.begin();
+    this.dmaWatch?.begin();
   }
 
   /** Counters that are kept outside shared memory for speed become visible. */

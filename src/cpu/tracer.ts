@@ -76,6 +76,17 @@ export type Cause = (typeof Cause)[keyof typeof Cause];
 /** Number of the outer cache's first line: those of the data caches, unit after unit, are below. */
 export const OUTER_LINE = 1 << 24;
 
+/** Both hear of everything, @one first. */
+export function bothTracers(one: Tracer | null, other: Tracer | null): Tracer | null {
+  if (one === null || other === null) return one ?? other;
+  return {
+    event(what, a, b, c, d) {
+      one.event(what, a, b, c, d);
+      other.event(what, a, b, c, d);
+    },
+  };
+}
+
 export interface Tracer {
   event(what: Ev, a: number, b: number, c: number, d: number): void;
 }

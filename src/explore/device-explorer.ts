@@ -3,6 +3,8 @@ import { Device } from '../cpu/device.js';
 import { Verdict } from '../cpu/hw.js';
 import { PhysicalMemory } from '../cpu/memory.js';
 import { appendLog } from '../cpu/printk.js';
+import { bothTracers } from '../cpu/tracer.js';
+import { deviceChecker } from '../lab/checkers.js';
 import type { Job } from '../lab/job.js';
 import type { RaceSpec } from '../lab/race.js';
 import { defineVars, nameOfError } from '../lab/race-worker.js';
@@ -52,7 +54,7 @@ export class DeviceExplorer {
     device.controller = this.#baton;
     const { history } = explore;
     this.#recorder = history === null ? null : new DeviceRecorder(slot, history, () => this.#baton.clock);
-    device.setTracer(this.#recorder);
+    device.setTracer(bothTracers(deviceChecker(device, buffers.arena, host.printk), this.#recorder));
   }
 
   follow(): History {

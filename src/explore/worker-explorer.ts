@@ -5,7 +5,7 @@
 import { crc32 } from 'node:zlib';
 import { Attention, Control, Seat, THREAD_ENDED, Thread, Verdict } from '../cpu/hw.js';
 import { GROUP_LOG2 } from '../cpu/memory.js';
-import { Ev } from '../cpu/tracer.js';
+import { bothTracers, Ev } from '../cpu/tracer.js';
 import type { Job } from '../lab/job.js';
 import type { RaceSpec } from '../lab/race.js';
 import { RaceWorker } from '../lab/race-worker.js';
@@ -188,7 +188,7 @@ export class WorkerExplorer extends RaceWorker {
     this.#baton = new Baton(host, part.ex, part.layout, strategy, explore.wants, part.stateHash);
     const { history } = explore;
     this.#recorder = history === null ? null : new Recorder(k, history, () => this.#baton.clock);
-    k.setTracer(this.#recorder);
+    k.setTracer(bothTracers(k.tracer, this.#recorder));
     k.controller = this.#baton;
     k.clock = () => this.#baton.clock;
     k.onStuck = null;

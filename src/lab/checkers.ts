@@ -1,7 +1,13 @@
 /** The checkers of a machine, other than lockdep, as its configuration asks for them. */
+import { DmaChecker, DmaDeviceChecker, type DmaOptions, type DmaReport } from '../check/dma/dma.js';
+import type { DmaRules } from '../check/dma/rules.js';
 import { MemoryChecker, type MemoryReport } from '../check/memory/memory.js';
-import { checksOf } from '../cpu/config.js';
+import { checksOf, type MachineConfig } from '../cpu/config.js';
+import type { Device } from '../cpu/device.js';
 import type { Kernel } from '../cpu/kernel.js';
+import { PhysicalMemory } from '../cpu/memory.js';
+import { bothTracers, type Tracer } from '../cpu/tracer.js';
+import { KERNEL_VERSION, versionCode } from '../shared/version.js';
 import { PLACES } from './lockdep.js';
 
 /** What a worker does with each of its checkers. */
@@ -40,5 +46,43 @@ export function checkersOf(k: Kernel, onReport?: (report: CheckerReport) => void
     k.watchMemory(memory);
     checkers.push(memory);
   }
+  if (names.includes('dma')) {
+    const dma = new DmaChecker(k, {
+      ...dmaOptions(k.config),
+      ...(onReport !== undefined && { onReport: (r: DmaReport) => onReport({ checker: 'dma', ...r }) }),
+    });
+    k.dmaWatch = dma;
+    k.setTracer(bothTracers(k.tracer, dma));
+    checkers.push(dma);
+  }
   return checkers;
+}
+
+/** Rules by kernel version, where nobody asks for others. */
+function dmaRulesOf(config: MachineConfig): DmaRules {
+  const { dmaRules = '' } = config;
+  if (dmaRules !== '') return dmaRules as DmaRules;
+  return versionCode(config.kernel) >= KERNEL_VERSION(4, 0, 0) ? '4.9' : '2.6.30';
+}
+
+const dmaOptions = (config: MachineConfig): DmaOptions => ({
+  rules: dmaRulesOf(config),
+  every: config.lockdepMode === 'continue',
+  places: PLACES,
+});
+
+/** What watches the transfers of a device; null when the machine has no such checker. */
+export function deviceChecker(
+  device: Device,
+  arena: SharedArrayBuffer,
+  printk: (text: string) => void,
+  onReport?: (report: CheckerReport) => void,
+): Tracer | null {
+  const { hw, layout, config, index } = device;
+  if (!checksOf(config.check).includes('dma')) return null;
+  const { words } = new PhysicalMemory(arena, config.core.physBase);
+  return new DmaDeviceChecker({ hw, layout, config, words, printk }, index, {
+    ...dmaOptions(config),
+    ...(onReport !== undefined && { onReport: (r: DmaReport) => onReport({ checker: 'dma', ...r }) }),
+  });
 }

@@ -4,6 +4,7 @@
  */
 import { archOf } from '../arch/arch.js';
 import { isPrivateVivt, isViptAliasing } from '../arch/arm/cores.js';
+import { DMA_RULES } from '../check/dma/rules.js';
 import { LOCKDEP_MODES, LOCKDEP_RULES } from '../check/lockdep/lockdep.js';
 import { CHECKERS, checksOf, type MachineConfig, SLAB_DEFAULTS, type SlabOptions } from '../cpu/config.js';
 import type { CoreRow } from '../cpu/core.js';
@@ -36,6 +37,7 @@ export const MACHINE_DEFAULTS = {
   check: '',
   lockdepRules: '',
   lockdepMode: 'linux',
+  dmaRules: '',
 } as const;
 
 /** Throws UsageError unless @name is one of @names. */
@@ -174,6 +176,7 @@ export function configure(
   for (const name of checksOf(merged.check)) oneOf('checker', name, CHECKERS);
   oneOf('set of lockdep rules', merged.lockdepRules, ['', ...LOCKDEP_RULES]);
   oneOf('lockdep mode', merged.lockdepMode, LOCKDEP_MODES);
+  oneOf('set of DMA rules', merged.dmaRules, ['', ...DMA_RULES]);
   return {
     ...pickSlab(merged),
     core,
@@ -198,6 +201,7 @@ export function configure(
     check: merged.check,
     lockdepRules: merged.lockdepRules,
     lockdepMode: merged.lockdepMode,
+    dmaRules: merged.dmaRules,
   };
 }
 

@@ -176,6 +176,7 @@ export abstract class RaceWorker {
     this.lockdep?.area.restart(this.#bootInstances);
     this.lockdep?.begin();
     k.memoryWatch?.begin();
+    k.dmaWatch?.begin();
     for (const checker of this.checkers) checker.restart();
     // Nothing to do where no line was filled and no translation walked: most races of plain threads and locks.
     const fills = this.#sum(Seat.fills);

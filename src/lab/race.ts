@@ -39,6 +39,8 @@ export interface MachineSpec extends Partial<SlabOptions> {
   readonly lockdepRules?: string;
   /** 'linux': the first report ends all checking; 'continue': only repeated ones are left out. */
   readonly lockdepMode?: string;
+  /** Rules of the DMA checker: `2.6.30`, `4.9`, `5.10` or `5.14`; without, those of the kernel version. */
+  readonly dmaRules?: string;
 }
 
 /** A configuration of the experiment, and what it claims to show there. */

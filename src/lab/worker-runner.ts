@@ -7,10 +7,12 @@
 
 import type { Device } from '../cpu/device.js';
 import { Attention, Control, Seat, Verdict } from '../cpu/hw.js';
+import { appendLog } from '../cpu/printk.js';
 import { wakeSeats } from '../cpu/sched.js';
 import { ExecutionStopped } from '../shared/errors.js';
 import { Point } from '../shared/point.js';
 import { Prng } from '../shared/prng.js';
+import { deviceChecker } from './checkers.js';
 import { EventRing, ringOf } from './event-ring.js';
 import type { Job } from './job.js';
 import type { RaceSpec } from './race.js';
@@ -233,6 +235,10 @@ export function runDevice(job: Job, race: RaceSpec, device: Device, hw: Int32Arr
       : new EventRing(hw, (steps) => new DeviceRecorder(job.slot, events.counter, steps, ringOf(events)));
   device.setTracer(ring);
   const body = race.devices?.[job.slot];
+  const clock = (): number =>
+    Math.max(0, Math.round((performance.timeOrigin + performance.now() - job.bootTime) * 1000));
+  const printk = (text: string): void => appendLog(device.hw, device.layout, 0, clock(), text);
+  device.setTracer(deviceChecker(device, job.buffers.arena, printk));
   device.vars = defineVars(device, job.raceVars, race.vars ?? []);
   const barrier = (): void => {
     const phase = Atomics.load(hw, Control.phase);

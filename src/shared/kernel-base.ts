@@ -82,6 +82,28 @@ export interface MemoryWatch {
   page_owner(): string[];
 }
 
+/**
+ * Who watches the DMA API. A buffer is told of before it is maintained and after, so that it is known what maintenance did. @type: 0 single,
+ * 1 page, 2 an entry of a scatterlist, 3 coherent; @nents: entries of the call.
+ */
+export interface DmaWatch {
+  /** The worker begins an execution. */
+  begin(): void;
+  /** @sg: entries of the list, 0 for what is none. */
+  mapping(type: number, addr: number, pa: number, size: number, sg: number): void;
+  mapped(type: number, addr: number, pa: number, bus: number, size: number, direction: number, nents: number): void;
+  unmapping(type: number, bus: number, size: number): void;
+  unmapped(type: number, addr: number, bus: number, size: number, direction: number, nents: number): void;
+  syncing(bus: number, offset: number, size: number): void;
+  synced(bus: number, offset: number, size: number, direction: number, forCpu: boolean, nents: number): void;
+  /** The driver has asked whether a mapping failed. */
+  mappingError(bus: number): void;
+  /** The driver lets go of its device. */
+  unbound(): void;
+  /** The CPU is about to write to a page. */
+  assertIdle(pa: number): void;
+}
+
 export interface KernelBase {
   readonly sym: Readonly<Symbols>;
   /** Source: include/linux/version.h; see shared/version.ts. */

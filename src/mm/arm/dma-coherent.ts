@@ -11,7 +11,8 @@ import type { Kernel } from '../../cpu/kernel.js';
 import { WARN_ON } from '../../shared/bug.js';
 import { irqs_disabled } from '../../shared/irqflags.js';
 import { defineStruct } from '../../shared/layout.js';
-import { NULL, type Paddr, type Ptr, type Vaddr, vaddr } from '../../shared/types.js';
+import { hex8, NULL, type Paddr, type Ptr, type Vaddr, vaddr } from '../../shared/types.js';
+import { debug_dma_alloc_coherent, debug_dma_free_coherent } from '../dma-debug.js';
 import { gfp } from '../gfp.js';
 import { kfree, kmalloc } from '../kmalloc.js';
 import { get_order } from '../page.js';
@@ -67,6 +68,12 @@ function checkMask(k: Kernel, mask: number): boolean {
  */
 export function dma_alloc_coherent(k: Kernel, dev: Ptr<'device'>, size: number, flags: number): Consistent {
   k.op();
+  const got = allocCoherent(k, dev, size, flags);
+  debug_dma_alloc_coherent(k, size, got.handle, got.addr);
+  return got;
+}
+
+function allocCoherent(k: Kernel, dev: Ptr<'device'>, size: number, flags: number): Consistent {
   if (coherentBranch(k)) return allocCached(k, size, flags);
   const mask = dev === NULL ? ISA_DMA_THRESHOLD(k) : k.read(dev, struct_device.coherent_dma_mask);
   if (!checkMask(k, mask) || isTooBig(k, mask, size)) return FAILED;
@@ -82,8 +89,9 @@ export function dma_alloc_coherent(k: Kernel, dev: Ptr<'device'>, size: number, 
  * Context: process, interrupts on.
  * Errors:  WARN with interrupts off, on coherent machines as well.
  */
-export function dma_free_coherent(k: Kernel, _dev: Ptr<'device'>, size: number, addr: Vaddr, _handle: Paddr): void {
+export function dma_free_coherent(k: Kernel, _dev: Ptr<'device'>, size: number, addr: Vaddr, handle: Paddr): void {
   k.op();
+  debug_dma_free_coherent(k, size, addr, handle);
   if (!coherentBranch(k)) {
     region_free(k, addr, size);
     return;

@@ -1,0 +1,199 @@
+/**
+ * What the DMA checker knows, in the shared area of the machine: the mappings that are in force, and for each line of memory that was
+ * stored to or mapped, whose its bytes are and who wrote them last. Everything counts in the execution whose number it carries.
+ */
+import { lockWord, unlockWord } from '../../cpu/hostlock.js';
+import { DMA_CHECK_WORDS } from '../../cpu/hw.js';
+import { MurphyError } from '../../shared/errors.js';
+import { Texts } from '../texts.js';
+
+const Head = {
+  lock: 0,
+  textWords: 1,
+  epoch: 2,
+  headline: 3,
+  /** Kinds of report that have been made: a bit each. */
+  reported: 4,
+  /** Errors of the API, those that were not printed among them. */
+  errors: 5,
+  /** The table of mappings was full: the API is no longer checked. */
+  disabled: 6,
+  words: 16,
+} as const;
+
+const TEXT_WORDS = 1 << 14;
+const ENTRIES = 1024;
+const LINE_SLOTS = 1 << 13;
+
+/** Words of a mapping. */
+export const Entry = {
+  epoch: 0,
+  type: 1,
+  pa: 2,
+  bus: 3,
+  size: 4,
+  direction: 5,
+  nents: 6,
+  /** 1: dma_mapping_error() has been asked. */
+  checked: 7,
+  addr: 8,
+  stack: 9,
+  words: 16,
+} as const;
+
+/** Words of a line. Of its bytes a bit each, in two words: the device's, the CPUs' since they came back, those that a device wrote last. */
+export const Line = {
+  epoch: 0,
+  number: 1,
+  device: 2,
+  cpu: 4,
+  written: 6,
+  direction: 8,
+  /** Thread slot + 1, or -1 - device; 0: nobody. */
+  writer: 9,
+  writerCpu: 10,
+  writerStack: 11,
+  mapStack: 12,
+  words: 16,
+} as const;
+
+export class DmaArea {
+  readonly words: Int32Array;
+  readonly #base: number;
+  readonly #entries: number;
+  readonly #lines: number;
+  readonly #texts: Texts;
+
+  constructor(words: Int32Array, base: number) {
+    this.words = words;
+    this.#base = base;
+    this.#texts = new Texts(words, base + Head.textWords, base + Head.words, TEXT_WORDS);
+    this.#entries = base + Head.words + TEXT_WORDS;
+    this.#lines = this.#entries + ENTRIES * Entry.words;
+    const end = this.#lines + LINE_SLOTS * Line.words;
+    if (end - base > DMA_CHECK_WORDS) throw new MurphyError('the area of the DMA checker is too small');
+  }
+
+  get epoch(): number {
+    return this.words[this.#base + Head.epoch] as number;
+  }
+
+  restart(): void {
+    this.words[this.#base + Head.epoch] = this.epoch + 1;
+    for (const field of [Head.headline, Head.reported, Head.errors, Head.disabled]) this.words[this.#base + field] = 0;
+  }
+
+  lock(): void {
+    lockWord(this.words, this.#base + Head.lock);
+  }
+
+  unlock(): void {
+    unlockWord(this.words, this.#base + Head.lock);
+  }
+
+  /** May a report be made? The first of each kind of checking, or with @every any. */
+  mayReport(kind: number, every: boolean): boolean {
+    this.lock();
+    const reported = this.words[this.#base + Head.reported] as number;
+    this.words[this.#base + Head.reported] = reported | (1 << kind);
+    this.unlock();
+    return every || (reported & (1 << kind)) === 0;
+  }
+
+  countError(): void {
+    Atomics.add(this.words, this.#base + Head.errors, 1);
+  }
+
+  get errors(): number {
+    return this.words[this.#base + Head.errors] as number;
+  }
+
+  get disabled(): boolean {
+    return this.words[this.#base + Head.disabled] !== 0;
+  }
+
+  get headline(): string {
+    return this.#texts.text(this.words[this.#base + Head.headline] as number);
+  }
+
+  setHeadline(text: string): void {
+    this.lock();
+    const at = this.#base + Head.headline;
+    if (this.words[at] === 0) this.words[at] = this.#texts.keep(text);
+    this.unlock();
+  }
+
+  /** Keep a text. Return: its place. */
+  keep(text: string): number {
+    this.lock();
+    const place = this.#texts.keep(text);
+    this.unlock();
+    return place;
+  }
+
+  stack(place: number): string[] {
+    const text = this.#texts.text(place);
+    return text === '' ? [] : text.split('\n');
+  }
+
+  // ---- mappings ----------------------------------------------------------------------------------------------------
+
+  /** Return: where the new mapping is, or -1 when there is no room: then the API is checked no longer. */
+  addEntry(): number {
+    for (let i = 0; i < ENTRIES; i++) {
+      const at = this.#entries + i * Entry.words;
+      if (this.words[at] !== this.epoch) return at;
+    }
+    this.words[this.#base + Head.disabled] = 1;
+    return -1;
+  }
+
+  removeEntry(at: number): void {
+    this.words[at + Entry.epoch] = 0;
+  }
+
+  /** Mappings in force, in the order of the table. */
+  entries(): number[] {
+    const all: number[] = [];
+    for (let i = 0; i < ENTRIES; i++) {
+      const at = this.#entries + i * Entry.words;
+      if (this.words[at] === this.epoch) all.push(at);
+    }
+    return all;
+  }
+
+  word(at: number, field: number): number {
+    return this.words[at + field] as number;
+  }
+
+  set(at: number, field: number, value: number): void {
+    this.words[at + field] = value;
+  }
+
+  // ---- lines -------------------------------------------------------------------------------------------------------
+
+  /** The record of a line, or -1 when there is none. With @make it is made, unless there is no room. */
+  line(number: number, make: boolean): number {
+    const { epoch } = this;
+    let slot = (Math.imul(number, 0x9e3779b1) >>> 12) & (LINE_SLOTS - 1);
+    for (let tries = 0; tries < LINE_SLOTS; tries++) {
+      const at = this.#lines + slot * Line.words;
+      if (this.words[at] === epoch && this.words[at + Line.number] === number) return at;
+      if (this.words[at] !== epoch) return make ? this.#makeLine(at, number) : -1;
+      slot = (slot + 1) & (LINE_SLOTS - 1);
+    }
+    return -1;
+  }
+
+  #makeLine(at: number, number: number): number {
+    this.lock();
+    const raced = this.words[at] === this.epoch;
+    if (!raced) {
+      this.words.fill(0, at, at + Line.words);
+      this.words[at + Line.number] = number;
+      this.words[at] = this.epoch;
+    }
+    this.unlock();
+    return raced ? this.line(number, true) : at;
+  }
+}

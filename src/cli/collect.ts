@@ -8,6 +8,7 @@ import type { ProgressDisplay } from '../report/progress.js';
 import { resultName, resultText } from '../report/result.js';
 import { caseTable, cpuTable, verdict } from '../report/table.js';
 import { UsageError } from '../shared/errors.js';
+import { CiOutput } from './ci.js';
 import type { Host } from './host.js';
 import type { Interrupt } from './interrupt.js';
 
@@ -16,6 +17,8 @@ const DMESG_LINES_MAX = 40;
 export interface CollectOptions {
   readonly json?: boolean;
   readonly quiet?: boolean;
+  readonly ktap?: boolean;
+  readonly junit?: string;
 }
 
 /** Print @results as they come and the tables at the end, whatever ends the run. Answers with the exit status. */
@@ -26,20 +29,24 @@ export async function collect(
   progress: ProgressDisplay,
   interrupt: Interrupt,
 ): Promise<number> {
+  const ci = new CiOutput(host, 'murphy stress', options);
   const collected: RunResult[] = [];
   const colour = hasColour(host.stdout, host.env);
+  ci.begin(null);
   try {
     for await (const result of results) {
       progress.clear();
       collected.push(result);
-      printResult(host, result, options);
+      ci.add(result);
+      if (!ci.ktap) printResult(host, result, options);
       if (interrupt.signal.aborted) break;
     }
   } catch (error) {
     if (!interrupt.signal.aborted || !isAbort(error)) throw error;
   } finally {
     progress.clear();
-    if (!options.json && collected.length > 0) {
+    ci.end();
+    if (!options.json && !ci.ktap && collected.length > 0) {
       host.stdout.write(`\n${cpuTable(collected, colour)}\n${caseTable(collected, colour)}\n${verdict(collected)}\n`);
     }
   }

@@ -9,6 +9,7 @@ import type { Found } from '../explore/standing.js';
 import { chanceText, exploringDisplay } from '../report/exploring.js';
 import { count, plural } from '../report/output.js';
 import { UsageError } from '../shared/errors.js';
+import { addCiOptions, CiOutput } from './ci.js';
 import type { CommandContext } from './command.js';
 import { type Host, invocation } from './host.js';
 import { interruptible } from './interrupt.js';
@@ -37,6 +38,8 @@ interface Options extends MachineOptions {
   quiet?: boolean;
   json?: boolean;
   verbose?: boolean;
+  ktap?: boolean;
+  junit?: string;
 }
 
 const SECONDS = 60;
@@ -105,6 +108,7 @@ export function addExploreCommands(program: Command, context: CommandContext): v
     .option('--verbose', 'every step of the failing schedule, in columns')
     .option('--json', 'one JSON object on standard output')
     .option('-q, --quiet', 'no progress');
+  addCiOptions(explore);
   explore.action(async (name: string, options: Options) => {
     context.exitCode = await runExplore(context.host, name, options);
   });
@@ -162,6 +166,7 @@ async function runExplore(host: Host, name: string, options: Options): Promise<n
   const { explore } = await import('../explore/explore.js');
   const { keeping } = await import('../explore/checkpoint-file.js');
   const { searchOf } = await import('../explore/identity.js');
+  const ci = new CiOutput(host, 'murphy explore', options);
   const asked = exploreOptions(options, await host.lab());
   const search = await searchOf(name, asked);
   const kept = keeping(options.checkpoint ?? options.resume ?? null, options.resume ?? null, search, asked.jobs ?? 1);
@@ -174,7 +179,7 @@ async function runExplore(host: Host, name: string, options: Options): Promise<n
     try {
       const result = await explore(name, { ...asked, ...kept, signal, onExploring });
       clear();
-      await show(host, name, result, search, options);
+      await show(host, name, result, search, options, ci);
       if (result.interrupted && kept.file !== null) host.stderr.write(`murphy: go on with --resume ${kept.file}\n`);
       return exitCode() ?? (result.expected ? 0 : 1);
     } finally {
@@ -183,7 +188,15 @@ async function runExplore(host: Host, name: string, options: Options): Promise<n
   });
 }
 
-async function show(host: Host, name: string, result: ExploreResult, search: Search, options: Options): Promise<void> {
+async function show(
+  host: Host,
+  name: string,
+  result: ExploreResult,
+  search: Search,
+  options: Options,
+  ci: CiOutput,
+): Promise<void> {
+  if (result.error !== null) collectForCi(host, result, [], ci);
   if (result.error !== null)
     throw new UsageError(`experiment "${result.experiment}": ${result.error}; mend the module`);
   const { toReplay, writeReplay } = await import('../explore/replay-file.js');
@@ -194,8 +207,19 @@ async function show(host: Host, name: string, result: ExploreResult, search: Sea
     writeReplay(file, recorded);
     kept.push({ found, recorded, file });
   }
+  collectForCi(host, result, kept, ci);
+  if (ci.ktap) return;
   if (options.json === true) await printJson(host, result, search, kept);
   else await printFailures(host, result, kept, options.verbose === true);
+}
+
+function collectForCi(host: Host, result: ExploreResult, kept: readonly Kept[], ci: CiOutput): void {
+  ci.begin(1);
+  ci.add(
+    result,
+    kept.map(({ file }) => `replay with: ${invocation(host)} replay ${file}`),
+  );
+  ci.end();
 }
 
 /** Part i of n, as `i/n`. */

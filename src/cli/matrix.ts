@@ -5,11 +5,13 @@
  */
 import { type Command, Option } from 'commander';
 import type { ExploreResult } from '../explore/explore.js';
+import { isAsClaimed } from '../lab/claims.js';
 import type { Case, RaceSpec } from '../lab/race.js';
 import type { Failure, Outcome, RunResult } from '../lab/types.js';
 import { count, hasColour, plural } from '../report/output.js';
 import { table } from '../report/table.js';
 import { UsageError } from '../shared/errors.js';
+import { addCiOptions, CiOutput } from './ci.js';
 import type { CommandContext } from './command.js';
 import { type Host, invocation } from './host.js';
 import { type Interrupt, interruptible } from './interrupt.js';
@@ -34,6 +36,8 @@ interface Options {
   check?: string;
   lockdep?: '2.6.30' | '5.10';
   json?: boolean;
+  ktap?: boolean;
+  junit?: string;
 }
 
 /** One case: claim and observation. */
@@ -58,6 +62,8 @@ export interface MatrixRow {
   readonly seconds: number;
   readonly failure: Failure | null;
   readonly error: string | null;
+  /** The kernel's log of the failure. */
+  readonly dmesg: readonly string[];
 }
 
 export function addMatrixCommand(program: Command, context: CommandContext): void {
@@ -89,7 +95,7 @@ export function addMatrixCommand(program: Command, context: CommandContext): voi
       ).argParser(seconds('--seconds')),
     )
     .addOption(new Option('--seed <n>', 'seed of all chance').argParser(wholeNumber('--seed', 0, 0xffff_ffff)));
-  addCheckOptions(command)
+  addCiOptions(addCheckOptions(command))
     .option('--json', 'one JSON object a line on standard output')
     .action(async (filters: string[], options: Options) => {
       context.exitCode = await runMatrix(context.host, filters, options);
@@ -97,6 +103,7 @@ export function addMatrixCommand(program: Command, context: CommandContext): voi
 }
 
 async function runMatrix(host: Host, filters: readonly string[], options: Options): Promise<number> {
+  const ci = new CiOutput(host, 'murphy matrix', options);
   const lab = await host.lab();
   const chosen = filtered(host, await lab.listExperiments(), filters);
   return interruptible(
@@ -104,6 +111,7 @@ async function runMatrix(host: Host, filters: readonly string[], options: Option
     () => {},
     async (interrupt) => {
       const rows: MatrixRow[] = [];
+      ci.begin(chosen.reduce((sum, race) => sum + race.cases.length, 0));
       try {
         for (const race of chosen) {
           for (const one of race.cases) {
@@ -112,11 +120,13 @@ async function runMatrix(host: Host, filters: readonly string[], options: Option
             // Called off before it said anything: no observation.
             if (interrupt.signal.aborted && row.outcome === 'clean') break;
             rows.push(row);
-            print(host, row, options);
+            ci.add(row);
+            if (!ci.ktap) print(host, row, options);
           }
         }
       } finally {
-        if (options.json !== true && rows.length > 0)
+        ci.end();
+        if (options.json !== true && !ci.ktap && rows.length > 0)
           host.stdout.write(`\n${summary(rows, hasColour(host.stdout, host.env))}`);
       }
       const stopped = interrupt.exitCode();
@@ -217,12 +227,12 @@ async function inParallel(
 
 function rowOf(one: Case, result: RunResult | ExploreResult, change: Partial<MatrixRow>): MatrixRow {
   const { experiment, spec, mode, core, cpus, kernel, patches, outcome } = result;
-  const { executions, exhausted, failure, error } = result;
+  const { executions, exhausted, failure, error, dmesg } = result;
   const claimed = [one.outcome].flat();
   return {
     ...{ experiment, caseName: one.name, spec, mode, core, cpus, kernel, patches, claimed, outcome },
-    ...{ expected: error === null && claimed.includes(outcome), executions, exhausted, preemptions: null },
-    ...{ seconds: result.seconds, failure, error },
+    ...{ expected: error === null && isAsClaimed(outcome, claimed, failure), executions, exhausted, preemptions: null },
+    ...{ seconds: result.seconds, failure, error, dmesg: failure === null ? [] : dmesg },
     ...change,
   };
 }

@@ -3,6 +3,7 @@ import { type Command, Option } from 'commander';
 import type { Progress, RunOptions, RunResult } from '../lab/types.js';
 import { NO_PROGRESS, progressDisplay } from '../report/progress.js';
 import { UsageError } from '../shared/errors.js';
+import { addCiOptions } from './ci.js';
 import { collect } from './collect.js';
 import type { CommandContext } from './command.js';
 import { type Host, invocation } from './host.js';
@@ -24,6 +25,8 @@ interface Options extends MachineOptions {
   watchdog?: number;
   json?: boolean;
   quiet?: boolean;
+  ktap?: boolean;
+  junit?: string;
 }
 
 export function addStressCommand(program: Command, context: CommandContext): void {
@@ -47,7 +50,7 @@ export function addStressCommand(program: Command, context: CommandContext): voi
         seconds('--watchdog'),
       ),
     );
-  addOutputOptions(command);
+  addCiOptions(addOutputOptions(command));
   command.action(async (names: string[], options: Options) => {
     context.exitCode = await runSuites(context.host, names, options);
   });

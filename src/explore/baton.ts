@@ -70,6 +70,8 @@ export interface BatonHost extends MachineView {
   takeInterrupts(): void;
   preempt(): void;
   printk(text: string): void;
+  /** What checkers have said in this execution: a line each. */
+  reported?(): string[];
 }
 
 const STOPPED = new ExecutionStopped('stopped');
@@ -1045,7 +1047,7 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
     const host = this.#host;
     if (Atomics.load(this.#hw, Control.abort) !== 0) throw STOPPED;
     this.#nameLockWaits();
-    const state = describeMachine(host);
+    const state = [...describeMachine(host), ...(host.reported?.() ?? [])];
     const locks = state.some((line) => /spins on|inter-processor/.test(line)) || anyCycle(host) !== null;
     host.printk(
       locks ? 'INFO: deadlock: these wait for each other for ever' : 'INFO: no task can run any more: blocked for ever',

@@ -4,6 +4,7 @@ import type { MachineConfig } from '../cpu/config.js';
 import { Control, layoutHw } from '../cpu/hw.js';
 import { arenaBytes } from '../cpu/memory.js';
 import { formatRecord, readLog } from '../cpu/printk.js';
+import { isAsClaimed } from '../lab/claims.js';
 import { claimingCase, claimOf, configureRace, oneOf, type PlacedThread } from '../lab/configure.js';
 import type { Job } from '../lab/job.js';
 import { loadRace, moduleUrl } from '../lab/modules.js';
@@ -483,7 +484,7 @@ function resultOf(
     strategy: options.strategy ?? 'dfs',
     outcome,
     claimed,
-    expected: (claimed ?? ['clean']).includes(outcome),
+    expected: isAsClaimed(outcome, claimed, first?.failure ?? null),
     executions,
     abandoned,
     exhausted: tally.exhausted,

@@ -1,6 +1,7 @@
 /** A search divided among jobs: each explores a shard of it in a worker of its own, with a machine of its own; together they are one. */
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { Piscina } from 'piscina';
+import { isAsClaimed } from '../lab/claims.js';
 import { builtFile } from '../lab/modules.js';
 import type { RaceSpec } from '../lab/race.js';
 import { UsageError } from '../shared/errors.js';
@@ -48,7 +49,7 @@ function joinResults(results: readonly ExploreResult[], options: ExploreOptions)
       handovers: most.handovers,
       diverged: most.diverged,
     },
-    expected: (claimed ?? ['clean']).includes(outcome),
+    expected: isAsClaimed(outcome, claimed, chosen?.failure ?? null),
     executionsPerSecond: Math.round(executions / Math.max(seconds, 1e-6)),
     stats: joinStats(results.map((r) => r.stats)),
     interrupted: options.signal?.aborted === true,

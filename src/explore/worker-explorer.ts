@@ -184,6 +184,7 @@ export class WorkerExplorer extends RaceWorker {
       takeInterrupts: () => k.takeInterrupts(),
       preempt: () => k.scheduler?.preemptSchedule(k),
       printk: (text) => k.printk(text),
+      reported: () => this.reported(),
     };
     this.#baton = new Baton(host, part.ex, part.layout, strategy, explore.wants, part.stateHash);
     const { history } = explore;

@@ -81,7 +81,7 @@ export abstract class RaceWorker {
     this.k.onStuck = (k) => this.lookForCycle(k);
     this.k.onQuiet = (k) => {
       k.printk('INFO: no task can run any more: blocked for ever');
-      const state = describeMachine(k);
+      const state = [...describeMachine(k), ...this.reported()];
       for (const line of state) k.printk(line);
       const cycle = anyCycle(k);
       const message =
@@ -317,13 +317,22 @@ export abstract class RaceWorker {
     return { outcome, message: `claimed to say "${missing}", but says "${found?.message ?? 'nothing'}"` };
   }
 
+  /** What checkers have said in this execution, for a failure that comes after it. */
+  protected reported(): string[] {
+    const all: { name: string; headline: string }[] = [...this.checkers];
+    if (this.lockdep !== null) all.unshift({ name: 'lockdep', headline: this.lockdep.headline });
+    return all
+      .filter(({ headline }) => headline !== '')
+      .map(({ name, headline }) => `${name} has reported: ${headline}`);
+  }
+
   /** A WARNING in the log of an execution that else was clean. */
   protected warned(): ShortFailure | null {
     const { hw, layout } = this.k;
     const lockdep = this.lockdep?.headline ?? '';
-    if (lockdep !== '') return { outcome: 'report', message: lockdep };
-    const report = this.checkers.map((checker) => checker.headline).find((headline) => headline !== '');
-    if (report !== undefined) return { outcome: 'report', message: report };
+    if (lockdep !== '') return { outcome: 'report', message: lockdep, checker: 'lockdep' };
+    const report = this.checkers.find((checker) => checker.headline !== '');
+    if (report !== undefined) return { outcome: 'report', message: report.headline, checker: report.name };
     if (hw[Control.logHead] === 0) return null;
     const record = readLog(hw, layout.log, Control.logHead).find((r) =>
       /^(WARNING:|BUG:|Debug: sleeping|bad: scheduling)/.test(r.text),
@@ -368,7 +377,7 @@ export abstract class RaceWorker {
     Atomics.wait(k.hw, Control.verdict, Verdict.none, 2);
     const again = findCycle(k, k.slot);
     if (again === null || again.join() !== cycle.join()) return;
-    const state = describeMachine(k);
+    const state = [...describeMachine(k), ...this.reported()];
     k.printk('INFO: possible deadlock: these wait for each other for ever');
     for (const line of state) k.printk(line);
     const names = cycle.map((slot) => `thread${slot}`).join(' -> ');

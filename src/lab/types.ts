@@ -25,6 +25,8 @@ export interface Failure {
   readonly addr?: number;
   /** Functions that the CPU was in, innermost first. */
   readonly functions?: readonly string[];
+  /** The checker that has reported it (outcome report): `lockdep`, `memory`, ... */
+  readonly checker?: string;
   /** What every CPU held and waited for (outcomes deadlock and hang), a line each. */
   readonly state?: readonly string[];
 }

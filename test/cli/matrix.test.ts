@@ -23,6 +23,28 @@ const calls = (): string[] =>
 const rows = () => host.stdout.lines.map((line) => JSON.parse(line));
 
 describe('murphy matrix', () => {
+  it('takes the report of a checker for the failure that it sees coming, and no other', async () => {
+    const says = (checker: string, claimed: string): string => {
+      const failure = {
+        outcome: 'report',
+        message: 'possible circular locking dependency',
+        execution: 1,
+        checker,
+      } as const;
+      host.fakeLab.explored = () => ({ outcome: 'report', failure, exhausted: false, executions: 1 });
+      host.fakeLab.experiments = host.fakeLab.experiments.map((race) => ({
+        ...race,
+        cases: [{ name: 'one', outcome: claimed as 'deadlock' }],
+      }));
+      return `matrix ${RECYCLE} --check lockdep --mode controlled`;
+    };
+    expect(await host.murphy(says('lockdep', 'deadlock'))).toBe(0);
+    expect(host.stdout.text).toContain('as claimed');
+    expect(await host.murphy(says('lockdep', 'wrong-bytes'))).toBe(1);
+    expect(await host.murphy(says('dma', 'wrong-bytes'))).toBe(0);
+    expect(await host.murphy(says('memory', 'clean'))).toBe(1);
+  });
+
   it('searches each case with more and more preemptions and compares what is found with the claim', async () => {
     expect(await host.murphy(`matrix ${RECYCLE}`)).toBe(0);
     expect(calls()).toEqual([

@@ -67,3 +67,15 @@ describe('lockdep in controlled mode', () => {
     expect(found).toMatchObject({ outcome: 'clean', exhausted: true });
   });
 });
+
+describe('a deadlock that the explorer finds under lockdep', () => {
+  it('comes with the chain that lockdep has reported before it', async () => {
+    const found = await explore(race('crossed'), { check: 'lockdep', preemptions: 1, keepGoing: true });
+    const deadlock = found.failures.find((f) => f.failure.outcome === 'deadlock');
+    expect(deadlock?.failure.state?.join('\n')).toMatch(
+      /spins on[\s\S]*lockdep has reported: .*circular locking dependency/,
+    );
+    const alone = await explore(race('crossed'), { preemptions: 1 });
+    expect(alone.failure?.state?.join('\n')).not.toContain('has reported');
+  });
+});

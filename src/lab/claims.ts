@@ -1,0 +1,19 @@
+/** Is what was seen what was claimed? */
+import type { Failure, Outcome } from './types.js';
+
+/** What each checker sees coming: its report stands for the failure that the claim names. */
+const FORETOLD: Readonly<Record<string, readonly Outcome[]>> = {
+  lockdep: ['deadlock', 'hang'],
+  memory: ['oops', 'bug', 'wrong-bytes'],
+  dma: ['wrong-bytes'],
+};
+
+/** Does a report of this checker stand for one of the claimed failures? */
+export const foretells = (checker: string | undefined, claimed: readonly Outcome[]): boolean =>
+  (FORETOLD[checker ?? ''] ?? []).some((outcome) => claimed.includes(outcome));
+
+/** @claimed: null where nothing is claimed, which is that all is clean. */
+export function isAsClaimed(outcome: Outcome, claimed: readonly Outcome[] | null, failure: Failure | null): boolean {
+  const claims = claimed ?? ['clean'];
+  return claims.includes(outcome) || (outcome === 'report' && foretells(failure?.checker, claims));
+}

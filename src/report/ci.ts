@@ -1,0 +1,50 @@
+/** What a machine that collects test results wants to know of a case: the same for KTAP and JUnit XML. */
+import type { Failure, Outcome } from '../lab/types.js';
+
+export interface CiCase {
+  /** Experiment or suite. */
+  readonly group: string;
+  readonly name: string;
+  readonly seconds: number;
+  /** What was seen, in a line. */
+  readonly summary: string;
+  /** The outcome is not as claimed: a line, and its kind. */
+  readonly failure: { readonly message: string; readonly type: string } | null;
+  /** It could not be said: the module threw, a worker died. */
+  readonly error: string | null;
+  /** The kernel's log and reports. */
+  readonly details: readonly string[];
+}
+
+/** What commands know of a case, whatever they have run. */
+export interface Observed {
+  readonly experiment: string;
+  readonly caseName: string | null;
+  readonly core: string;
+  readonly kernel: string;
+  readonly cpus: number;
+  readonly seconds: number;
+  readonly executions: number;
+  readonly outcome: Outcome;
+  readonly claimed: readonly Outcome[] | null;
+  readonly expected: boolean;
+  readonly failure: Failure | null;
+  readonly error: string | null;
+  readonly dmesg: readonly string[];
+}
+
+const claims = (o: Observed): string => (o.claimed === null ? 'clean' : o.claimed.join(' or '));
+
+/** @more: what else there is to say of a failure. */
+export function ciCase(o: Observed, more: readonly string[] = []): CiCase {
+  const message = `${o.outcome}, claimed ${claims(o)}${o.failure === null ? '' : `: ${o.failure.message}`}`;
+  return {
+    group: o.experiment,
+    name: o.caseName ?? `${o.core}, ${o.kernel}, ${o.cpus} CPUs`,
+    seconds: o.seconds,
+    summary: `${o.outcome}; ${o.core}, ${o.kernel}, ${o.cpus} CPUs, ${o.executions} executions`,
+    failure: o.expected || o.error !== null ? null : { message, type: o.outcome },
+    error: o.error,
+    details: o.expected ? [] : [...(o.failure?.state ?? []), ...more, ...o.dmesg],
+  };
+}

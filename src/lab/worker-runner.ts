@@ -9,6 +9,7 @@ import type { Device } from '../cpu/device.js';
 import { Attention, Control, Seat, Verdict } from '../cpu/hw.js';
 import { appendLog } from '../cpu/printk.js';
 import { wakeSeats } from '../cpu/sched.js';
+import { bothTracers } from '../cpu/tracer.js';
 import { ExecutionStopped } from '../shared/errors.js';
 import { Point } from '../shared/point.js';
 import { Prng } from '../shared/prng.js';
@@ -64,7 +65,7 @@ export class WorkerRunner extends RaceWorker {
     const { events } = job;
     if (events === null) return null;
     const ring = new EventRing(k.hw, (steps) => new Recorder(k, events.counter, steps, ringOf(events)));
-    k.setTracer(ring);
+    k.setTracer(bothTracers(k.tracer, ring));
     return ring;
   }
 
@@ -233,12 +234,11 @@ export function runDevice(job: Job, race: RaceSpec, device: Device, hw: Int32Arr
     events === null
       ? null
       : new EventRing(hw, (steps) => new DeviceRecorder(job.slot, events.counter, steps, ringOf(events)));
-  device.setTracer(ring);
   const body = race.devices?.[job.slot];
   const clock = (): number =>
     Math.max(0, Math.round((performance.timeOrigin + performance.now() - job.bootTime) * 1000));
   const printk = (text: string): void => appendLog(device.hw, device.layout, 0, clock(), text);
-  device.setTracer(deviceChecker(device, job.buffers.arena, printk));
+  device.setTracer(bothTracers(deviceChecker(device, job.buffers.arena, printk), ring));
   device.vars = defineVars(device, job.raceVars, race.vars ?? []);
   const barrier = (): void => {
     const phase = Atomics.load(hw, Control.phase);

@@ -11,7 +11,7 @@ import type { Kernel } from '../../cpu/kernel.js';
 import { WARN_ON } from '../../shared/bug.js';
 import { irqs_disabled } from '../../shared/irqflags.js';
 import { defineStruct } from '../../shared/layout.js';
-import { hex8, NULL, type Paddr, type Ptr, type Vaddr, vaddr } from '../../shared/types.js';
+import { NULL, type Paddr, type Ptr, type Vaddr, vaddr } from '../../shared/types.js';
 import { debug_dma_alloc_coherent, debug_dma_free_coherent } from '../dma-debug.js';
 import { gfp } from '../gfp.js';
 import { kfree, kmalloc } from '../kmalloc.js';

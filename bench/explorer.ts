@@ -84,6 +84,7 @@ const resetShare = (r: ExploreResult): number => (100 * r.resetSeconds) / r.seco
 async function* pointRows(): AsyncGenerator<Measured> {
   const steps = { cpus: 2, strategy: builtFile('bench', 'take-turns.js') };
   const points: number[] = [];
+  const watched: number[] = [];
   const adds: number[] = [];
   const hands: number[] = [];
   const pings: number[] = [];
@@ -91,6 +92,8 @@ async function* pointRows(): AsyncGenerator<Measured> {
     const still = await explored('steps-race', { ...steps, seed: 0, executions: 20_000 });
     const point = (still.each * still.executions) / still.points;
     points.push(point);
+    const looked = await explored('steps-race', { ...steps, strategy: stay, check: 'races' });
+    watched.push((looked.seconds / looked.points) * 1e9);
     adds.push(atomicAdd());
     const moved = await explored('steps-race', { ...steps, seed: 1, executions: 6000 });
     hands.push((moved.each * moved.executions - moved.points * point) / moved.handovers);
@@ -99,6 +102,10 @@ async function* pointRows(): AsyncGenerator<Measured> {
   yield {
     ...{ name: 'scheduling point without a switch, against Atomics.add', unit: 'ns', aim: '<= 5' },
     ...{ measured: median(points), baseline: median(adds) },
+  };
+  yield {
+    ...{ name: 'the same with --check races, against without', unit: 'ns', aim: '<= 4' },
+    ...{ measured: median(watched), baseline: median(points) },
   };
   yield {
     ...{ name: 'hand-over, against a bare ping-pong of two workers', unit: 'ns', aim: '<= 1.5' },

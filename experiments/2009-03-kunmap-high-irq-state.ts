@@ -22,6 +22,7 @@ import {
   local_irq_enable,
   type Page,
   race,
+  type Vaddr,
 } from '../src/index.js';
 
 const LINE = 5;
@@ -72,7 +73,8 @@ export default race({
     (k) => {
       for (let i = 0; i < updates(k); i++) {
         k.raise(0, LINE);
-        k.load(k.sym.race_data);
+        // A step, nothing more.
+        k.load((k.sym.race_data + 4) as Vaddr);
       }
     },
   ],

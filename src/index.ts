@@ -338,6 +338,15 @@ export { checkVmallocInvariants } from './mm/vmalloc-invariants.js';
 export { lru_cache_add, register_shrinker, unregister_shrinker } from './mm/vmscan.js';
 export { buddyinfo, type MeminfoRest, meminfo, zoneinfo } from './mm/vmstat.js';
 export { flush_scheduled_work } from './mm/workqueue.js';
+export {
+  READ_ONCE,
+  smp_load_acquire,
+  smp_mb,
+  smp_rmb,
+  smp_store_release,
+  smp_wmb,
+  WRITE_ONCE,
+} from './shared/access.js';
 export * from './shared/atomic.js';
 export * from './shared/bug.js';
 export type { DeclaredOf, SharedArray, SharedOf, SharedSpec } from './shared/declared.js';

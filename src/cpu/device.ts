@@ -169,12 +169,14 @@ export class Device {
     const value = Atomics.load(this.hw, this.#registers + n) >>> 0;
     this.footprint?.touch(Space.hw, this.#registers + n, false);
     this.footprint?.observe(value);
+    this.#tracer?.event(Ev.registerRead, this.index, n, 0, 0);
     return value;
   }
 
   setRegister(n: number, value: number): void {
     this.footprint?.touch(Space.hw, this.#registers + n, true);
     this.footprint?.hwChanged(this.#registers + n, 1);
+    this.#tracer?.event(Ev.registerWrite, this.index, n, 0, 0);
     Atomics.store(this.hw, this.#registers + n, value);
   }
 
@@ -236,6 +238,7 @@ export class Device {
     Atomics.store(this.hw, this.#registers + WAITING, 0);
     this.footprint?.touch(Space.hw, bell, true);
     this.footprint?.hwChanged(bell, 1);
+    this.#tracer?.event(Ev.doorbell, this.index, 0, 0, 0);
     Atomics.sub(this.hw, bell, 1);
   }
 }
@@ -247,7 +250,7 @@ export interface DeviceAccess {
   readonly mmu: { drain(): void };
   readonly footprint: Footprint | null;
   point(kind: Point, addr: number): void;
-  trace(what: Ev, a: number): void;
+  trace(what: Ev, a: number, b?: number): void;
 }
 
 export function deviceWrite(k: DeviceAccess, device: number, register: number, value: number): void {
@@ -256,6 +259,7 @@ export function deviceWrite(k: DeviceAccess, device: number, register: number, v
   const at = k.layout.devices + device * DEVICE_WORDS + register;
   k.footprint?.touch(Space.hw, at, true);
   k.footprint?.hwChanged(at, 1);
+  k.trace(Ev.registerWrite, device, register);
   Atomics.store(k.hw, at, value);
 }
 
@@ -266,6 +270,7 @@ export function deviceRead(k: DeviceAccess, device: number, register: number): n
   const value = Atomics.load(k.hw, at) >>> 0;
   k.footprint?.touch(Space.hw, at, false);
   k.footprint?.observe(value);
+  k.trace(Ev.registerRead, device, register);
   return value;
 }
 

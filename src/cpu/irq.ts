@@ -15,6 +15,7 @@ import { Seat } from './hw.js';
 import type { Kernel } from './kernel.js';
 import { DEVICE_LINES, IPI_CALL_FUNC, IPI_RESCHEDULE, TIMER_LINE } from './lines.js';
 import { generic_smp_call_function_interrupt } from './smp.js';
+import { Ev } from './tracer.js';
 
 const MAX_SOFTIRQ_RESTART = 10;
 
@@ -68,6 +69,7 @@ function wakePreempt(k: Kernel): void {
 /** Context: any with interrupts masked, or with bottom halves disabled. Runs at the next interrupt exit or local_bh_enable(). */
 export function raise_softirq(k: Kernel, nr: number): void {
   const at = seatOf(k) + Seat.softirqPending;
+  k.trace(Ev.softirqRaise, nr);
   k.hw[at] = (k.hw[at] as number) | (1 << nr);
 }
 
@@ -79,6 +81,7 @@ export function open_softirq(k: Kernel, nr: number, action: (k: Kernel) => void)
 /** Interrupts masked on entry and exit; the actions run with interrupts on and bottom halves off. */
 function __do_softirq(k: Kernel): void {
   const at = seatOf(k) + Seat.softirqPending;
+  k.trace(Ev.softirqEnter);
   k.preemptCount += SOFTIRQ_OFFSET;
   k.lockWatch?.softirq(true);
   for (let restart = 0; restart < MAX_SOFTIRQ_RESTART && k.hw[at] !== 0; restart++) {
@@ -90,6 +93,7 @@ function __do_softirq(k: Kernel): void {
   }
   k.lockWatch?.softirq(false);
   k.preemptCount -= SOFTIRQ_OFFSET;
+  k.trace(Ev.softirqExit);
 }
 
 export function local_bh_disable(k: Kernel): void {

@@ -4,6 +4,8 @@
  * One object per worker thread. The worker is bound to a thread slot for good, and to a CPU for the length of a run; it executes
  * kernel code only while its thread holds the CPU's seat. All state that another context may see is in the shared areas.
  */
+
+import { type Barrier, How } from '../shared/access.js';
 import type { DeclaredObjects, DeclaredOf, SharedOf } from '../shared/declared.js';
 import { type BugKind, ExecutionStopped, KernelBug, MurphyError, UsageError } from '../shared/errors.js';
 import { type Footprint, Space } from '../shared/footprint.js';
@@ -42,7 +44,7 @@ import type { Place } from './place.js';
 import { appendLog } from './printk.js';
 import type { Scheduler } from './sched.js';
 import { SpinWatch } from './spin.js';
-import { Ev, type Tracer } from './tracer.js';
+import { Ev, type StepWatch, type Tracer } from './tracer.js';
 
 /** The shared areas of a machine, as a worker gets them. */
 export interface Buffers {
@@ -207,6 +209,8 @@ export class Kernel<S extends object = object, E extends string = never> impleme
   declare readonly patched: PatchSet;
   /** See setTracer(). */
   #tracer: Tracer | null = null;
+  /** See watchSteps(). */
+  #stepWatch: StepWatch | null = null;
   // Numbers of a private field have a value from the start: see docs/architecture.md, class fields.
   readonly #seat: number = 0;
   readonly #thread: number = 0;
@@ -366,9 +370,19 @@ export class Kernel<S extends object = object, E extends string = never> impleme
     this.#chooseFastPath();
   }
 
+  /** Have somebody hear of each step, with what it says of itself, and of the same events as the tracer but for accesses and caches. */
+  watchSteps(watch: StepWatch | null): void {
+    this.#stepWatch = watch;
+  }
+
+  get #told(): boolean {
+    return this.#tracer !== null || this.#stepWatch !== null;
+  }
+
   /** Tell the tracer, if there is one. Not for paths that are counted in nanoseconds. */
   trace(what: Ev, a = 0, b = 0, c = 0, d = 0): void {
     if (this.#tracer !== null) this.#tracer.event(what, a, b, c, d);
+    if (this.#stepWatch !== null) this.#stepWatch.event(what, a, b, c, d);
   }
 
   /** The objects of the race, as bindDeclared() makes them. */
@@ -393,28 +407,40 @@ export class Kernel<S extends object = object, E extends string = never> impleme
     if (bits !== 0) this.#attend(bits, kind, addr | 0);
   }
 
+  /** point() of a step that says more of itself. @how: see shared/access.ts. */
+  pointAs(kind: Point, addr: number, how: number): void {
+    const bits = this.hw[this.#seat] as number;
+    if (bits !== 0) this.#attend(bits, kind, addr | 0, how);
+  }
+
   /** @addr: as a signed number: see docs/architecture.md, addresses above 2^31. */
-  #attend(bits: number, kind: Point, addr: number): void {
+  #attend(bits: number, kind: Point, addr: number, how = 0): void {
     // Controlled mode, and nothing else: the way of most of its points.
-    if (bits !== Attention.controlled) this.#attendTo(bits, kind, addr);
+    if (bits !== Attention.controlled) this.#attendTo(bits, kind, addr, how);
     else if (!this.#controlled(kind, addr)) this.flushStats();
   }
 
-  #attendTo(bits: number, kind: Point, addr: number): void {
+  #attendTo(bits: number, kind: Point, addr: number, how: number): void {
     if ((bits & Attention.inspect) !== 0) {
       this.#mayRead(kind, addr);
       return;
     }
     if ((bits & Attention.stop) !== 0) throw new ExecutionStopped('stopped');
-    if ((bits & Attention.trace) !== 0) this.trace(Ev.point, kind, addr >>> 0);
+    const traced = (bits & Attention.trace) !== 0;
+    if (traced && this.#tracer !== null) this.#tracer.event(Ev.point, kind, addr >>> 0, 0, 0);
     const dealtWith = (bits & Attention.controlled) !== 0 && this.#controlled(kind, addr);
-    if ((bits & Attention.trace) !== 0) this.trace(Ev.step, kind, addr >>> 0);
+    if (traced) this.#making(kind, addr >>> 0, how);
     if (dealtWith) return;
     this.flushStats();
     if ((bits & Attention.dump) !== 0) this.#dump();
     if ((bits & Attention.request) !== 0) this.#serveRequest();
     if ((bits & Attention.wake) !== 0) Atomics.and(this.hw, this.#seat, ~Attention.wake);
     if ((bits & Attention.irq) !== 0 && !this.irqsOff) this.takeInterrupts();
+  }
+
+  #making(kind: Point, addr: number, how: number): void {
+    if (this.#tracer !== null) this.#tracer.event(Ev.step, kind, addr, 0, 0);
+    if (this.#stepWatch !== null) this.#stepWatch.step(kind, addr, how);
   }
 
   /** Ask whoever controls this mode. Return: true when interrupts have been dealt with. */
@@ -528,8 +554,15 @@ export class Kernel<S extends object = object, E extends string = never> impleme
     return this.words[index] as number;
   }
 
-  #loadSlow(addr: number): number {
-    this.point(LOAD, addr);
+  /** load() that says more of itself. @how: see shared/access.ts. */
+  loadAs(addr: Vaddr, how: number): number {
+    const index = ((addr | 0) - this.#base) >>> 2;
+    if (this.hw[this.#seat] !== 0 || index >= this.#staticWords) return this.#loadSlow(addr | 0, how);
+    return this.words[index] as number;
+  }
+
+  #loadSlow(addr: number, how = 0): number {
+    this.pointAs(LOAD, addr, how);
     const index = (addr - this.#base) >>> 2;
     return index < this.#staticWords ? (this.words[index] as number) : this.#loadFar(addr >>> 0);
   }
@@ -544,8 +577,14 @@ export class Kernel<S extends object = object, E extends string = never> impleme
     else this.words[index] = value;
   }
 
-  #storeSlow(addr: number, value: number): void {
-    this.point(STORE, addr);
+  storeAs(addr: Vaddr, value: number, how: number): void {
+    const index = ((addr | 0) - this.#base) >>> 2;
+    if (this.hw[this.#seat] !== 0 || index >= this.#staticWords) this.#storeSlow(addr | 0, value, how);
+    else this.words[index] = value;
+  }
+
+  #storeSlow(addr: number, value: number, how = 0): void {
+    this.pointAs(STORE, addr, how);
     const index = (addr - this.#base) >>> 2;
     if (index < this.#staticWords) this.words[index] = value;
     else this.#storeFar(addr >>> 0, value, -1);
@@ -579,14 +618,14 @@ export class Kernel<S extends object = object, E extends string = never> impleme
 
   /** One byte, unsigned. */
   load8(addr: Vaddr): number {
-    this.point(Point.CachedLoad, addr);
+    this.pointAs(Point.CachedLoad, addr, How.byte);
     const word = this.#word((addr & ~3) >>> 0);
     if (this.memoryWatch !== null) this.#accessed(addr, 1, false);
     return (word >>> ((addr & 3) * 8)) & 0xff;
   }
 
   load16(addr: Vaddr): number {
-    this.point(Point.CachedLoad, addr);
+    this.pointAs(Point.CachedLoad, addr, How.half);
     const word = this.#word((addr & ~3) >>> 0);
     if (this.memoryWatch !== null) this.#accessed(addr, 2, false);
     return (word >>> ((addr & 2) * 8)) & 0xffff;
@@ -608,14 +647,14 @@ export class Kernel<S extends object = object, E extends string = never> impleme
   }
 
   store8(addr: Vaddr, value: number): void {
-    this.point(Point.CachedStore, addr);
+    this.pointAs(Point.CachedStore, addr, How.byte);
     const shift = (addr & 3) * 8;
     this.#putMasked((addr & ~3) >>> 0, value << shift, 0xff << shift);
     if (this.memoryWatch !== null) this.#accessed(addr, 1, true);
   }
 
   store16(addr: Vaddr, value: number): void {
-    this.point(Point.CachedStore, addr);
+    this.pointAs(Point.CachedStore, addr, How.half);
     const shift = (addr & 2) * 8;
     this.#putMasked((addr & ~3) >>> 0, value << shift, 0xffff << shift);
     if (this.memoryWatch !== null) this.#accessed(addr, 2, true);
@@ -714,8 +753,13 @@ export class Kernel<S extends object = object, E extends string = never> impleme
     throw new MurphyError(`atomic operation outside static kernel data: ${addr.toString(16)}`);
   }
 
+  /** A memory barrier: the machine is sequentially consistent, so it is for those who look for data races only. */
+  barrier(kind: Barrier): void {
+    this.trace(Ev.barrier, kind);
+  }
+
   atomicSet(addr: Vaddr, value: number): void {
-    this.store(addr, value);
+    this.storeAs(addr, value, How.marked);
   }
   atomicLoad(addr: Vaddr): number {
     return Atomics.load(this.words, this.#index(addr));
@@ -1039,15 +1083,15 @@ export class Kernel<S extends object = object, E extends string = never> impleme
     preempt_enable(this);
   }
 
-  lockHeld(addr: Vaddr): void {
+  lockHeld(addr: Vaddr, shared = 0): void {
     const held = this.#heldCount;
     this.hw[this.#held + (held & HELD_MASK)] = addr;
     this.#heldCount = held + ACQUIRED_ONE + 1;
-    if (this.#tracer !== null) this.trace(Ev.lockAcquired, addr >>> 0);
+    if (this.#told) this.trace(Ev.lockAcquired, addr >>> 0, shared);
   }
 
-  lockDropped(addr: Vaddr): void {
-    if (this.#tracer !== null) this.trace(Ev.lockReleased, addr >>> 0);
+  lockDropped(addr: Vaddr, shared = 0): void {
+    if (this.#told) this.trace(Ev.lockReleased, addr >>> 0, shared);
     const left = this.#heldCount - 1;
     this.#heldCount = left;
     const at = this.#held + (left & HELD_MASK);

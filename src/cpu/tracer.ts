@@ -5,6 +5,7 @@
  * that are counted in nanoseconds are left by the seat's attention word (`Attention.trace`), which they test anyway; the others test for
  * null. With one, loads and stores of page contents take the long way, which means the same.
  */
+import type { Point } from '../shared/point.js';
 
 /** What happened. In brackets: the four numbers that come with it; what is not named is 0. */
 export const Ev = {
@@ -40,7 +41,7 @@ export const Ev = {
   tlbFlush: 15,
   /** The MMU refused. (virtual address, status, 1 = write) */
   fault: 16,
-  /** A lock is held, is no longer held. (address) */
+  /** A lock is held, is no longer held. (address, 1: shared with other readers) */
   lockAcquired: 17,
   lockReleased: 18,
   /** An interrupt handler begins, has ended. (line) */
@@ -53,7 +54,7 @@ export const Ev = {
   dmaWrite: 23,
   /** An interrupt line of a CPU was raised. (CPU, line) */
   raise: 24,
-  /** A device was told that there is work. (device) */
+  /** A device was told that there is work; of a device: it has taken that in. (device) */
   doorbell: 25,
   /** A sleeping thread was made runnable. (thread slot, its CPU) */
   wakeUp: 26,
@@ -66,6 +67,15 @@ export const Ev = {
   /** An object of a cache (address or 0, address of the cache, mask); given back (address, address of the cache). */
   cacheAlloc: 31,
   cacheFree: 32,
+  /** A soft interrupt is raised (vector); its action begins, has ended. */
+  softirqRaise: 33,
+  softirqEnter: 34,
+  softirqExit: 35,
+  /** A memory barrier. (Barrier) */
+  barrier: 36,
+  /** A register of a device was written, read. (device, register) */
+  registerWrite: 37,
+  registerRead: 38,
 } as const;
 export type Ev = (typeof Ev)[keyof typeof Ev];
 
@@ -76,8 +86,12 @@ export type Cause = (typeof Cause)[keyof typeof Cause];
 /** Number of the outer cache's first line: those of the data caches, unit after unit, are below. */
 export const OUTER_LINE = 1 << 24;
 
-/** Both hear of everything, @one first. */
-export function bothTracers(one: Tracer | null, other: Tracer | null): Tracer | null {
+export interface Tracer {
+  event(what: Ev, a: number, b: number, c: number, d: number): void;
+}
+
+/** Both hear of everything. */
+export const bothTracers = (one: Tracer | null, other: Tracer | null): Tracer | null => {
   if (one === null || other === null) return one ?? other;
   return {
     event(what, a, b, c, d) {
@@ -85,8 +99,10 @@ export function bothTracers(one: Tracer | null, other: Tracer | null): Tracer | 
       other.event(what, a, b, c, d);
     },
   };
-}
+};
 
-export interface Tracer {
-  event(what: Ev, a: number, b: number, c: number, d: number): void;
+/** A tracer that needs to know of a step more than its kind and address: the race detector. */
+export interface StepWatch extends Tracer {
+  /** The worker is about to make a step. @how: see shared/access.ts. */
+  step(kind: Point, addr: number, how: number): void;
 }

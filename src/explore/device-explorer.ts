@@ -1,4 +1,5 @@
 /** Controlled mode, inside the worker of a device: a context like a thread, with no CPU. */
+import type { DeviceRaces } from '../check/races/races.js';
 import { Device } from '../cpu/device.js';
 import { Verdict } from '../cpu/hw.js';
 import { PhysicalMemory } from '../cpu/memory.js';
@@ -8,6 +9,7 @@ import { deviceChecker } from '../lab/checkers.js';
 import type { Job } from '../lab/job.js';
 import type { RaceSpec } from '../lab/race.js';
 import { defineVars, nameOfError } from '../lab/race-worker.js';
+import { deviceRacesOf } from '../lab/races.js';
 import { DeviceRecorder, type History, NO_HISTORY } from '../lab/recorder.js';
 import { settle } from '../lab/verdict.js';
 import { layoutStatics } from '../mm/boot.js';
@@ -23,6 +25,7 @@ export class DeviceExplorer {
   readonly #baton: Baton;
   readonly #index: number;
   readonly #recorder: DeviceRecorder | null;
+  readonly #races: DeviceRaces | null;
 
   constructor(job: Job, race: RaceSpec, explore: ExploreJob, strategy: Strategy) {
     const { config, buffers, slot } = job;
@@ -54,7 +57,9 @@ export class DeviceExplorer {
     device.controller = this.#baton;
     const { history } = explore;
     this.#recorder = history === null ? null : new DeviceRecorder(slot, history, () => this.#baton.clock);
-    device.setTracer(bothTracers(deviceChecker(device, buffers.arena, host.printk), this.#recorder));
+    this.#races = deviceRacesOf({ ...view, printk: host.printk }, slot);
+    const checked = bothTracers(deviceChecker(device, buffers.arena, host.printk), this.#races);
+    device.setTracer(bothTracers(this.#recorder, checked));
   }
 
   follow(): History {
@@ -66,6 +71,7 @@ export class DeviceExplorer {
 
   #take(): void {
     const device = this.#device;
+    this.#recorder?.begin(this.#races?.run ?? 0);
     this.#baton.begin(Turn.run);
     try {
       this.#baton.firstStep();

@@ -259,6 +259,7 @@ export class WorkerExplorer extends RaceWorker {
       return;
     }
     run.cut = !run.abandoned && Atomics.load(this.k.hw, Control.abort) !== 0;
+    if (!run.abandoned && this.races?.suspects === true) this.#lookAgain(run);
     if (!run.abandoned && (this.#strategy.counts?.(run) ?? true)) {
       this.#executions++;
       this.#latest = null;
@@ -273,6 +274,19 @@ export class WorkerExplorer extends RaceWorker {
     } else if (this.#diverged && this.#strategy.name !== 'replay') this.moduleError = NOT_THE_SAME;
     else this.#exhausted = !this.#strategy.end(run, this.#strategyWords);
     this.#over = this.#exhausted || this.moduleError !== null || (this.job.stopAtFailure && this.#chosen() !== null);
+  }
+
+  /**
+   * Accesses have raced. Where each of them is made nobody has noted, which would cost more than everything else: the execution is made
+   * once more, by its schedule, with an eye on those words.
+   */
+  #lookAgain(run: Execution): void {
+    const { decisions } = run;
+    for (let i = 0; i < decisions; i++) this.#prefix[i] = run.decision(i).choice;
+    this.again = true;
+    // One more than there are, so that the strategy is not asked at a last step without a choice either.
+    this.#perform(run.number, () => decisions + 1);
+    this.again = false;
   }
 
   /** A reset; one in so many is timed, since looking at the clock costs as much as a small one. Those with an audit are timed each. */
@@ -431,10 +445,16 @@ export class WorkerExplorer extends RaceWorker {
 
   /** Return: false when the strategy has nothing left. */
   #one(execution: number): boolean {
+    return this.#perform(execution, () => this.#strategy.begin(this.#strategyWords, execution, this.#prefix));
+  }
+
+  /** @prescribe: how many decisions are in `prefix`; none is made when that is negative. */
+  #perform(execution: number, prescribe: () => number): boolean {
     const { k } = this;
     const { hw } = k;
     const { ex, stateHash } = this.#part;
     this.#timedReset();
+    this.#recorder?.begin(this.races?.run ?? 0);
     this.#trails.renew();
     this.#baton.clear();
     Atomics.store(hw, Control.execution, execution);
@@ -443,7 +463,7 @@ export class WorkerExplorer extends RaceWorker {
     this.#baton.reset(this.#threads, this.job.devices);
     if (Atomics.load(hw, Control.verdict) !== Verdict.none) return true;
     this.queueThreads();
-    const prescribed = this.#strategy.begin(this.#strategyWords, execution, this.#prefix);
+    const prescribed = prescribe();
     if (prescribed < 0) return false;
     ex[Ex.prefixLength] = prescribed;
     const mine = this.#baton.start();
@@ -459,6 +479,7 @@ export class WorkerExplorer extends RaceWorker {
   #take(turn: Turn): void {
     const { k } = this;
     k.beginExecution();
+    this.#recorder?.begin(this.races?.run ?? 0);
     this.#baton.begin(turn);
     this.guarded(() => this.#run(), this.#what);
     this.#recorder?.flush();

@@ -4,6 +4,7 @@
  */
 import { join } from 'node:path';
 import type { Lockdep } from '../check/lockdep/lockdep.js';
+import type { RaceWatch } from '../check/races/races.js';
 import { Attention, Control, DEVICE_WORDS, Seat, Stage, Thread, Verdict } from '../cpu/hw.js';
 import { open_softirq } from '../cpu/irq.js';
 import type { Kernel } from '../cpu/kernel.js';
@@ -22,6 +23,7 @@ import type { Job } from './job.js';
 import { lockdepOf } from './lockdep.js';
 import { builtFile, packageRoot } from './modules.js';
 import type { RaceSpec, ThreadFn } from './race.js';
+import { racesOf } from './races.js';
 import { functionsOf } from './stack.js';
 import { type Failure, OUTCOMES, type Outcome } from './types.js';
 import { clearVerdict, type ShortFailure, settle, settledFailure } from './verdict.js';
@@ -50,6 +52,8 @@ export abstract class RaceWorker {
   protected readonly k: Kernel;
   protected readonly body: ThreadFn | null;
   protected snapshot: Int32Array | null = null;
+  /** The execution before is made once more. */
+  protected again = false;
   protected failure: Failure | null = null;
   /** The one judged last. */
   protected lastFailure: Failure | null = null;
@@ -57,6 +61,7 @@ export abstract class RaceWorker {
   protected moduleError: string | null = null;
   protected readonly lockdep: Lockdep | null;
   protected readonly checkers: readonly Checker[];
+  protected readonly races: RaceWatch | null;
   #bootInstances: Int32Array | null = null;
 
   constructor(job: Job, race: RaceSpec) {
@@ -71,6 +76,8 @@ export abstract class RaceWorker {
     this.lockdep = lockdepOf(this.k, this.exactPlaces);
     this.k.watchLocks(this.lockdep);
     this.checkers = checkersOf(this.k);
+    this.races = racesOf(this.k, this.exactPlaces);
+    this.k.watchSteps(this.races);
     this.k.vars = defineVars(this.k, this.k.layout.raceVars, race.vars ?? []);
     this.k.irqHandlers = new Map(Object.entries(race.irqs ?? {}).map(([line, fn]) => [Number(line), fn]));
     this.k.invariant = race.invariant === undefined ? null : () => this.#lookAtInvariant();
@@ -151,14 +158,14 @@ export abstract class RaceWorker {
   #fillsAtReset = -1;
   #missesAtReset = -1;
 
-  /** Is the place of every lock acquisition remembered? That costs microseconds. */
+  /** Is this controlled mode, where a step costs microseconds anyway? Then the place of every lock acquisition is remembered. */
   protected get exactPlaces(): boolean {
     return false;
   }
 
   /** Attention bit of every seat while somebody watches this machine. */
   protected get watched(): number {
-    return this.k.tracer === null ? 0 : Attention.trace;
+    return this.k.tracer === null && this.races === null ? 0 : Attention.trace;
   }
 
   /** Kernel data as it was after boot. */
@@ -178,6 +185,7 @@ export abstract class RaceWorker {
     k.memoryWatch?.begin();
     k.dmaWatch?.begin();
     for (const checker of this.checkers) checker.restart();
+    this.races?.restart(this.again);
     // Nothing to do where no line was filled and no translation walked: most races of plain threads and locks.
     const fills = this.#sum(Seat.fills);
     const misses = this.#sum(Seat.tlbMisses);
@@ -333,6 +341,8 @@ export abstract class RaceWorker {
     if (lockdep !== '') return { outcome: 'report', message: lockdep, checker: 'lockdep' };
     const report = this.checkers.find((checker) => checker.headline !== '');
     if (report !== undefined) return { outcome: 'report', message: report.headline, checker: report.name };
+    const race = this.races?.headline ?? '';
+    if (race !== '') return { outcome: 'report', message: race, checker: 'races' };
     if (hw[Control.logHead] === 0) return null;
     const record = readLog(hw, layout.log, Control.logHead).find((r) =>
       /^(WARNING:|BUG:|Debug: sleeping|bad: scheduling)/.test(r.text),

@@ -33,7 +33,7 @@ export interface MachineSpec extends Partial<SlabOptions> {
   readonly bufferBytes?: number;
   /** Numbers for the race's functions, which read them as `k.config.parameters.name`. */
   readonly parameters?: Readonly<Record<string, number>>;
-  /** Checkers that watch, with commas between them: `lockdep`. */
+  /** Checkers that watch, with commas between them: `lockdep`, `races`. */
   readonly check?: string;
   /** '2.6.30' or '5.10'; empty: as the kernel has them. */
   readonly lockdepRules?: string;

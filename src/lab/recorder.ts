@@ -114,6 +114,7 @@ export class Recorder implements Tracer {
   readonly #ring: Ring | null;
   /** Was the last point one of an access to page contents? */
   #inRow = false;
+  #run = 0;
 
   /** @counter: a word that all recorders of the machine share. @steps: how many steps have been made. */
   constructor(k: Kernel, counter: SharedArrayBuffer, steps: () => number, ring: Ring | null = null) {
@@ -174,6 +175,14 @@ export class Recorder implements Tracer {
     if (!ofPages || !this.#inRow) this.#stack = callers();
     this.#inRow = ofPages;
     return true;
+  }
+
+  /** An execution begins: the history is that of the last one. @run: its number; the same for a part of one that has begun. */
+  begin(run: number): void {
+    if (run === this.#run) return;
+    this.#run = run;
+    this.#events = [];
+    this.#standing = [];
   }
 
   /** The step under way is over: has it changed the word that it named? */
@@ -263,6 +272,7 @@ export class DeviceRecorder implements Tracer {
   #events: TraceEvent[] = [];
   #stack: readonly string[] = [];
   readonly #ring: Ring | null;
+  #run = 0;
 
   constructor(slot: number, counter: SharedArrayBuffer, steps: () => number, ring: Ring | null = null) {
     this.#ring = ring;
@@ -296,6 +306,13 @@ export class DeviceRecorder implements Tracer {
       time: this.#ring?.now(),
     });
     trim(this.#events, this.#ring);
+  }
+
+  /** As Recorder's. */
+  begin(run: number): void {
+    if (run === this.#run) return;
+    this.#run = run;
+    this.#events = [];
   }
 
   take(): History {

@@ -138,7 +138,7 @@ export interface RunOptions {
   readonly kernel?: string;
   /** CONFIG_SLUB or CONFIG_SLAB. */
   readonly slab?: 'slub' | 'slab';
-  /** Checkers that watch, with commas between them: `lockdep`. */
+  /** Checkers that watch, with commas between them: `lockdep`, `races`. */
   readonly check?: string;
   /** Rules of the lock validator: those of 2.6.30 or of 5.10; without, as the kernel has them. */
   readonly lockdepRules?: '2.6.30' | '5.10';

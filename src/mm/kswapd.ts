@@ -6,7 +6,7 @@
  */
 import type { Kernel } from '../cpu/kernel.js';
 import { congestion_wait } from '../cpu/timer.js';
-import { atomic_set } from '../shared/atomic.js';
+import { atomic_read, atomic_set } from '../shared/atomic.js';
 import { HZ } from '../shared/jiffies.js';
 import type { SymbolSpec } from '../shared/kernel-base.js';
 import { PF_KSWAPD, PF_MEMALLOC, set_task_flags } from '../shared/task.js';
@@ -88,10 +88,10 @@ export function kswapd(k: Kernel): void {
     const wait = DECLARE_WAITQUEUE(k);
     add_wait_queue(k, k.sym.kswapd_wait, wait);
     set_current_state(k, TASK_INTERRUPTIBLE);
-    if (k.load(k.sym.kswapd_wanted) === 0 && k.load(k.sym.kswapd_should_stop) === 0) k.schedule();
+    if (atomic_read(k, k.sym.kswapd_wanted) === 0 && atomic_read(k, k.sym.kswapd_should_stop) === 0) k.schedule();
     __set_current_state(k, TASK_RUNNING);
     remove_wait_queue(k, k.sym.kswapd_wait, wait);
-    if (k.load(k.sym.kswapd_should_stop) !== 0) return;
+    if (atomic_read(k, k.sym.kswapd_should_stop) !== 0) return;
     atomic_set(k, k.sym.kswapd_wanted, 0);
     const traced = lockdep_set_current_reclaim_state(k, gfp(k).GFP_KERNEL);
     balance_pgdat(k);

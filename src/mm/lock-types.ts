@@ -6,6 +6,7 @@
  * Locks that stand alone, as kmap_lock does, are those of shared/spinlock.ts in every configuration.
  */
 import type { Kernel } from '../cpu/kernel.js';
+import { How } from '../shared/access.js';
 import { local_irq_disable, local_irq_enable, preempt_enable } from '../shared/irqflags.js';
 import { Point } from '../shared/point.js';
 import { ldcwWriteLock, ldcwWriteUnlock } from '../shared/rwlock-ldcw.js';
@@ -43,7 +44,7 @@ export function initSpin(k: Kernel, lock: SpinLock, name: string): void {
   if (k.lockWatch !== null) k.lockWatch.init(lock, name);
   const layout = k.structs.spinlock;
   const free = k.structs.smp ? k.freeLock : 1;
-  for (let at = 0; at < layout.rawBytes; at += 4) k.store(field(lock, at), free);
+  for (let at = 0; at < layout.rawBytes; at += 4) k.storeAs(field(lock, at), free, How.marked);
   initDebug(k, lock, layout, SPINLOCK_MAGIC);
 }
 
@@ -51,16 +52,17 @@ export function initRw(k: Kernel, lock: RwLock, name: string): void {
   if (k.lockWatch !== null) k.lockWatch.init(lock, name);
   const layout = k.structs.rwlock;
   // PA-RISC: a spinlock, and behind it the counter.
-  for (let at = 0; at < layout.rawBytes; at += 4) k.store(field(lock, at), at + 4 < layout.rawBytes ? k.freeLock : 0);
+  for (let at = 0; at < layout.rawBytes; at += 4)
+    k.storeAs(field(lock, at), at + 4 < layout.rawBytes ? k.freeLock : 0, How.marked);
   initDebug(k, lock, layout, RWLOCK_MAGIC);
 }
 
 function initDebug(k: Kernel, lock: Vaddr, layout: LockLayout, magic: number): void {
-  if (layout.break_lock >= 0) k.store(field(lock, layout.break_lock), 0);
+  if (layout.break_lock >= 0) k.storeAs(field(lock, layout.break_lock), 0, How.marked);
   if (layout.magic < 0) return;
-  k.store(field(lock, layout.magic), magic);
-  k.store(field(lock, layout.owner_cpu), NOBODY);
-  k.store(field(lock, layout.owner), NOBODY);
+  k.storeAs(field(lock, layout.magic), magic, How.marked);
+  k.storeAs(field(lock, layout.owner_cpu), NOBODY, How.marked);
+  k.storeAs(field(lock, layout.owner), NOBODY, How.marked);
 }
 
 /** spin_lock(). Context: as the lock wants it; interrupts are the caller's business. */
@@ -94,9 +96,10 @@ function debugSpinLock(k: Kernel, lock: SpinLock, layout: LockLayout): void {
 
 function debugSpinUnlock(k: Kernel, lock: SpinLock, layout: LockLayout): void {
   if (k.lockWatch !== null) k.lockWatch.release(lock);
-  if (k.load(field(lock, layout.magic)) >>> 0 !== SPINLOCK_MAGIC) lockBug(k, 'spinlock', lock, 'bad magic');
-  k.store(field(lock, layout.owner), NOBODY);
-  k.store(field(lock, layout.owner_cpu), NOBODY);
+  if (k.loadAs(field(lock, layout.magic), How.marked) >>> 0 !== SPINLOCK_MAGIC)
+    lockBug(k, 'spinlock', lock, 'bad magic');
+  k.storeAs(field(lock, layout.owner), NOBODY, How.marked);
+  k.storeAs(field(lock, layout.owner_cpu), NOBODY, How.marked);
   if (k.structs.smp) _raw_spin_unlock(k, lock);
   else {
     k.lockDropped(lock);
@@ -141,8 +144,8 @@ export function writeUnlockIrq(k: Kernel, lock: RwLock): void {
   }
   if (layout.magic >= 0) {
     if (k.lockWatch !== null) k.lockWatch.release(lock);
-    k.store(field(lock, layout.owner), NOBODY);
-    k.store(field(lock, layout.owner_cpu), NOBODY);
+    k.storeAs(field(lock, layout.owner), NOBODY, How.marked);
+    k.storeAs(field(lock, layout.owner_cpu), NOBODY, How.marked);
     if (layout.rawBytes > 0) k.atomicStore(lock, 0);
   }
   local_irq_enable(k);
@@ -150,15 +153,15 @@ export function writeUnlockIrq(k: Kernel, lock: RwLock): void {
 }
 
 function setOwner(k: Kernel, lock: Vaddr, layout: LockLayout): void {
-  k.store(field(lock, layout.owner_cpu), k.cpu);
-  k.store(field(lock, layout.owner), k.current);
+  k.storeAs(field(lock, layout.owner_cpu), k.cpu, How.marked);
+  k.storeAs(field(lock, layout.owner), k.current, How.marked);
 }
 
 /** debug_spin_lock_before(), debug_write_lock_before(). */
 function complain(k: Kernel, kind: 'spinlock' | 'rwlock', lock: Vaddr, layout: LockLayout, magic: number): void {
-  if (k.load(field(lock, layout.magic)) >>> 0 !== magic) lockBug(k, kind, lock, 'bad magic');
-  if (k.load(field(lock, layout.owner)) >>> 0 === k.current) lockBug(k, kind, lock, 'recursion');
-  if (k.load(field(lock, layout.owner_cpu)) === k.cpu) lockBug(k, kind, lock, 'cpu recursion');
+  if (k.loadAs(field(lock, layout.magic), How.marked) >>> 0 !== magic) lockBug(k, kind, lock, 'bad magic');
+  if (k.loadAs(field(lock, layout.owner), How.marked) >>> 0 === k.current) lockBug(k, kind, lock, 'recursion');
+  if (k.loadAs(field(lock, layout.owner_cpu), How.marked) === k.cpu) lockBug(k, kind, lock, 'cpu recursion');
 }
 
 /** spin_bug(), rwlock_bug(): once, then debug_locks is off. Left out: names of tasks, the stack. */
@@ -169,10 +172,10 @@ function lockBug(k: Kernel, kind: 'spinlock' | 'rwlock', lock: Vaddr, what: stri
   if (kind === 'rwlock') k.printk(`BUG: rwlock ${what} ${where}, ${hex8(lock)}`);
   else {
     const { magic, owner, owner_cpu } = k.structs.spinlock;
-    const word = (offset: number): string => hex8(k.load(field(lock, offset)));
+    const word = (offset: number): string => hex8(k.loadAs(field(lock, offset), How.marked));
     k.printk(`BUG: spinlock ${what} ${where}`);
     k.printk(
-      ` lock: ${hex8(lock)}, .magic: ${word(magic)}, .owner: ${word(owner)}, .owner_cpu: ${k.load(field(lock, owner_cpu))}`,
+      ` lock: ${hex8(lock)}, .magic: ${word(magic)}, .owner: ${word(owner)}, .owner_cpu: ${k.loadAs(field(lock, owner_cpu), How.marked)}`,
     );
   }
 }
@@ -200,7 +203,7 @@ export function bit_spin_lock(k: Kernel, nr: number, word: Vaddr): void {
 export function bit_spin_trylock(k: Kernel, nr: number, word: Vaddr): boolean {
   k.preemptCount += 1;
   if (!bitLocked(k)) return true;
-  k.point(Point.Atomic, word);
+  k.pointAs(Point.Atomic, word, How.lock);
   if ((k.atomicOr(word, 1 << nr) & (1 << nr)) === 0) {
     k.lockHeld(word);
     return true;

@@ -1,10 +1,11 @@
-/** `atomic_t` and atomic bit operations. Source: asm/atomic.h, asm/bitops.h. A plain read is a plain load, as in the kernel. */
+/** `atomic_t` and atomic bit operations. Source: asm/atomic.h, asm/bitops.h. Reading and setting are a load and a store, marked. */
+import { How } from './access.js';
 import type { KernelBase } from './kernel-base.js';
 import { Point } from './point.js';
 import type { Vaddr } from './types.js';
 
 export function atomic_read(k: KernelBase, v: Vaddr): number {
-  return k.load(v);
+  return k.loadAs(v, How.marked);
 }
 
 export function atomic_set(k: KernelBase, v: Vaddr, value: number): void {
@@ -17,16 +18,20 @@ export function atomic_add_return(k: KernelBase, value: number, v: Vaddr): numbe
   return (k.atomicAdd(v, value) + value) | 0;
 }
 
-export function atomic_inc(k: KernelBase, v: Vaddr): void {
+/** As all that return nothing: atomic, and no barrier. Source: Documentation/atomic_ops.txt, Linux 2.6.30. */
+function atomic_add(k: KernelBase, value: number, v: Vaddr): void {
   const mark = k.mark();
-  atomic_add_return(k, 1, v);
+  k.pointAs(Point.Atomic, v, How.marked);
+  k.atomicAdd(v, value);
   k.forget(mark);
 }
 
+export function atomic_inc(k: KernelBase, v: Vaddr): void {
+  atomic_add(k, 1, v);
+}
+
 export function atomic_dec(k: KernelBase, v: Vaddr): void {
-  const mark = k.mark();
-  atomic_add_return(k, -1, v);
-  k.forget(mark);
+  atomic_add(k, -1, v);
 }
 
 export function atomic_dec_and_test(k: KernelBase, v: Vaddr): boolean {
@@ -53,14 +58,14 @@ export function atomic_xchg(k: KernelBase, v: Vaddr, value: number): number {
 
 export function set_bit(k: KernelBase, nr: number, v: Vaddr): void {
   const mark = k.mark();
-  k.point(Point.Atomic, v);
+  k.pointAs(Point.Atomic, v, How.marked);
   k.atomicOr(v, 1 << nr);
   k.forget(mark);
 }
 
 export function clear_bit(k: KernelBase, nr: number, v: Vaddr): void {
   const mark = k.mark();
-  k.point(Point.Atomic, v);
+  k.pointAs(Point.Atomic, v, How.marked);
   k.atomicAnd(v, ~(1 << nr));
   k.forget(mark);
 }
@@ -77,5 +82,5 @@ export function test_and_clear_bit(k: KernelBase, nr: number, v: Vaddr): boolean
 }
 
 export function test_bit(k: KernelBase, nr: number, v: Vaddr): boolean {
-  return (k.load(v) & (1 << nr)) !== 0;
+  return (k.loadAs(v, How.marked) & (1 << nr)) !== 0;
 }

@@ -4,6 +4,7 @@
  * Differs: it advances when a task waits for a time to pass (cpu/timer.ts), by as much as it waits, and not by the timer interrupt: so what
  * happens every so many seconds happens in the same step of each run.
  */
+import { How } from './access.js';
 import type { KernelBase, SymbolSpec } from './kernel-base.js';
 import { Point } from './point.js';
 import type { Vaddr } from './types.js';
@@ -25,11 +26,12 @@ export const jiffiesSymbols: Record<string, SymbolSpec> = {
   might_sleep_prev_jiffy: { bytes: 4, align: 4 },
 };
 
-export const jiffies = (k: KernelBase): number => k.load(k.sym.jiffies) >>> 0;
+/** Source: include/linux/jiffies.h: volatile. */
+export const jiffies = (k: KernelBase): number => k.loadAs(k.sym.jiffies, How.marked) >>> 0;
 export const jiffies_to_msecs = (ticks: number): number => ticks * (1000 / HZ);
 
 /** @ticks go by. */
 export function advance_jiffies(k: KernelBase, ticks: number): void {
-  k.point(Point.Atomic, k.sym.jiffies);
+  k.pointAs(Point.Atomic, k.sym.jiffies, How.marked);
   k.atomicAdd(k.sym.jiffies, ticks);
 }

@@ -1,6 +1,7 @@
 /**
  * What the kernel code of the lower floors asks of the CPU that executes it. The one implementation is `cpu/kernel.ts`.
  */
+import type { Barrier } from './access.js';
 import type { Mark } from './knowledge.js';
 import type { Field } from './layout.js';
 import type { PatchName, PatchSet } from './patches.js';
@@ -132,6 +133,8 @@ export interface KernelBase {
   readonly patched: PatchSet;
   /** Announce a visible step; interrupts are taken here. */
   point(kind: Point, addr: number): void;
+  /** The same, of a step that says more of itself: see access.ts. */
+  pointAs(kind: Point, addr: number, how: number): void;
 
   /** Plain 32-bit load, signed. */
   load(addr: Vaddr): number;
@@ -141,6 +144,12 @@ export interface KernelBase {
   store(addr: Vaddr, value: number): void;
   read<T extends string>(p: Ptr<T>, field: Field<T>): number;
   write<T extends string>(p: Ptr<T>, field: Field<T>, value: number): void;
+
+  /** load() and store() that say more of themselves, such as that they are marked: see access.ts. */
+  loadAs(addr: Vaddr, how: number): number;
+  storeAs(addr: Vaddr, value: number, how: number): void;
+  /** A memory barrier. */
+  barrier(kind: Barrier): void;
 
   /** atomic_set(): a plain store, or one under the lock that the architecture's other atomic operations take. */
   atomicSet(addr: Vaddr, value: number): void;
@@ -179,9 +188,9 @@ export interface KernelBase {
   forget(mark: Mark | null, learnt?: number): void;
   /** Wake those who sleep in waitForLock() on the word. */
   lockReleased(addr: Vaddr): void;
-  /** Bookkeeping for reports: which locks this thread holds. */
-  lockHeld(addr: Vaddr): void;
-  lockDropped(addr: Vaddr): void;
+  /** Bookkeeping for reports: which locks this thread holds. @shared: 1 where readers share it. */
+  lockHeld(addr: Vaddr, shared?: number): void;
+  lockDropped(addr: Vaddr, shared?: number): void;
 
   /** Low-level interrupt mask of this CPU: true = masked. */
   irqsOff: boolean;

@@ -2,9 +2,13 @@
  * Doubly linked lists in emulated memory. Source: include/linux/list.h. `struct list_head` is two words: next, prev.
  * Each pointer is loaded and stored on its own, as in C: an unlocked list breaks as it does on the machine.
  */
+import { How } from './access.js';
 import type { KernelBase } from './kernel-base.js';
 import { defineStruct } from './layout.js';
 import { type Ptr, ptr, type Vaddr, vaddr } from './types.js';
+import { KERNEL_VERSION } from './version.js';
+
+const LINUX_4_5 = KERNEL_VERSION(4, 5, 0);
 
 export const struct_list_head = defineStruct('list_head', 8, { next: 0, prev: 4 });
 export type List = Ptr<'list_head'>;
@@ -22,15 +26,19 @@ export function list_prev(k: KernelBase, entry: List): List {
   return ptr<'list_head'>(k.read(entry, struct_list_head.prev));
 }
 
+/** How lists are looked at, and changed, where somebody may look without their lock: marked from 4.5 on. Source: include/linux/list.h. */
+const once = (k: KernelBase): number => (k.LINUX_VERSION_CODE >= LINUX_4_5 ? How.marked : How.plain);
+const nextOf = (list: List): Vaddr => vaddr(list + struct_list_head.next.offset);
+
 export function list_empty(k: KernelBase, head: List): boolean {
-  return list_next(k, head) === head;
+  return k.loadAs(nextOf(head), once(k)) >>> 0 === head;
 }
 
 function __list_add(k: KernelBase, entry: List, prev: List, next: List): void {
   k.write(next, struct_list_head.prev, entry);
   k.write(entry, struct_list_head.next, next);
   k.write(entry, struct_list_head.prev, prev);
-  k.write(prev, struct_list_head.next, entry);
+  k.storeAs(nextOf(prev), entry, once(k));
 }
 
 /** At the head. */
@@ -48,7 +56,7 @@ export function list_del(k: KernelBase, entry: List): void {
   const next = list_next(k, entry);
   const prev = ptr<'list_head'>(k.read(entry, struct_list_head.prev));
   k.write(next, struct_list_head.prev, prev);
-  k.write(prev, struct_list_head.next, next);
+  k.storeAs(nextOf(prev), next, once(k));
 }
 
 export function list_del_init(k: KernelBase, entry: List): void {

@@ -2,7 +2,8 @@
  * A lock that its waiters sleep on. Source: kernel/mutex.c, include/linux/mutex.h, Linux 2.6.22, the slow path for all; before there were
  * mutexes, a semaphore that starts at 1. A waiter's entry is its task's wait entry, so it waits for one thing at a time.
  */
-import { atomic_cmpxchg, atomic_xchg } from './atomic.js';
+import { How } from './access.js';
+import { atomic_cmpxchg, atomic_read, atomic_xchg } from './atomic.js';
 import { might_sleep } from './irqflags.js';
 import type { KernelBase } from './kernel-base.js';
 import { defineStruct } from './layout.js';
@@ -33,13 +34,13 @@ const waitListOf = (lock: Mutex): List => list_of(lock, struct_mutex.wait_list.o
 
 export function mutex_init(k: KernelBase, lock: Mutex, name?: string): void {
   if (k.lockWatch !== null) k.lockWatch.init(lock, name);
-  k.store(countOf(lock), 1);
+  k.storeAs(countOf(lock), 1, How.marked);
   spin_lock_init(k, waitLockOf(lock), '&lock->wait_lock');
   INIT_LIST_HEAD(k, waitListOf(lock));
 }
 
 /** Is it held, by whomever? */
-export const mutex_is_locked = (k: KernelBase, lock: Mutex): boolean => k.load(countOf(lock)) !== 1;
+export const mutex_is_locked = (k: KernelBase, lock: Mutex): boolean => atomic_read(k, countOf(lock)) !== 1;
 
 /** Context: process. Return: whether the lock was free, and is the caller's now. */
 export function mutex_trylock(k: KernelBase, lock: Mutex): boolean {
@@ -73,7 +74,7 @@ export function mutex_lock(k: KernelBase, lock: Mutex): void {
   }
   __set_current_state(k, TASK_RUNNING);
   list_del(k, list_of(waiter, 0));
-  if (list_empty(k, waitListOf(lock))) k.store(countOf(lock), 0);
+  if (list_empty(k, waitListOf(lock))) k.storeAs(countOf(lock), 0, How.marked);
   k.lockHeld(lock);
   spin_unlock(k, waitLockOf(lock));
 }

@@ -34,7 +34,7 @@ export function ldcwReadLock(k: KernelBase, lock: Vaddr): void {
   k.store(counter, k.load(counter) + 1);
   k.release(lock);
   // Who waits for the readers to go waits on the counter.
-  k.lockHeld(counter);
+  k.lockHeld(counter, 1);
   local_irq_restore(k, flags);
 }
 
@@ -43,7 +43,7 @@ export function ldcwReadUnlock(k: KernelBase, lock: Vaddr): void {
   ldcwLockFlags(k, lock, flags);
   const counter = counterOf(k, lock);
   k.store(counter, k.load(counter) - 1);
-  k.lockDropped(counter);
+  k.lockDropped(counter, 1);
   k.release(lock);
   local_irq_restore(k, flags);
 }

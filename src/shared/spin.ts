@@ -3,6 +3,7 @@
  * controlled mode takes a thread that waits so for one that cannot go on until a word that it has read changes, so that a loop has no end of
  * schedules.
  */
+import { How } from './access.js';
 import { UsageError } from './errors.js';
 import type { KernelBase } from './kernel-base.js';
 import type { Vaddr } from './types.js';
@@ -18,7 +19,7 @@ export function cpu_relax(k: KernelBase): void {
   k.relax();
 }
 
-/** Wait until the word at @addr satisfies @holds. Return: the word. Each look at it is a plain load. */
+/** Wait until the word at @addr satisfies @holds. Return: the word. Each look at it is a load like smp_load_acquire(). */
 export function waitUntil(k: KernelBase, addr: Vaddr, holds: (value: number) => boolean): number;
 /** Wait until the words at @addrs, loaded one after the other, satisfy @holds. Return: the words. */
 export function waitUntil(k: KernelBase, addrs: readonly Vaddr[], holds: (...values: number[]) => boolean): number[];
@@ -33,7 +34,7 @@ export function waitUntil(
   }
   const mark = k.mark();
   for (;;) {
-    const values = addrs.map((addr) => k.load(addr));
+    const values = addrs.map((addr) => k.loadAs(addr, How.marked | How.acquire));
     if (holds(...values)) {
       k.recall(mark);
       for (const value of values) k.forget(k.mark(), value);

@@ -7,6 +7,8 @@
  * On PA-RISC the plain form is 1 when free, and reader-writer locks are those of rwlock-ldcw.ts.
  * Left out: memory barriers; controlled mode is sequentially consistent and Atomics are.
  */
+
+import { How } from './access.js';
 import {
   type IrqFlags,
   local_irq_restore,
@@ -34,11 +36,11 @@ const TICKET = 0x10000;
 /** @name: the lock as the C source writes it, where it is no static object: locks that are initialised in one place are of one class. */
 export function spin_lock_init(k: KernelBase, lock: SpinLock, name?: string): void {
   if (k.lockWatch !== null) k.lockWatch.init(lock, name);
-  k.store(k.lockWord(lock), k.freeLock);
+  k.storeAs(k.lockWord(lock), k.freeLock, How.lock);
 }
 
 export function spin_is_locked(k: KernelBase, lock: SpinLock): boolean {
-  k.point(Point.Load, lock);
+  k.pointAs(Point.Load, lock, How.lock);
   const word = k.atomicLoad(k.lockWord(lock));
   return k.ticketLocks ? word >>> 16 !== (word & 0xffff) : word !== k.freeLock;
 }
@@ -69,7 +71,7 @@ function ticketLock(k: KernelBase, lock: SpinLock): void {
 /** Take the lock if it is free. Return: whether it was. */
 export function _raw_spin_trylock(k: KernelBase, lock: SpinLock): boolean {
   if (k.freeLock !== 0) return k.acquire(lock);
-  k.point(Point.Atomic, lock);
+  k.pointAs(Point.Atomic, lock, How.lock);
   const word = k.atomicLoad(lock);
   const free = k.ticketLocks ? word >>> 16 === (word & 0xffff) : word === 0;
   if (!free || k.cmpxchg(lock, word, k.ticketLocks ? (word + TICKET) | 0 : 1) !== word) return false;
@@ -201,13 +203,13 @@ export function read_lock(k: KernelBase, lock: RwLock): void {
     return;
   }
   for (;;) {
-    k.point(Point.Atomic, lock);
+    k.pointAs(Point.Atomic, lock, How.lock);
     const word = k.atomicLoad(lock);
     if (word >= 0) {
       if (k.cmpxchg(lock, word, word + 1) === word) break;
     } else k.waitForLock(lock, word);
   }
-  k.lockHeld(lock);
+  k.lockHeld(lock, 1);
 }
 
 export function read_unlock(k: KernelBase, lock: RwLock): void {
@@ -215,7 +217,7 @@ export function read_unlock(k: KernelBase, lock: RwLock): void {
   if (k.freeLock !== 0) ldcwReadUnlock(k, lock);
   else {
     k.point(Point.Unlock, lock);
-    k.lockDropped(lock);
+    k.lockDropped(lock, 1);
     k.atomicAdd(lock, -1);
     k.lockReleased(lock);
   }
@@ -231,7 +233,7 @@ export function write_lock(k: KernelBase, lock: RwLock): void {
     return;
   }
   for (;;) {
-    k.point(Point.Atomic, lock);
+    k.pointAs(Point.Atomic, lock, How.lock);
     const seen = k.cmpxchg(lock, 0, WRITER);
     if (seen === 0) break;
     k.waitForLock(lock, seen);

@@ -7,6 +7,7 @@
 import type { ArchOps } from '../../cpu/arch.js';
 import type { MachineConfig } from '../../cpu/config.js';
 import { type Buffers, Kernel, type StaticLayout, type TaskOf } from '../../cpu/kernel.js';
+import { How } from '../../shared/access.js';
 import { Point } from '../../shared/point.js';
 import type { SpinLock } from '../../shared/spinlock.js';
 import { type Vaddr, vaddr } from '../../shared/types.js';
@@ -85,7 +86,7 @@ export class PariscKernel extends Kernel {
   /** The point is that of an atomic operation: LDCW goes ahead whether the lock is free or not. */
   override acquire(addr: Vaddr): boolean {
     const word = this.lockWord(addr);
-    this.point(Point.Atomic, word);
+    this.pointAs(Point.Atomic, word, How.lock);
     if (this.ldcw(word) === HELD) return false;
     this.lockHeld(word);
     return true;
@@ -122,46 +123,46 @@ export class PariscKernel extends Kernel {
 
   override atomicSet(addr: Vaddr, value: number): void {
     const flags = this.#lockHash(addr);
-    this.store(addr, value);
+    this.storeAs(addr, value, How.marked);
     this.#unlockHash(addr, flags);
   }
 
   override atomicAdd(addr: Vaddr, value: number): number {
     const flags = this.#lockHash(addr);
-    const old = this.load(addr);
-    this.store(addr, (old + value) | 0);
+    const old = this.loadAs(addr, How.marked);
+    this.storeAs(addr, (old + value) | 0, How.marked);
     this.#unlockHash(addr, flags);
     return old;
   }
 
   override atomicOr(addr: Vaddr, value: number): number {
     const flags = this.#lockHash(addr);
-    const old = this.load(addr);
-    this.store(addr, old | value);
+    const old = this.loadAs(addr, How.marked);
+    this.storeAs(addr, old | value, How.marked);
     this.#unlockHash(addr, flags);
     return old;
   }
 
   override atomicAnd(addr: Vaddr, value: number): number {
     const flags = this.#lockHash(addr);
-    const old = this.load(addr);
-    this.store(addr, old & value);
+    const old = this.loadAs(addr, How.marked);
+    this.storeAs(addr, old & value, How.marked);
     this.#unlockHash(addr, flags);
     return old;
   }
 
   override cmpxchg(addr: Vaddr, old: number, value: number): number {
     const flags = this.#lockHash(addr);
-    const seen = this.load(addr);
-    if (seen === old) this.store(addr, value);
+    const seen = this.loadAs(addr, How.marked);
+    if (seen === old) this.storeAs(addr, value, How.marked);
     this.#unlockHash(addr, flags);
     return seen;
   }
 
   override xchg(addr: Vaddr, value: number): number {
     const flags = this.#lockHash(addr);
-    const old = this.load(addr);
-    this.store(addr, value);
+    const old = this.loadAs(addr, How.marked);
+    this.storeAs(addr, value, How.marked);
     this.#unlockHash(addr, flags);
     return old;
   }

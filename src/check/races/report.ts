@@ -1,0 +1,115 @@
+/**
+ * Reports in the kernel's form. Source: kernel/kcsan/report.c, Linux 5.10; spec/checkers.md §5.2. Differs: functions have no offsets; two
+ * lines say to which variable the address belongs, as KASAN's reports do.
+ */
+import { Thread } from '../../cpu/hw.js';
+import type { Kernel } from '../../cpu/kernel.js';
+import { hex8 } from '../../shared/types.js';
+import { type Area, Head } from './area.js';
+import type { Contexts } from './contexts.js';
+import type { Race, Side } from './detector.js';
+
+/** A report, as the kernel prints it. */
+export interface RaceReport {
+  /** "BUG: KCSAN: data-race in f / g". */
+  readonly headline: string;
+  /** Static object on which the accesses raced, or empty. */
+  readonly variable: string;
+  readonly lines: readonly string[];
+}
+
+/** The machine, as far as a report needs it. */
+export type RaceHost = Pick<Kernel, 'hw' | 'layout' | 'config' | 'sym' | 'printk'>;
+
+const ACCESS_NAMES = ['read', 'read (marked)', 'write', 'write (marked)', 'read-write (marked)'] as const;
+/** What V8 calls the functions of a list, of a table by number. */
+const NAMELESS = /^\d+$|\./;
+const RULE = '='.repeat(66);
+/** What takes locks, masks interrupts or marks accesses for others is not where an access is made. */
+const HELPER =
+  /^(READ_ONCE|WRITE_ONCE|smp_load_acquire|smp_store_release|atomic_\w+|(test_and_)?(set|clear)_bit|test_bit)$/;
+
+export const headlineOf = (one: string, other: string): string =>
+  `BUG: KCSAN: data-race in ${[one, other].sort().join(' / ')}`;
+
+/** "counter", "fork[2]", "mem_map+0x40": a place in static memory, empty for any other. */
+export function variableOf({ sym, config }: RaceHost, key: number): string {
+  const addr = key * 4 - config.core.physBase + config.pageOffset;
+  let best = '';
+  let bestAt = 0;
+  let end = 0;
+  for (const [name, value] of Object.entries(sym) as [string, number][]) {
+    if (value > addr && (end === 0 || value < end)) end = value;
+    if (value <= addr && value >= bestAt) [best, bestAt] = [name, value];
+  }
+  if (best === '' || end === 0) return '';
+  const offset = addr - bestAt;
+  if (best.endsWith('[]')) return `${best.slice(0, -2)}[${offset >>> 2}]`;
+  return offset === 0 ? best : `${best}+0x${offset.toString(16)}`;
+}
+
+export class Reporter {
+  readonly #host: RaceHost;
+  readonly #area: Area;
+  readonly #contexts: Contexts;
+  readonly #onReport: ((report: RaceReport) => void) | undefined;
+
+  constructor(host: RaceHost, area: Area, contexts: Contexts, onReport?: (report: RaceReport) => void) {
+    this.#host = host;
+    this.#area = area;
+    this.#contexts = contexts;
+    this.#onReport = onReport;
+  }
+
+  /** Print what is new. @changed: lines about the value. */
+  report({ key, before, now }: Race, changed: readonly string[] = []): void {
+    const area = this.#area;
+    const headline = headlineOf(this.#functionOf(before), this.#functionOf(now));
+    const variable = variableOf(this.#host, key);
+    if (!area.says(`${headline} ${variable}`)) return;
+    if (area.head(Head.headline) === 0) area.setHead(Head.headline, area.texts.keep(headline));
+    const sides = [...this.#side(before), ...this.#side(now), ...changed];
+    const lines = [RULE, headline, ...sides, ...this.#end(variable, now)];
+    for (const line of lines) this.#host.printk(line);
+    this.#onReport?.({ headline, variable, lines });
+  }
+
+  #functionOf({ stack, context }: Side): string {
+    return stack.find((name) => !HELPER.test(name) && !NAMELESS.test(name)) ?? this.#contexts.title(context);
+  }
+
+  /** CPU of a context; a device has none. */
+  #cpuOf(context: number): number {
+    const { kind, number } = this.#contexts.of(context);
+    if (kind !== 'task') return kind === 'device' ? 0 : number;
+    const { hw, layout } = this.#host;
+    return hw[layout.threads + number * Thread.words + Thread.cpu] as number;
+  }
+
+  #name(context: number): string {
+    const { kind, number } = this.#contexts.of(context);
+    if (kind === 'device') return `device ${number}`;
+    return `${kind === 'task' ? `task ${number}` : 'interrupt'} on cpu ${this.#cpuOf(context)}`;
+  }
+
+  #side({ access, address, bytes, context, stack }: Side): string[] {
+    const what = `${ACCESS_NAMES[access]} to 0x${hex8(address)} of ${bytes} bytes by ${this.#name(context)}:`;
+    const named = stack.filter((name) => !NAMELESS.test(name));
+    const functions = named.length === 0 ? [this.#contexts.title(context)] : named;
+    return ['', what, ...functions.map((name) => ` ${name}`)];
+  }
+
+  #end(variable: string, { context }: Side): string[] {
+    const place = variable === '' ? [] : ['', 'The buggy address belongs to the variable:', ` ${variable}`];
+    const { kind, number } = this.#contexts.of(context);
+    const pid = kind === 'task' ? number : 0;
+    const comm = this.#contexts.title(context);
+    return [
+      ...place,
+      '',
+      'Reported by Kernel Concurrency Sanitizer on:',
+      `CPU: ${this.#cpuOf(context)} PID: ${pid} Comm: ${comm} Not tainted ${this.#host.config.kernel} #1`,
+      RULE,
+    ];
+  }
+}

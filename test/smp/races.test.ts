@@ -1,0 +1,38 @@
+/** Data races in parallel mode: a thread stands still before a load, and who stores meanwhile is reported; what is ordered or marked is not. */
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Machine, type RunOptions } from '../../src/index.js';
+
+const race = (id: string): string => `${fileURLToPath(new URL('../fixtures/races/races.ts', import.meta.url))}#${id}`;
+
+let machine: Machine;
+beforeAll(async () => {
+  machine = await Machine.boot({ cpus: 2 });
+});
+afterAll(async () => {
+  await machine.close();
+});
+const run = (id: string, options: RunOptions = {}) => machine.run(race(id), { check: 'races', ...options });
+
+describe('watchpoints in parallel mode', () => {
+  it('meet who stores while a plain load stands still, with both stacks and what became of the value', async () => {
+    const result = await run('looks-often', { seconds: 60, stopAtFailure: true });
+    const log = result.dmesg.map((line) => line.replace(/^\[.*?\] CPU\d: ?/, '')).join('\n');
+    expect(result).toMatchObject({ outcome: 'report', error: null });
+    expect(result.failure?.message).toBe('BUG: KCSAN: data-race in countsUp / looksOften');
+    expect(log).toMatch(
+      /write to 0xc\w+ of 4 bytes by task 1 on cpu 1:\n countsUp\n\nread to 0xc\w+ of 4 bytes by task 0/,
+    );
+    expect(log).toMatch(/\nvalue changed: 0x\w{8} -> 0x\w{8}\n/);
+    expect(log).toContain('variable:\n counter\n');
+  });
+
+  it.each([
+    ['looks-under-lock', 'one lock'],
+    ['looks-marked', 'marked loads'],
+    ['stores-the-same', 'a store that changes nothing'],
+  ])('are silent about %s: %s', async (id) => {
+    const result = await run(id, { executions: 60 });
+    expect(result).toMatchObject({ outcome: 'clean', error: null, dmesg: [] });
+  });
+});

@@ -787,8 +787,11 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
   #isAlike(at: number, what: number, addr: number, alone: boolean): boolean {
     const ex = this.#ex;
     const before = ex[at + Step.what] as number;
-    if (before === what && ex[at + Step.addr] === addr && ex[at + Step.execution] === this.#execution - 1) return true;
-    const same = choiceOf(before) === choiceOf(what) && ex[at + Step.execution] === this.#execution - 1;
+    // One that is made again has the number of the one before.
+    const age = this.#execution - (ex[at + Step.execution] as number);
+    const recent = age === 1 || age === 0;
+    if (before === what && ex[at + Step.addr] === addr && recent) return true;
+    const same = choiceOf(before) === choiceOf(what) && recent;
     if (same ? kindOfStep(before) !== kindOfStep(what) || ex[at + Step.addr] !== addr : alone) ex[Ex.diverged] = 1;
     if (!same) this.#alike = 0;
     return false;

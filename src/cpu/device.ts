@@ -238,7 +238,7 @@ export class Device {
     Atomics.store(this.hw, this.#registers + WAITING, 0);
     this.footprint?.touch(Space.hw, bell, true);
     this.footprint?.hwChanged(bell, 1);
-    this.#tracer?.event(Ev.doorbell, this.index, 0, 0, 0);
+    this.#tracer?.event(Ev.doorbellTaken, this.index, 0, 0, 0);
     Atomics.sub(this.hw, bell, 1);
   }
 }

@@ -54,7 +54,7 @@ export const Ev = {
   dmaWrite: 23,
   /** An interrupt line of a CPU was raised. (CPU, line) */
   raise: 24,
-  /** A device was told that there is work; of a device: it has taken that in. (device) */
+  /** A device was told that there is work. (device) */
   doorbell: 25,
   /** A sleeping thread was made runnable. (thread slot, its CPU) */
   wakeUp: 26,
@@ -76,6 +76,8 @@ export const Ev = {
   /** A register of a device was written, read. (device, register) */
   registerWrite: 37,
   registerRead: 38,
+  /** A device has taken in that there is work. (device) */
+  doorbellTaken: 39,
 } as const;
 export type Ev = (typeof Ev)[keyof typeof Ev];
 

@@ -409,7 +409,7 @@ export class DeviceRaces implements Tracer {
       case Ev.raise:
         detector.release(Key.line(a, b));
         return;
-      case Ev.doorbell:
+      case Ev.doorbellTaken:
         detector.acquire(Key.doorbell(this.#index));
         return;
       case Ev.registerWrite:

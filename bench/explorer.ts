@@ -92,8 +92,8 @@ async function* pointRows(): AsyncGenerator<Measured> {
     const still = await explored('steps-race', { ...steps, seed: 0, executions: 20_000 });
     const point = (still.each * still.executions) / still.points;
     points.push(point);
-    const looked = await explored('steps-race', { ...steps, strategy: stay, check: 'races' });
-    watched.push((looked.seconds / looked.points) * 1e9);
+    const looked = await explored('steps-race', { ...steps, seed: 0, executions: 20_000, check: 'races' });
+    watched.push((looked.each * looked.executions) / looked.points);
     adds.push(atomicAdd());
     const moved = await explored('steps-race', { ...steps, seed: 1, executions: 6000 });
     hands.push((moved.each * moved.executions - moved.points * point) / moved.handovers);

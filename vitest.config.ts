@@ -16,9 +16,9 @@ export default defineConfig({
     include: ['test/**/*.test.ts', 'examples/*.test.ts'],
     // Workers run built JavaScript: dist/ has to match the sources under test.
     globalSetup: ['scripts/vitest-setup.mjs'],
-    // A test may start five workers that never sleep: files after each other, on hosts with two cores.
+    // A test may start five workers that never sleep: two files at a time, on hosts with two cores.
     pool: 'forks',
-    fileParallelism: false,
+    maxWorkers: 2,
     testTimeout: 60_000,
     hookTimeout: 60_000,
   },

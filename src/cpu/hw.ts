@@ -43,7 +43,7 @@ export const Control = {
   /** TLB purges on a bus that has room for one. */
   purges: 27,
   /** Parallel mode: number of the execution whose failure the run keeps, or 0. */
-  keptExecution: 28,
+  keptExecution: 29,
   /** What was found wrong, per `Outcome` index. */
   outcomes: 16, // 16..23
   words: 32,

@@ -51,16 +51,24 @@ function heldToItsWord(strategy: Strategy, name: string): Strategy {
       throw new UsageError(`strategy module ${name}: ${part}() threw ${oneLine(error)}; mend it and run again`);
     }
   };
-  return Object.assign(Object.create(strategy) as Strategy, {
-    begin: (...given: Parameters<Strategy['begin']>) => guarded('begin', () => strategy.begin(...given)),
+  const [begin, choose, end] = [strategy.begin, strategy.choose, strategy.end].map((f) => f.bind(strategy)) as [
+    Strategy['begin'],
+    Strategy['choose'],
+    Strategy['end'],
+  ];
+  // In the object itself: its other functions may be of a class with fields that nobody else has.
+  return Object.assign(strategy, {
+    begin: (...given: Parameters<Strategy['begin']>) => guarded('begin', () => begin(...given)),
     choose(...given: Parameters<Strategy['choose']>): number {
       const [, { choices, count }] = given;
-      const choice = guarded('choose', () => strategy.choose(...given));
-      if (choice === -1 || (Number.isInteger(choice) && choices.subarray(0, count).includes(choice))) return choice;
+      const choice = guarded('choose', () => choose(...given));
+      for (let i = 0; i < count; i++) if (choices[i] === choice) return choice;
+      if (choice === -1) return choice;
+      const known = choices.subarray(0, count).join(', ');
       throw new UsageError(
-        `strategy module ${name}: choose() answered ${String(choice)}, and the choices are ${choices.subarray(0, count).join(', ')}; mend it and run again`,
+        `strategy module ${name}: choose() answered ${String(choice)}, and the choices are ${known}; mend it and run again`,
       );
     },
-    end: (...given: Parameters<Strategy['end']>) => guarded('end', () => strategy.end(...given)),
+    end: (...given: Parameters<Strategy['end']>) => guarded('end', () => end(...given)),
   });
 }

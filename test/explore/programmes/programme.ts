@@ -341,12 +341,15 @@ export const collected = (): Collected => {
   return scope.murphyCollected;
 };
 
+/** Of the words of a race an execution finds those zero that have a name. */
+const VARS = ['page', 'bus', 'v', ...Array.from({ length: HANDLERS + 16 - 3 }, (_, i) => `result${i}`)];
+
 export function raceOf(id: string, p: Programme): RaceSpec {
   const name = (i: number): string => `thread ${'abcdef'[i]}`;
   return race<typeof SHARED, 'l[2]' | 'r' | 'q'>({
     id,
     machine: { lowmemPages: 64, highmemPages: 0, ...p.machine },
-    vars: ['page', 'bus', 'v'],
+    vars: VARS,
     shared: SHARED,
     locks: ['l[2]'],
     rwlocks: ['r'],

@@ -142,9 +142,9 @@ export function readReplay(file: string): ReplayFile {
     const where = issue === undefined || issue.path.length === 0 ? '' : ` at "${issue.path.join('.')}"`;
     throw bad(`${issue?.message ?? 'wrong shape'}${where}`);
   }
-  if (data.checksum !== checksumOf(data)) throw bad('it is damaged: its checksum is not that of its content');
   const { race, schedule, stepsMax } = parsed.data;
   if (schedule.length > stepsMax) throw bad(`${schedule.length} choices in at most ${stepsMax} steps`);
+  if (data.checksum !== checksumOf(data)) throw bad('it is damaged: its checksum is not that of its content');
   return isPath(race) ? { ...parsed.data, race: resolve(dirname(file), race) } : parsed.data;
 }
 

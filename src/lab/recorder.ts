@@ -112,7 +112,7 @@ export class Recorder implements Tracer {
   #mask = -1;
   #named: number | null = null;
   readonly #ring: Ring | null;
-  /** Was the last point one of an access to page contents? */
+  /** Was the last point one of a plain access? */
   #inRow = false;
   #run = 0;
 
@@ -166,14 +166,16 @@ export class Recorder implements Tracer {
 
   /**
    * A point or a step of parallel mode. Rounds of waiters are nothing to tell. Accesses to page contents come by the thousand and have events of
-   * their own: all in a row get the functions of the first, since a look at the stack takes microseconds. Return: there is no more to it.
+   * their own. All plain accesses in a row get the functions of the first, since a look at the stack takes microseconds, in which the race that is
+   * looked for does not happen. Return: there is no more to it.
    */
   #passes(what: Ev, kind: number): boolean {
     if (kind === Point.Wait) return true;
     const ofPages = kind >= Point.CachedLoad && kind <= Point.Tlb;
     if (what === Ev.step) return ofPages;
-    if (!ofPages || !this.#inRow) this.#stack = callers();
-    this.#inRow = ofPages;
+    const plain = ofPages || kind === Point.Load || kind === Point.Store;
+    if (!plain || !this.#inRow) this.#stack = callers();
+    this.#inRow = plain;
     return true;
   }
 

@@ -86,7 +86,7 @@ describe('the command line', () => {
       ...['exhausted', 'seconds', 'replay', 'memoryHash', 'dmesg'],
     ]);
     expect(shown.culprit).toMatchObject({ kind: 'discarded', cpu: 0, operation: 'invalidate', slot: 0 });
-    expect(JSON.parse(readFileSync(output, 'utf8')).version).toBe(2);
+    expect(JSON.parse(readFileSync(output, 'utf8')).version).toBe(3);
   });
 
   it('shows every step with --verbose, and under 20 lines without', async () => {

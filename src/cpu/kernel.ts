@@ -745,11 +745,14 @@ export class Kernel<S extends object = object, E extends string = never> impleme
 
   #index(addr: Vaddr): number {
     const offset = ((addr | 0) - this.#base) | 0;
-    if (offset >>> 0 >= this.staticBytes || (offset & 3) !== 0) this.#atomicOutside(addr);
+    if (offset >>> 0 >= this.staticBytes || (offset & 3) !== 0) this.#atomicOutside(addr >>> 0);
     return offset >>> 2;
   }
 
+  /** A wild pointer faults. Errors: one that does not, since page contents have no atomic operations. */
   #atomicOutside(addr: number): never {
+    if ((addr & 3) !== 0) this.unaligned(addr, true);
+    this.#word(addr);
     throw new MurphyError(`atomic operation outside static kernel data: ${addr.toString(16)}`);
   }
 

@@ -153,8 +153,10 @@ export const STEPS_MAX = 20_000;
 export const STATES_MAX = 4_000_000;
 const WHOLE: Shard = { index: 1, count: 1 };
 const POLL_MS = 100;
-/** Without a step for so long, the context that has the baton is in an endless loop of its own. */
+/** Without a step for so long, and at work for half of it, the context that has the baton is in an endless loop of its own. */
 const STUCK_MS = 5000;
+/** Without a step for so long, it waits for something of its own; a host that gives its time to others, or stands still, is back by then. */
+const STUCK_IDLE_MS = 60_000;
 /** Seconds after which slot 0 reports, and is told to go on. */
 const SLICE_SECONDS = 1;
 const CHECKPOINT_SECONDS = 30;
@@ -169,6 +171,22 @@ interface Watched {
   /** Executions are under way. */
   leading: boolean;
   over: boolean;
+}
+
+/** A moment: on the clock, and in time that this process has been given. */
+interface Moment {
+  readonly ms: number;
+  readonly workMs: number;
+}
+
+function standing(): Moment {
+  const { user, system } = process.cpuUsage();
+  return { ms: performance.now(), workMs: (user + system) / 1000 };
+}
+
+function isStuck(since: Moment): boolean {
+  const { ms, workMs } = standing();
+  return ms - since.ms > STUCK_IDLE_MS || (ms - since.ms > STUCK_MS && workMs - since.workMs > STUCK_MS / 2);
 }
 
 const sumOf = (words: Int32Array): number => words.reduce((sum, word) => (sum + word) | 0, 0);
@@ -187,7 +205,7 @@ async function watch(
   state: Watched,
 ): Promise<never> {
   let last = '';
-  let since = performance.now();
+  let since = standing();
   let trails: number | null = null;
   while (!state.over) {
     await new Promise((done) => setTimeout(done, POLL_MS));
@@ -195,19 +213,19 @@ async function watch(
     const now = `${Atomics.load(hw, Control.execution)} ${handoversOf(ex)}`;
     // Workers that start on a busy host, and a checkpoint that is written, are no lack of progress.
     if (now !== last || !state.leading) {
-      since = performance.now();
+      since = standing();
       trails = null;
     }
     last = now;
-    if (performance.now() - since > STUCK_MS / 2) {
+    if (performance.now() - since.ms > STUCK_MS / 2) {
       const before: number | null = trails;
       trails = sumOf(steps);
-      if (before !== null && trails !== before) since = performance.now();
+      if (before !== null && trails !== before) since = standing();
     }
     const all = [...workers.cpus, ...workers.devices];
     const died = all.findIndex((w) => w.death !== null);
     // Before the first execution the workers start and boot, which takes a busy host its time.
-    const stuck = Atomics.load(hw, Control.execution) !== 0 && performance.now() - since > STUCK_MS;
+    const stuck = Atomics.load(hw, Control.execution) !== 0 && isStuck(since);
     if (state.over || (died < 0 && !stuck)) continue;
     const why = died >= 0 ? `the worker of thread ${died} died: ${all[died]?.death}` : stuckText(ex);
     await workers.close();

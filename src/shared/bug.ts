@@ -2,6 +2,7 @@
 import { KernelBug } from './errors.js';
 import type { KernelBase, SymbolSpec } from './kernel-base.js';
 import { hex8, type Vaddr, vaddr } from './types.js';
+import { KERNEL_VERSION } from './version.js';
 
 declare module './kernel-base.js' {
   interface Symbols {
@@ -22,13 +23,29 @@ export function BUG(k: KernelBase, what: string, addr = 0): never {
   throw new KernelBug('bug', what, addr);
 }
 
-/** A dmesg record; the run goes on. Returns the condition, as in C. */
+/**
+ * A dmesg record; the run goes on. Returns the condition, as in C.
+ *
+ * Source: include/asm-generic/bug.h, Linux 2.6.22; kernel/panic.c, Linux 2.6.28 (the cut), 4.12 (CPU and task). Differs: no line number.
+ */
 export function WARN_ON(k: KernelBase, condition: boolean, what: string): boolean {
   if (condition) {
-    k.printk('------------[ cut here ]------------');
-    k.printk(`WARNING: at ${what}`);
+    const version = k.LINUX_VERSION_CODE;
+    if (version >= WARN_CUTS) k.printk('------------[ cut here ]------------');
+    k.printk(version >= WARN_NAMES_CPU ? `WARNING: CPU: ${k.cpu} PID: ${k.slot} at ${what}` : `WARNING: at ${what}`);
   }
   return condition;
+}
+
+const WARN_CUTS = KERNEL_VERSION(2, 6, 26);
+const WARN_NAMES_CPU = KERNEL_VERSION(3, 12, 0);
+
+/** WARN_ON() with a text, which follows its line; before there was a WARN() the text was printed first. Source: as WARN_ON(); from 2.6.27 on. */
+export function WARN(k: KernelBase, what: string, text: string): void {
+  const old = k.LINUX_VERSION_CODE < KERNEL_VERSION(2, 6, 27);
+  if (old) k.printk(text);
+  WARN_ON(k, true, what);
+  if (!old) k.printk(text);
 }
 
 const hash = (text: string): number => {

@@ -2,9 +2,15 @@
  * Rows of spec/vmalloc-gfp.md §12.1: the failure is found within the bound, and under the fix the bounded space holds none. Each case of an experiment is
  * explored, so the claims are the experiments' own.
  */
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { loadLab } from '../../src/cli/load-lab.js';
+import { main } from '../../src/cli/main.js';
 import { explore } from '../../src/explore/explore.js';
 import { listExperiments } from '../../src/index.js';
+import { FakeHost } from '../cli/fake.js';
 
 const ROWS: readonly (readonly [row: string, message: RegExp])[] = [
   ['V000-01', /^never$/],
@@ -43,5 +49,41 @@ describe.each(ROWS)('vmalloc/%s, in all schedules of one preemption', (row, mess
     expect([result.outcome, result.claimed]).toEqual([chosen.outcome, [chosen.outcome]]);
     if (chosen.outcome === 'clean') expect(result.exhausted).toBe(true);
     else expect(result.failure?.message).toMatch(CASES[`${row}: ${chosen.name}`] ?? message);
+  });
+});
+
+class RealHost extends FakeHost {
+  override async lab() {
+    return (await loadLab()) as never;
+  }
+}
+
+describe('`explore vmalloc/V000-12 --json`', () => {
+  async function said(...options: string[]): Promise<{ status: number; result: Record<string, unknown> }> {
+    const host = new RealHost();
+    const status = await main(['explore', 'vmalloc/V000-12', '--json', '--quiet', ...options], host);
+    return { status, result: JSON.parse(host.stdout.text) };
+  }
+
+  it('names vmlist_lock and the interrupted holder', async () => {
+    const replay = join(mkdtempSync(join(tmpdir(), 'murphy-v000-12-')), 'replay.json');
+    const { status, result } = await said('--output', replay);
+    expect(status).toBe(0);
+    expect(result).toMatchObject({ outcome: 'deadlock', expected: true, kernel: '2.5.53', spec: ['vmalloc/V000-12'] });
+    expect((result.failure as { message: string }).message).toBe(
+      'CPU0: thread0 (interrupts off, in an interrupt) spins on vmlist_lock, held by thread0 on CPU0; holds vmlist_lock',
+    );
+  });
+
+  it.each([
+    ['rmk1', 'one preemption', ['--preemptions', '1']],
+    ['rmk2', 'one preemption', ['--preemptions', '1']],
+    ['rmk1', 'any number of preemptions', ['--states']],
+    ['rmk2', 'any number of preemptions', ['--states']],
+  ])('is clean with %s, in all schedules of %s', async (patch, _, bound) => {
+    const { status, result } = await said('--patch', patch, ...bound);
+    expect(status).toBe(0);
+    expect(result).toMatchObject({ outcome: 'clean', exhausted: true, expected: true, failure: null });
+    expect(result.patches).toContain(patch);
   });
 });

@@ -58,7 +58,7 @@ describe('kvmalloc()', () => {
   it('vmalloc/V003-11: warns once of GFP_NOFS and goes on; with the patch mp it does not', () => {
     const k = boot();
     for (let i = 0; i < 2; i++) expect(kvmalloc(k, 256 << 10, gfp(k).GFP_NOFS)).not.toBe(NULL);
-    expect(warnings(k)).toEqual(['WARNING: at mm/util.c kvmalloc_node()']);
+    expect(warnings(k)).toEqual(['WARNING: CPU: 0 PID: 0 at mm/util.c kvmalloc_node()']);
     const patched = boot({ patches: ['hm', 'mp'] });
     kvmalloc(patched, 256 << 10, gfp(patched).GFP_NOFS);
     expect(warnings(patched)).toEqual([]);
@@ -76,7 +76,7 @@ describe('kvmalloc()', () => {
     for (const patches of [['hm'], ['hm', 'mp']]) {
       const k = boot({ patches });
       kvmalloc(k, 256 << 10, gfp(k).GFP_NOWAIT);
-      expect(warnings(k)).toEqual(['WARNING: at mm/util.c kvmalloc_node()']);
+      expect(warnings(k)).toEqual(['WARNING: CPU: 0 PID: 0 at mm/util.c kvmalloc_node()']);
     }
   });
 

@@ -318,7 +318,7 @@ describe('a cache of its own', () => {
     const s = kmem_cache_create(k, 'sixty', 60, 0, 0);
     kmem_cache_alloc(k, s, GFP_KERNEL);
     kmem_cache_destroy(k, s);
-    expect(log(k)[1]).toMatch(/^WARNING: at mm\/slub\.c kmem_cache_destroy/);
+    expect(log(k)[0]).toMatch(/^WARNING: at mm\/slub\.c kmem_cache_destroy/);
   });
 
   it('can be made and given up for ever', () => {

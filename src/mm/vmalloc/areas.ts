@@ -4,7 +4,7 @@
  * Source: mm/vmalloc.c, Linux 2.5.53 (`vmap`), 2.6.22, 2.6.28, 4.12; spec/vmalloc-gfp.md §6.2 to §6.5.
  */
 import type { Kernel } from '../../cpu/kernel.js';
-import { BUG_ON, WARN_ON } from '../../shared/bug.js';
+import { BUG_ON, WARN } from '../../shared/bug.js';
 import { in_interrupt } from '../../shared/irqflags.js';
 import { hex8, NULL, type Vaddr, vaddr } from '../../shared/types.js';
 import { gfp } from '../gfp.js';
@@ -75,8 +75,8 @@ export function __vunmap(k: Kernel, addr: Vaddr, deallocate_pages: boolean, era:
   const bad = (addr & (PAGE_SIZE - 1)) !== 0;
   const area = bad ? NULL : era.remove_vm_area(k, addr);
   if (area === NULL) {
-    k.printk(`Trying to vfree() ${bad ? 'bad address' : 'nonexistent vm area'} (${hex8(addr)})`);
-    WARN_ON(k, true, 'mm/vmalloc.c __vunmap()');
+    const text = `Trying to vfree() ${bad ? 'bad address' : 'nonexistent vm area'} (${hex8(addr)})`;
+    WARN(k, 'mm/vmalloc.c __vunmap()', text);
     return;
   }
   if (deallocate_pages) freePagesAndArray(k, area, era);

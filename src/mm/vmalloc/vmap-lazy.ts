@@ -234,13 +234,20 @@ function insertSorted(k: Kernel, area: VmStruct): void {
   write_unlock(k, k.sym.vmlist_lock);
 }
 
+/**
+ * The list is not asked where it ends: an area that is not on it, as at a second vfree() before the purge, is looked for beyond.
+ *
+ * Errors: oops at address 0, with vmlist_lock held.
+ */
 function unlinkFromList(k: Kernel, area: VmStruct): void {
   write_lock(k, k.sym.vmlist_lock);
   let link: Vaddr = k.sym.vmlist;
-  for (let tmp = k.loadPtr<'vm_struct'>(link); tmp !== area && tmp !== NULL; tmp = k.loadPtr<'vm_struct'>(link)) {
+  let tmp = k.loadPtr<'vm_struct'>(link);
+  while (tmp !== area) {
     link = nextLink(tmp);
+    tmp = k.loadPtr<'vm_struct'>(link);
   }
-  k.store(link, k.read(area, struct_vm_struct.next));
+  k.store(link, k.loadPtr<'vm_struct'>(nextLink(tmp)));
   write_unlock(k, k.sym.vmlist_lock);
 }
 

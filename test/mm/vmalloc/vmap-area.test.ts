@@ -25,6 +25,7 @@ const P = 4096;
 const machine = (kernel: string, options: Parameters<typeof localMachine>[1] = {}): LocalMachine =>
   localMachine('cortex-a9', { kernel, patches: ['tlb-ops-broadcast'], lowmemPages: 512, ...options });
 const boot = (kernel: string): Kernel => machine(kernel).k;
+const hex = (addr: number): string => addr.toString(16).padStart(8, '0');
 const faults = (k: Kernel, addr: Vaddr): boolean => {
   try {
     k.load32(addr);
@@ -58,6 +59,42 @@ describe.each(['2.6.28', '2.6.34'])('vmalloc() of %s', (kernel) => {
     expect(faults(k, addr)).toBe(true);
     expect(k.load(k.sym.vmap_lazy_nr)).toBe(0);
   });
+});
+
+describe.each(['2.6.28', '2.6.31', '2.6.32', '2.6.34'])('vfree() of what is none, %s', (kernel) => {
+  const warning = (text: string): string[] => [
+    '------------[ cut here ]------------',
+    'WARNING: at mm/vmalloc.c __vunmap()',
+    text,
+  ];
+
+  it('vmalloc/C-12: warns of an unaligned address, of one inside an area, and of one that has been purged', () => {
+    const k = boot(kernel);
+    const addr = vmalloc(k, 2 * P);
+    vfree(k, vaddr(addr + 1));
+    vfree(k, vaddr(addr + P));
+    vfree(k, addr);
+    purge_vmap_area_lazy(k);
+    vfree(k, addr);
+    expect(dmesgOf(k)).toEqual([
+      ...warning(`Trying to vfree() bad address (${hex(addr + 1)})`),
+      ...warning(`Trying to vfree() nonexistent vm area (${hex(addr + P)})`),
+      ...warning(`Trying to vfree() nonexistent vm area (${hex(addr)})`),
+    ]);
+  });
+
+  it.each(['slub', 'slab'] as const)(
+    'vmalloc/C-12: looks for an area that is freed twice behind the end of vmlist (%s)',
+    (slab) => {
+      const k = machine(kernel, { slab }).k;
+      const addr = vmalloc(k, P);
+      vfree(k, addr);
+      expect(() => vfree(k, addr)).toThrow(
+        /^Unable to handle kernel NULL pointer dereference at virtual address 00000000/,
+      );
+      expect(k.load(k.sym.vmlist_lock)).not.toBe(0);
+    },
+  );
 });
 
 describe.each(['4.10', '4.12'])('vmalloc() of %s', (kernel) => {
@@ -104,7 +141,11 @@ describe.each(['4.10', '4.12'])('vmalloc() of %s', (kernel) => {
     const k = boot(kernel);
     const addr = vmalloc(k, 2 * P);
     vfree(k, vaddr(addr + 1));
-    expect(dmesgOf(k)[0]).toMatch(/^Trying to vfree\(\) bad address/);
+    expect(dmesgOf(k)).toEqual([
+      '------------[ cut here ]------------',
+      'WARNING: CPU: 0 PID: 0 at mm/vmalloc.c __vunmap()',
+      `Trying to vfree() bad address (${hex(addr + 1)})`,
+    ]);
     vfree(k, vaddr(addr + P));
     expect(vmalloc_to_page(k, addr)).toBe(NULL);
     vfree(k, addr);

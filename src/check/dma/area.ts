@@ -2,23 +2,15 @@
  * What the DMA checker knows, in the shared area of the machine: the mappings that are in force, and for each line of memory that was
  * stored to or mapped, whose its bytes are and who wrote them last. Everything counts in the execution whose number it carries.
  */
-import { lockWord, unlockWord } from '../../cpu/hostlock.js';
 import { DMA_CHECK_WORDS } from '../../cpu/hw.js';
 import { MurphyError } from '../../shared/errors.js';
-import { Texts } from '../texts.js';
+import { CheckerArea, Head as CommonHead } from '../area.js';
 
 const Head = {
-  lock: 0,
-  textWords: 1,
-  epoch: 2,
-  headline: 3,
-  /** Kinds of report that have been made: a bit each. */
-  reported: 4,
   /** Errors of the API, those that were not printed among them. */
-  errors: 5,
+  errors: CommonHead.own,
   /** The table of mappings was full: the API is no longer checked. */
-  disabled: 6,
-  words: 16,
+  disabled: CommonHead.own + 1,
 } as const;
 
 const TEXT_WORDS = 1 << 14;
@@ -57,83 +49,36 @@ export const Line = {
   words: 16,
 } as const;
 
-export class DmaArea {
-  readonly words: Int32Array;
-  readonly #base: number;
+export class DmaArea extends CheckerArea {
   readonly #entries: number;
   readonly #lines: number;
-  readonly #texts: Texts;
 
   constructor(words: Int32Array, base: number) {
-    this.words = words;
-    this.#base = base;
-    this.#texts = new Texts(words, base + Head.textWords, base + Head.words, TEXT_WORDS);
-    this.#entries = base + Head.words + TEXT_WORDS;
+    super(words, base, TEXT_WORDS);
+    this.#entries = this.next;
     this.#lines = this.#entries + ENTRIES * Entry.words;
     const end = this.#lines + LINE_SLOTS * Line.words;
     if (end - base > DMA_CHECK_WORDS) throw new MurphyError('the area of the DMA checker is too small');
   }
 
-  get epoch(): number {
-    return this.words[this.#base + Head.epoch] as number;
-  }
-
-  restart(): void {
-    this.words[this.#base + Head.epoch] = this.epoch + 1;
-    for (const field of [Head.headline, Head.reported, Head.errors, Head.disabled]) this.words[this.#base + field] = 0;
-  }
-
-  lock(): void {
-    lockWord(this.words, this.#base + Head.lock);
-  }
-
-  unlock(): void {
-    unlockWord(this.words, this.#base + Head.lock);
-  }
-
-  /** May a report be made? The first of each kind of checking, or with @every any. */
-  mayReport(kind: number, every: boolean): boolean {
-    this.lock();
-    const reported = this.words[this.#base + Head.reported] as number;
-    this.words[this.#base + Head.reported] = reported | (1 << kind);
-    this.unlock();
-    return every || (reported & (1 << kind)) === 0;
-  }
-
   countError(): void {
-    Atomics.add(this.words, this.#base + Head.errors, 1);
+    Atomics.add(this.words, this.base + Head.errors, 1);
   }
 
   get errors(): number {
-    return this.words[this.#base + Head.errors] as number;
+    return this.words[this.base + Head.errors] as number;
   }
 
   get disabled(): boolean {
-    return this.words[this.#base + Head.disabled] !== 0;
-  }
-
-  get headline(): string {
-    return this.#texts.text(this.words[this.#base + Head.headline] as number);
-  }
-
-  setHeadline(text: string): void {
-    this.lock();
-    const at = this.#base + Head.headline;
-    if (this.words[at] === 0) this.words[at] = this.#texts.keep(text);
-    this.unlock();
+    return this.words[this.base + Head.disabled] !== 0;
   }
 
   /** Keep a text. Return: its place. */
   keep(text: string): number {
     this.lock();
-    const place = this.#texts.keep(text);
+    const place = this.texts.keep(text);
     this.unlock();
     return place;
-  }
-
-  stack(place: number): string[] {
-    const text = this.#texts.text(place);
-    return text === '' ? [] : text.split('\n');
   }
 
   // ---- mappings ----------------------------------------------------------------------------------------------------
@@ -144,7 +89,7 @@ export class DmaArea {
       const at = this.#entries + i * Entry.words;
       if (this.words[at] !== this.epoch) return at;
     }
-    this.words[this.#base + Head.disabled] = 1;
+    this.words[this.base + Head.disabled] = 1;
     return -1;
   }
 

@@ -5,23 +5,13 @@
  * execution is not known: races may use it as they like.
  */
 import type { MachineConfig } from '../../cpu/config.js';
-import { lockWord, unlockWord } from '../../cpu/hostlock.js';
 import { memoryCheckWords } from '../../cpu/hw.js';
 import { MurphyError } from '../../shared/errors.js';
-import { Texts } from '../texts.js';
+import { CheckerArea, Head as CommonHead } from '../area.js';
 
 const Head = {
-  lock: 0,
-  textWords: 1,
-  /** Number of the execution. */
-  epoch: 2,
-  /** What the first report of the execution says. */
-  headline: 3,
-  /** Kinds of report that have been made: a bit each. */
-  reported: 4,
   /** An allocation found no room in the tables: what follows is not watched. */
-  full: 5,
-  words: 16,
+  full: CommonHead.own,
 } as const;
 
 /** Words of a track: who, where, in which functions. */
@@ -102,24 +92,19 @@ const powerOfTwo = (least: number): number => 2 ** Math.ceil(Math.log2(least));
 const slotsOf = (frames: number): number => Math.min(SLOTS_MAX, powerOfTwo(frames * 16));
 const pageSlotsOf = (frames: number): number => Math.min(SLOTS_MAX, powerOfTwo(frames * 4));
 
-export class MemoryArea {
-  readonly words: Int32Array;
+export class MemoryArea extends CheckerArea {
   readonly shadow: Uint8Array;
   readonly frames: number;
-  readonly #base: number;
   readonly #frames: number;
   readonly #records: number;
   readonly #slots: number;
   readonly #pages: number;
   readonly #pageSlots: number;
-  readonly #texts: Texts;
 
   constructor(words: Int32Array, base: number, config: Pick<MachineConfig, 'lowmemPages' | 'highmemPages'>) {
-    this.words = words;
+    super(words, base, TEXT_WORDS);
     this.frames = framesOf(config);
-    this.#base = base;
-    this.#texts = new Texts(words, base + Head.textWords, base + Head.words, TEXT_WORDS);
-    this.#frames = base + Head.words + TEXT_WORDS;
+    this.#frames = this.next;
     const shadow = this.#frames + this.frames * Frame.words;
     this.shadow = new Uint8Array(words.buffer, shadow * 4, this.frames * SHADOW_WORDS * 4);
     this.#records = shadow + this.frames * SHADOW_WORDS;
@@ -131,48 +116,8 @@ export class MemoryArea {
       throw new MurphyError('the area of the memory checker is too small');
   }
 
-  get epoch(): number {
-    return this.words[this.#base + Head.epoch] as number;
-  }
-
-  /** Nothing is known of any frame. */
-  restart(): void {
-    const { words } = this;
-    words[this.#base + Head.epoch] = this.epoch + 1;
-    for (const field of [Head.headline, Head.reported, Head.full]) words[this.#base + field] = 0;
-  }
-
-  lock(): void {
-    lockWord(this.words, this.#base + Head.lock);
-  }
-
-  unlock(): void {
-    unlockWord(this.words, this.#base + Head.lock);
-  }
-
-  /** May a report of this kind be made? The first of each kind, or with @every any. */
-  mayReport(kind: number, every: boolean): boolean {
-    this.lock();
-    const reported = this.words[this.#base + Head.reported] as number;
-    this.words[this.#base + Head.reported] = reported | (1 << kind);
-    this.unlock();
-    return every || (reported & (1 << kind)) === 0;
-  }
-
-  get headline(): string {
-    return this.#texts.text(this.words[this.#base + Head.headline] as number);
-  }
-
-  /** The first of the execution stays. */
-  setHeadline(text: string): void {
-    this.lock();
-    const at = this.#base + Head.headline;
-    if (this.words[at] === 0) this.words[at] = this.#texts.keep(text);
-    this.unlock();
-  }
-
   get full(): boolean {
-    return this.words[this.#base + Head.full] !== 0;
+    return this.words[this.base + Head.full] !== 0;
   }
 
   // ---- tracks ------------------------------------------------------------------------------------------------------
@@ -181,17 +126,16 @@ export class MemoryArea {
     this.words[at + Track.slot] = track.slot;
     this.words[at + Track.cpu] = track.cpu;
     this.words[at + Track.context] = track.context;
-    this.words[at + Track.stack] = this.#texts.keep(track.stack.join('\n'));
+    this.words[at + Track.stack] = this.texts.keep(track.stack.join('\n'));
   }
 
   #track(at: number): TrackOf {
     const word = (field: number): number => this.words[at + field] as number;
-    const text = this.#texts.text(word(Track.stack));
     return {
       slot: word(Track.slot),
       cpu: word(Track.cpu),
       context: word(Track.context),
-      stack: text === '' ? [] : text.split('\n'),
+      stack: this.stack(word(Track.stack)),
     };
   }
 
@@ -343,7 +287,7 @@ export class MemoryArea {
   give(block: Omit<Block, 'state' | 'freed'>): void {
     this.lock();
     const at = this.#slotOf(block.start);
-    if (at < 0) this.words[this.#base + Head.full] = 1;
+    if (at < 0) this.words[this.base + Head.full] = 1;
     else {
       const { words } = this;
       words[at + Record.start] = block.start | 0;
@@ -384,7 +328,7 @@ export class MemoryArea {
   #givePages(start: number, size: number, record: number): void {
     for (let page = start; page < start + size; page += 4096) {
       const at = this.#pageSlot(page);
-      if (at < 0) this.words[this.#base + Head.full] = 1;
+      if (at < 0) this.words[this.base + Head.full] = 1;
       else {
         this.words[at + AreaPage.page] = page | 0;
         this.words[at + AreaPage.record] = record;

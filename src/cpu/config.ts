@@ -46,7 +46,7 @@ export const SLAB_DEFAULTS: SlabOptions = {
 };
 
 /** Checkers that watch the machine. */
-export const CHECKERS = ['lockdep', 'memory', 'dma', 'races', 'leak'] as const;
+export const CHECKERS = ['lockdep', 'memory', 'dma', 'races', 'hangs', 'leak'] as const;
 /** Those that `all` stands for: a race that ends with what it has allocated is nothing unusual. */
 export const ALL_CHECKERS = CHECKERS.filter((name) => name !== 'leak');
 

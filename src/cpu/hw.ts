@@ -155,6 +155,8 @@ export const memoryCheckWords = (frames: number): number =>
   (1 << 16) + frames * 272 + Math.min(1 << 20, frames * 512) + Math.min(1 << 18, frames * 32);
 /** Room of the DMA checker, if the machine has one. */
 export const DMA_CHECK_WORDS = 1 << 18;
+/** Room of the watchdogs, if the machine has them. */
+export const HANGS_WORDS = 1 << 14;
 /** Room of the race detector, if the machine has one. */
 export const RACES_WORDS = 1 << 20;
 export const VERDICT_WORDS = 1024;
@@ -213,6 +215,8 @@ export interface HwLayout {
   readonly memoryCheck: number;
   /** The DMA checker's: DMA_CHECK_WORDS, or nothing. */
   readonly dmaCheck: number;
+  /** The watchdogs': HANGS_WORDS, or nothing. */
+  readonly hangs: number;
   /** The race detector's: RACES_WORDS, or nothing. */
   readonly races: number;
 }
@@ -273,6 +277,7 @@ export function layoutHw(
       : 0,
   );
   const dmaCheck = take(checksOf(config.check).includes('dma') ? DMA_CHECK_WORDS : 0);
+  const hangs = take(checksOf(config.check).includes('hangs') ? HANGS_WORDS : 0);
   const races = take(checksOf(config.check).includes('races') ? RACES_WORDS : 0);
   return {
     words: next,
@@ -298,6 +303,7 @@ export function layoutHw(
     lockdep,
     memoryCheck,
     dmaCheck,
+    hangs,
     races,
   };
 }

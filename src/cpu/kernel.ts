@@ -10,7 +10,7 @@ import type { DeclaredObjects, DeclaredOf, SharedOf } from '../shared/declared.j
 import { type BugKind, ExecutionStopped, KernelBug, MurphyError, UsageError } from '../shared/errors.js';
 import { type Footprint, Space } from '../shared/footprint.js';
 import { preempt_enable } from '../shared/irqflags.js';
-import type { DmaWatch, KernelBase, LockWatch, MemoryWatch, Symbols } from '../shared/kernel-base.js';
+import type { DmaWatch, HangWatch, KernelBase, LockWatch, MemoryWatch, Symbols } from '../shared/kernel-base.js';
 import type { Mark } from '../shared/knowledge.js';
 import type { Field } from '../shared/layout.js';
 import { type PatchName, type PatchSet, patchSet } from '../shared/patches.js';
@@ -189,6 +189,7 @@ export class Kernel<S extends object = object, E extends string = never> impleme
   memoryWatch: MemoryWatch | null = null;
   /** Null unless somebody watches the DMA API. */
   dmaWatch: DmaWatch | null = null;
+  hangWatch: HangWatch | null = null;
   /** Called while a waiter makes no progress: looks for a deadlock. */
   onStuck: ((k: Kernel) => void) | null = null;
   /** Called while every CPU idles and nothing can happen any more. */

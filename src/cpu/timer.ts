@@ -18,8 +18,10 @@ export function sched_yield(k: Kernel): void {
 
 /** Context: process, may sleep. The task's state has been set; it runs again afterwards. */
 export function schedule_timeout(k: Kernel, ticks: number): void {
+  k.hangWatch?.waitsForTime(true);
   sched_yield(k);
   advance_jiffies(k, ticks);
+  k.hangWatch?.waitsForTime(false);
 }
 
 /** Give up the CPU if somebody has asked for it. Context: process, may sleep. Return: whether it did. */

@@ -1,6 +1,7 @@
 /** The checkers of a machine, other than lockdep, as its configuration asks for them. */
 import { DmaChecker, DmaDeviceChecker, type DmaOptions, type DmaReport } from '../check/dma/dma.js';
 import type { DmaRules } from '../check/dma/rules.js';
+import { type HangReport, type HangRules, Hangs } from '../check/hangs/hangs.js';
 import { MemoryChecker, type MemoryReport } from '../check/memory/memory.js';
 import { checksOf, type MachineConfig } from '../cpu/config.js';
 import type { Device } from '../cpu/device.js';
@@ -8,6 +9,7 @@ import type { Kernel } from '../cpu/kernel.js';
 import { PhysicalMemory } from '../cpu/memory.js';
 import { bothTracers, type Tracer } from '../cpu/tracer.js';
 import { KERNEL_VERSION, versionCode } from '../shared/version.js';
+import { waitText } from './deadlock.js';
 import { PLACES } from './lockdep.js';
 
 /** What a worker does with each of its checkers. */
@@ -19,6 +21,8 @@ export interface Checker {
   end(): void;
   /** What the first report of the execution says; empty when there is none. */
   readonly headline: string;
+  /** Nothing can happen any more: what it would say of that as time goes by. */
+  foreseen?(): string[];
 }
 
 export interface CheckerReport {
@@ -55,7 +59,24 @@ export function checkersOf(k: Kernel, onReport?: (report: CheckerReport) => void
     k.setTracer(bothTracers(k.tracer, dma));
     checkers.push(dma);
   }
+  if (names.includes('hangs')) {
+    const hangs = new Hangs(k, {
+      rules: hangRulesOf(k.config),
+      places: PLACES,
+      waiting: (slot) => [waitText(k, slot)].filter((text) => text !== 'runs').map((text) => `thread${slot} ${text}`),
+      ...(onReport !== undefined && { onReport: (r: HangReport) => onReport({ checker: 'hangs', ...r }) }),
+    });
+    k.hangWatch = hangs;
+    k.setTracer(bothTracers(k.tracer, hangs));
+    checkers.push(hangs);
+  }
   return checkers;
+}
+
+/** The watchdogs of the kernel version; from 4.x on they are those of 5.10. */
+function hangRulesOf({ kernel }: MachineConfig): HangRules {
+  if (versionCode(kernel) >= KERNEL_VERSION(4, 0, 0)) return '5.10';
+  return versionCode(kernel) >= KERNEL_VERSION(2, 6, 23) ? '2.6.30' : '2.6.22';
 }
 
 /** Rules by kernel version, where nobody asks for others. */

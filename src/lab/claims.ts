@@ -6,6 +6,8 @@ const FORETOLD: Readonly<Record<string, readonly Outcome[]>> = {
   lockdep: ['deadlock', 'hang'],
   memory: ['oops', 'bug', 'wrong-bytes'],
   dma: ['wrong-bytes'],
+  hangs: ['hang', 'deadlock'],
+  races: ['warn', 'wrong-bytes', 'oops', 'bug', 'deadlock', 'hang'],
 };
 
 /** Does a report of this checker stand for one of the claimed failures? */

@@ -24,7 +24,8 @@ const seatOf = (m: MachineView, cpu: number): number => m.layout.seats + cpu * S
 const threadOf = (m: MachineView, slot: number): number => m.layout.threads + slot * Thread.words;
 const at = (m: MachineView, index: number): number => Atomics.load(m.hw, index);
 
-function heldBy(m: MachineView, slot: number): number[] {
+/** Addresses of the locks that a thread holds, the first in front. */
+export function heldBy(m: MachineView, slot: number): number[] {
   const held = threadOf(m, slot) + Thread.held;
   const words = Array.from({ length: HELD_MASK + 1 }, (_, i) => at(m, held + i) >>> 0);
   return words.filter((addr) => addr !== 0);
@@ -101,7 +102,8 @@ export function symbolOf(m: { readonly sym: Readonly<Symbols> }, addr: number): 
   return addr === bestAt ? best : `${best}+0x${(addr - bestAt).toString(16)}`;
 }
 
-function waitText(m: MachineView, slot: number): string {
+/** What a thread waits for, and who has it. */
+export function waitText(m: MachineView, slot: number): string {
   const base = threadOf(m, slot);
   const kind = at(m, base + Thread.waitKind);
   const on = at(m, base + Thread.waitOn) >>> 0;

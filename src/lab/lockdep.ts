@@ -1,8 +1,11 @@
 /** The lock validator of a machine, as its configuration asks for it. */
+import { Area } from '../check/lockdep/area.js';
+import { allHeldLocks } from '../check/lockdep/held.js';
 import { Lockdep, type LockdepMode, type LockdepReport, type LockdepRules } from '../check/lockdep/lockdep.js';
-import { checksOf } from '../cpu/config.js';
+import { checksOf, type MachineConfig } from '../cpu/config.js';
 import type { Kernel } from '../cpu/kernel.js';
-import { KERNEL_VERSION } from '../shared/version.js';
+import { KERNEL_VERSION, versionCode } from '../shared/version.js';
+import { heldBy, type MachineView } from './deadlock.js';
 import { functionsOf } from './stack.js';
 
 const FRAMES = 24;
@@ -20,17 +23,26 @@ export const PLACES = {
 };
 
 /** Rules by kernel version, where nobody asks for others: those of 5.10 are for what comes after the kernels of the catalogue. */
-export const rulesOf = (k: Kernel): LockdepRules => {
-  const { lockdepRules = '' } = k.config;
+export const rulesOf = ({ lockdepRules = '', kernel }: MachineConfig): LockdepRules => {
   if (lockdepRules !== '') return lockdepRules as LockdepRules;
-  return k.LINUX_VERSION_CODE >= KERNEL_VERSION(5, 0, 0) ? '5.10' : '2.6.30';
+  return versionCode(kernel) >= KERNEL_VERSION(5, 0, 0) ? '5.10' : '2.6.30';
 };
+
+const watches = (config: MachineConfig): boolean => checksOf(config.check).includes('lockdep');
+
+/** The locks that all tasks hold, as lockdep knows them: a line each, none where nobody watches locks. */
+export function allLocksOf(m: MachineView): string[] {
+  if (!watches(m.config)) return [];
+  const slots = Array.from({ length: m.config.threadsMax }, (_, slot) => slot);
+  const tasks = slots.map((slot) => ({ slot, locks: heldBy(m, slot) }));
+  return allHeldLocks(new Area(m.hw, m.layout.lockdep), rulesOf(m.config), tasks);
+}
 
 /** Null when the machine has none. */
 export function lockdepOf(k: Kernel, exact: boolean, onReport?: (report: LockdepReport) => void): Lockdep | null {
-  if (!checksOf(k.config.check).includes('lockdep')) return null;
+  if (!watches(k.config)) return null;
   return new Lockdep(k, {
-    rules: rulesOf(k),
+    rules: rulesOf(k.config),
     mode: (k.config.lockdepMode || 'linux') as LockdepMode,
     places: PLACES,
     exact,

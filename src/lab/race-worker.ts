@@ -20,7 +20,7 @@ import { type Checker, checkersOf } from './checkers.js';
 import { threadsOf } from './configure.js';
 import { anyCycle, describeMachine, findCycle } from './deadlock.js';
 import type { Job } from './job.js';
-import { lockdepOf } from './lockdep.js';
+import { allLocksOf, lockdepOf } from './lockdep.js';
 import { builtFile, packageRoot } from './modules.js';
 import type { RaceSpec, ThreadFn } from './race.js';
 import { racesOf } from './races.js';
@@ -325,13 +325,15 @@ export abstract class RaceWorker {
     return { outcome, message: `claimed to say "${missing}", but says "${found?.message ?? 'nothing'}"` };
   }
 
-  /** What checkers have said in this execution, for a failure that comes after it. */
+  /** What checkers have said in this execution, and what they have to say of a machine in which nothing can happen any more. */
   protected reported(): string[] {
     const all: { name: string; headline: string }[] = [...this.checkers];
     if (this.lockdep !== null) all.unshift({ name: 'lockdep', headline: this.lockdep.headline });
-    return all
-      .filter(({ headline }) => headline !== '')
-      .map(({ name, headline }) => `${name} has reported: ${headline}`);
+    return [
+      ...all.filter(({ headline }) => headline !== '').map(({ name, headline }) => `${name} has reported: ${headline}`),
+      ...allLocksOf(this.k),
+      ...this.checkers.flatMap((checker) => checker.foreseen?.() ?? []),
+    ];
   }
 
   /** A WARNING in the log of an execution that else was clean. */

@@ -14,6 +14,7 @@ import { claimingCase, claimOf, configureRace, type PlacedThread, settingsOf } f
 import { describeMachine, findCycle, type MachineView } from './deadlock.js';
 import type { EventRings } from './event-ring.js';
 import type { Job } from './job.js';
+import { allLocksOf } from './lockdep.js';
 import { type LoadedRace, loadExperiments, loadRace } from './modules.js';
 import type { Case, RaceSpec } from './race.js';
 import { type History, mergeHistories } from './recorder.js';
@@ -375,7 +376,7 @@ class Run {
       Atomics.notify(this.#hw, seat + Seat.attention);
     }
     await sleep(ANSWER_MS);
-    const state = describeMachine(this.#view);
+    const state = [...describeMachine(this.#view), ...allLocksOf(this.#view)];
     seats.forEach((seat, cpu) => {
       const answered = Atomics.load(this.#hw, seat + Seat.pong) !== before[cpu];
       const trace = answered ? this.#backtrace(Atomics.load(this.#hw, seat + Seat.current)) : '';

@@ -32,11 +32,15 @@ const nestingOf = (k: Kernel, cpu: number): Vaddr => vaddr(k.sym.rcu_nesting + c
 /** Context: any. */
 export function rcu_read_lock(k: Kernel): void {
   preempt_disable(k);
-  k.store(nestingOf(k, k.cpu), k.load(nestingOf(k, k.cpu)) + 1);
+  const depth = k.load(nestingOf(k, k.cpu));
+  k.store(nestingOf(k, k.cpu), depth + 1);
+  if (depth === 0) k.hangWatch?.rcuReader();
 }
 
 export function rcu_read_unlock(k: Kernel): void {
-  k.store(nestingOf(k, k.cpu), k.load(nestingOf(k, k.cpu)) - 1);
+  const depth = k.load(nestingOf(k, k.cpu));
+  if (depth === 1) k.hangWatch?.rcuReader();
+  k.store(nestingOf(k, k.cpu), depth - 1);
   preempt_enable(k);
 }
 
@@ -47,6 +51,7 @@ export function rcu_read_unlock(k: Kernel): void {
  */
 export function kfree_rcu(k: Kernel, object: Vaddr, offset: number): void {
   const head = vaddr(object + offset);
+  k.hangWatch?.rcuQueued(object);
   k.store(vaddr(head + 4), object);
   const flags = spin_lock_irqsave(k, k.sym.rcu_lock);
   k.store(head, k.load(k.sym.rcu_list));
@@ -64,7 +69,9 @@ export function rcu_process_callbacks(k: Kernel): void {
   spin_unlock_irqrestore(k, k.sym.rcu_lock, flags);
   while (quiet && head !== NULL) {
     const next = k.loadPtr<'rcu_head'>(head);
-    kfree(k, vaddr(k.load(vaddr(head + 4))));
+    const object = vaddr(k.load(vaddr(head + 4)));
+    k.hangWatch?.rcuFreed(object);
+    kfree(k, object);
     head = next;
   }
 }

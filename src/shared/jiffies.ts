@@ -34,4 +34,5 @@ export const jiffies_to_msecs = (ticks: number): number => ticks * (1000 / HZ);
 export function advance_jiffies(k: KernelBase, ticks: number): void {
   k.pointAs(Point.Atomic, k.sym.jiffies, How.marked);
   k.atomicAdd(k.sym.jiffies, ticks);
+  k.hangWatch?.timePassed(ticks);
 }

@@ -105,6 +105,19 @@ export interface DmaWatch {
   assertIdle(pa: number): void;
 }
 
+/** Who watches for CPUs that are stuck and tasks that nobody wakes. */
+export interface HangWatch {
+  /** The running thread waits for a time to pass, does no longer: meanwhile it needs no CPU, whatever the run queue says. */
+  waitsForTime(on: boolean): void;
+  /** @ticks have gone by. */
+  timePassed(ticks: number): void;
+  /** The outermost read-side critical section of RCU on this CPU begins, has ended. */
+  rcuReader(): void;
+  /** An object is out of reach and waits for readers; is about to be freed. */
+  rcuQueued(object: number): void;
+  rcuFreed(object: number): void;
+}
+
 export interface KernelBase {
   readonly sym: Readonly<Symbols>;
   /** Source: include/linux/version.h; see shared/version.ts. */
@@ -127,6 +140,8 @@ export interface KernelBase {
   readonly lockWatch: LockWatch | null;
   /** Null unless somebody watches memory. */
   readonly memoryWatch: MemoryWatch | null;
+  /** Null unless the watchdogs are on. */
+  readonly hangWatch: HangWatch | null;
 
   /** Is the named patch in force? */
   has(patch: PatchName): boolean;

@@ -14,7 +14,10 @@ export interface Text {
   readonly lines: readonly string[];
 }
 
-const modern = (d: Lockdep): boolean => d.rules === '5.10';
+/** What a class is called needs no more of a validator. */
+type Known = Pick<Lockdep, 'area' | 'rules'>;
+
+const modern = (d: Pick<Lockdep, 'rules'>): boolean => d.rules === '5.10';
 const task = (d: Lockdep): string => `thread${d.k.slot}/${d.k.slot}`;
 const release = (d: Lockdep): string => `${d.k.config.kernel} #1${modern(d) ? ' Not tainted' : ''}`;
 const address = (): string => '[<????????>]';
@@ -29,21 +32,26 @@ const storedStack = (d: Lockdep, place: number): string[] =>
   );
 
 /** "NAME#version/subclass": the parts that say nothing are left out. */
-export function className(d: Lockdep, id: number): string {
+export function className(d: Pick<Lockdep, 'area'>, id: number): string {
   const version = d.area.classWord(id, Class.version);
   const subclass = d.area.classWord(id, Class.subclass);
   const name = d.area.text(d.area.classWord(id, Class.name));
   return `${name}${version > 1 ? `#${version}` : ''}${subclass > 0 ? `/${subclass}` : ''}`;
 }
 
-const chars = (d: Lockdep, id: number): string => usageChars(d.area.classWord(id, Class.usage), modern(d) ? 2 : 3);
-const classText = (d: Lockdep, id: number): string =>
+const chars = (d: Known, id: number): string => usageChars(d.area.classWord(id, Class.usage), modern(d) ? 2 : 3);
+const classText = (d: Known, id: number): string =>
   `(${className(d, id)}){${chars(d, id)}}${modern(d) ? '-{0:0}' : ''}`;
 
 function lockText(d: Lockdep, held: Held, index: number): string {
-  const what = classText(d, held.id);
-  const at = `at: ${address()} ${d.siteOf(held, index)}`;
-  return modern(d) ? `${hex8(held.lock)} ${what}, ${at}` : ` ${what}, ${at}`;
+  return lockLine(d, held.lock, held.id, d.siteOf(held, index));
+}
+
+/** A lock with its class, as reports describe it. */
+export function lockLine(d: Known, lock: number, id: number, site: string): string {
+  const what = classText(d, id);
+  const at = `at: ${address()} ${site}`;
+  return modern(d) ? `${hex8(lock)} ${what}, ${at}` : ` ${what}, ${at}`;
 }
 
 const indexOf = (d: Lockdep, held: Held): number => {

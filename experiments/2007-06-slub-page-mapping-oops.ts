@@ -10,7 +10,7 @@
  * a BUG in the first transfer already, without DEBUG_VM the oops. Pignat's change of kunmap_atomic() makes no difference, nor do pages
  * instead of kmalloc() in dma_alloc_coherent(). With SLAB nothing, but VM_BUG_ON() and DEBUG_VM stop that as well, which was correct.
  * After the first transfer the page of the SCR is only marked where the oops is to come, and nothing of it is flushed; with the patch, and always with
- * SLAB, it is flushed from end to end. A flush of the range and a test by the caller do neither.
+ * SLAB, it is flushed from end to end, which are 128 line operations. A flush of the range and a test by the caller do neither.
  * Source: seed 001; include/linux/mm.h, mm/slub.c, arch/arm/mm/flush.c, drivers/mmc/host/at91_mci.c, Linux 2.6.22; spec/slab-dma.md §1.8, §6.
  */
 import {
@@ -29,7 +29,17 @@ import {
   vaddr,
   virt_to_head_page,
 } from '../src/index.js';
-import { AT91SAM9263, BEFORE, MCI_LINE, makePartial, mci, mciIrq, onCard, withReader } from './lib/at91.js';
+import {
+  AT91SAM9263,
+  BEFORE,
+  lineOpsOfFlush,
+  MCI_LINE,
+  makePartial,
+  mci,
+  mciIrq,
+  onCard,
+  withReader,
+} from './lib/at91.js';
 import { type Claim, fixCases } from './lib/fixes.js';
 
 /** The buffer of the report is the object with this number in its slab: offset bc0. */
@@ -45,6 +55,8 @@ function expectOnCard(k: Kernel, opcode: number, at: Vaddr, bytes: number): void
 
 const PG_dcache_dirty = 9;
 const STORED = 0x5a5a1234;
+/** Bytes of a line on all cores that the cases name. */
+const LINE = 32;
 
 /** The first and the last word of the card's struct, with the lines in the cache: the SCR has another. */
 function storeAround(k: Kernel, card: Vaddr): Vaddr[] {
@@ -56,13 +68,21 @@ function storeAround(k: Kernel, card: Vaddr): Vaddr[] {
   return words;
 }
 
-/** Is the page of the SCR marked, and have the @words around it come to memory, as each fix has it while no slab is partial? */
-function expectPage(k: Kernel, card: Vaddr, words: readonly Vaddr[]): void {
+/**
+ * Is the page of the SCR marked, have so many lines of it been flushed, and have the @words around it come to memory, as each fix has it while no slab is
+ * partial?
+ */
+function expectPage(k: Kernel, card: Vaddr, words: readonly Vaddr[], lineOps: number): void {
   const page = virt_to_head_page(k, card);
   const byCaller = k.has('at91-mci-flush-range') || k.has('at91-mci-page-slab-check');
   const flushed = !byCaller && (k.config.slab === 'slab' || k.has('page-mapping-slab'));
   const marked = (k.read(page, struct_page.flags) >>> PG_dcache_dirty) & 1;
   assertEqual(marked, byCaller || flushed ? 0 : 1, 'mark on the page of the SCR');
+  assertEqual(
+    lineOps,
+    flushed ? 4096 / LINE : k.has('at91-mci-flush-range') ? 1 : 0,
+    'lines flushed after the transfer',
+  );
   for (const at of words) {
     assertEqual(memoryWord(k, page, at & 4095) === STORED ? 1 : 0, flushed ? 1 : 0, `flushed at ${at & 4095}`);
   }
@@ -72,10 +92,11 @@ function bringUpCard(k: Kernel): void {
   withReader(k, (request) => {
     const card = mmc_alloc_card(k);
     const words = storeAround(k, card);
-    mmc_app_send_scr(k, request, card);
-    expectPage(k, card, words);
+    const scr = vaddr(card + mmcCardLayout(k).raw_scr);
+    const lineOps = lineOpsOfFlush(k, scr, SCR_BYTES, () => mmc_app_send_scr(k, request, card));
+    expectPage(k, card, words, lineOps);
     const status = mmc_read_switch(k, request);
-    expectOnCard(k, SCR, vaddr(card + mmcCardLayout(k).raw_scr), SCR_BYTES);
+    expectOnCard(k, SCR, scr, SCR_BYTES);
     expectOnCard(k, SWITCH, status, SWITCH_BYTES);
   });
 }

@@ -19,12 +19,13 @@ import {
   mmc_sd_switch,
   type Page,
   race,
+  SWITCH_BYTES,
   struct_page,
   type Vaddr,
   vaddr,
   virt_to_head_page,
 } from '../src/index.js';
-import { AT91SAM9263, BEFORE, MCI_LINE, makePartial, mci, mciIrq, withReader } from './lib/at91.js';
+import { AT91SAM9263, BEFORE, lineOpsOfFlush, MCI_LINE, makePartial, mci, mciIrq, withReader } from './lib/at91.js';
 
 const PG_dcache_dirty = 9;
 const STORED = 0x5a5a1234;
@@ -41,14 +42,17 @@ function readStatus(k: Kernel): void {
   const { partial = 1 } = k.config.parameters;
   const status = kmalloc(k, 64, GFP_KERNEL) as Vaddr;
   const beside = storeBeside(k);
+  let lineOps = 0;
   withReader(k, (request) => {
-    mmc_sd_switch(k, request, status);
+    lineOps = lineOpsOfFlush(k, status, SWITCH_BYTES, () => mmc_sd_switch(k, request, status));
   });
   const page: Page = virt_to_head_page(k, status);
   const marked = (k.read(page, struct_page.flags) >>> PG_dcache_dirty) & 1;
   const flushed = memoryWord(k, page, vaddr(beside & 4095)) === STORED ? 1 : 0;
   const patched = k.has('page-mapping-slab') ? 1 : 0;
   assertEqual(marked, 1 - patched, `partial slabs ${partial}: mark on the page`);
+  const lines = 4096 / k.config.core.dcache.lineBytes;
+  assertEqual(lineOps, patched * lines, `partial slabs ${partial}: lines flushed`);
   assertEqual(flushed, patched, `partial slabs ${partial}: the page was flushed`);
 }
 

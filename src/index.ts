@@ -154,7 +154,17 @@ export {
   type ProgramLock,
   runLockProgram,
 } from './lab/lock-program.js';
-export { assert, assertEqual, expect, expectWord, fillMemory, memoryWord, report, wrongByte } from './lab/oracle.js';
+export {
+  assert,
+  assertEqual,
+  cacheLineOps,
+  expect,
+  expectWord,
+  fillMemory,
+  memoryWord,
+  report,
+  wrongByte,
+} from './lab/oracle.js';
 export {
   type Case,
   type MachineSpec,

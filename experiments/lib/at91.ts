@@ -6,7 +6,11 @@ import {
   at91_mci_probe,
   at91_mci_remove,
   at91_mci_request,
+  cacheLineOps,
   type Device,
+  DMA_FROM_DEVICE,
+  dma_map_single,
+  dma_unmap_single,
   GFP_KERNEL,
   type Kernel,
   kfree,
@@ -55,6 +59,18 @@ export function withReader(k: Kernel, act: (request: ReturnType<typeof requestTo
   k.vars.host = host;
   act(requestTo(host));
   at91_mci_remove(k, host);
+}
+
+/**
+ * Line operations that @transfer of @bytes into @buffer makes besides those of mapping the buffer, by the cache model's counter: what the driver does
+ * when the data have come. Those of mapping are counted first, with a map of the same buffer.
+ */
+export function lineOpsOfFlush(k: Kernel, buffer: Vaddr, bytes: number, transfer: () => void): number {
+  const atFirst = cacheLineOps(k);
+  dma_unmap_single(k, dma_map_single(k, buffer, bytes, DMA_FROM_DEVICE), bytes, DMA_FROM_DEVICE);
+  const mapped = cacheLineOps(k);
+  transfer();
+  return cacheLineOps(k) - mapped - (mapped - atFirst);
 }
 
 /**

@@ -305,6 +305,7 @@ export class CpuCache {
 
   /** One line of a maintenance operation, without a scheduling point. @key: VA on VIVT, PA on PIPT, viptKey() on VIPT. */
   lineOp(op: CacheOp, key: number): void {
+    this.#count(Seat.lineOps);
     const bus = this.#lockBus(key);
     if (this.#broadcast) for (const cache of this.#all) this.#lineOpIn(cache, op, key);
     else this.#lineOpIn(this.own, op, key);

@@ -110,6 +110,8 @@ export const Seat = {
   serving: 29,
   /** What another actor asks this CPU's cache to do: a line's address, with a `Request` in its low bits. */
   request: 30,
+  /** Line operations of cache maintenance that this CPU has executed, whether or not a line was there. */
+  lineOps: 31,
   words: 64,
   queue: 32, // 32..63: run queue
 } as const;

@@ -166,6 +166,8 @@ export class Kernel<S extends object = object, E extends string = never> impleme
   declare readonly staticBytes: number;
   /** What the CPU executes, where a fault is to be readable: see Place. */
   executing: Place | null = null;
+  /** Address of the byte or half word that is being accessed, or -1. */
+  #part = -1;
   /** Words that the functions of a race share outside the emulated memory. */
   vars: Record<string, number> = {};
   /** Variables of the race: a property that is read is a load, one that is set a store, each with its scheduling point. */
@@ -607,9 +609,31 @@ export class Kernel<S extends object = object, E extends string = never> impleme
   /** Tell who watches memory of an access outside static memory. */
   #accessed(addr: number, bytes: number, write: boolean): void {
     if ((addr - this.staticBase) >>> 0 < this.staticBytes) return;
-    // Bytes of big-endian words are looked for in the mirrored place.
+    this.memoryWatch?.access(this.#asAddressed(addr, bytes), bytes, write);
+  }
+
+  /** Bytes of big-endian words are looked for in the mirrored place: the address that the code used. */
+  #asAddressed(addr: number, bytes: number): number {
     const mirror = this.config.core.byteOrder === 'big' ? 4 - bytes : 0;
-    this.memoryWatch?.access((addr ^ mirror) >>> 0, bytes, write);
+    return (addr ^ mirror) >>> 0;
+  }
+
+  /** The word that holds a byte or half word. An interrupt that is taken meanwhile has accesses of its own. */
+  #wordOfPart(addr: number, bytes: number): number {
+    const offset = ((addr | 0) - this.#base) >>> 0;
+    if (offset < this.staticBytes) return this.words[offset >>> 2] as number;
+    const interrupted = this.#part;
+    this.#part = this.#asAddressed(addr, bytes);
+    const word = this.#word((addr & ~3) >>> 0);
+    this.#part = interrupted;
+    return word;
+  }
+
+  #putPart(addr: number, bytes: number, value: number, mask: number): void {
+    const interrupted = this.#part;
+    this.#part = this.#asAddressed(addr, bytes);
+    this.#putMasked((addr & ~3) >>> 0, value, mask);
+    this.#part = interrupted;
   }
 
   /** ARM: an alignment fault comes before every fault of a translation. */
@@ -620,14 +644,14 @@ export class Kernel<S extends object = object, E extends string = never> impleme
   /** One byte, unsigned. */
   load8(addr: Vaddr): number {
     this.pointAs(Point.CachedLoad, addr, How.byte);
-    const word = this.#word((addr & ~3) >>> 0);
+    const word = this.#wordOfPart(addr, 1);
     if (this.memoryWatch !== null) this.#accessed(addr, 1, false);
     return (word >>> ((addr & 3) * 8)) & 0xff;
   }
 
   load16(addr: Vaddr): number {
     this.pointAs(Point.CachedLoad, addr, How.half);
-    const word = this.#word((addr & ~3) >>> 0);
+    const word = this.#wordOfPart(addr, 2);
     if (this.memoryWatch !== null) this.#accessed(addr, 2, false);
     return (word >>> ((addr & 2) * 8)) & 0xffff;
   }
@@ -650,14 +674,14 @@ export class Kernel<S extends object = object, E extends string = never> impleme
   store8(addr: Vaddr, value: number): void {
     this.pointAs(Point.CachedStore, addr, How.byte);
     const shift = (addr & 3) * 8;
-    this.#putMasked((addr & ~3) >>> 0, value << shift, 0xff << shift);
+    this.#putPart(addr, 1, value << shift, 0xff << shift);
     if (this.memoryWatch !== null) this.#accessed(addr, 1, true);
   }
 
   store16(addr: Vaddr, value: number): void {
     this.pointAs(Point.CachedStore, addr, How.half);
     const shift = (addr & 2) * 8;
-    this.#putMasked((addr & ~3) >>> 0, value << shift, 0xffff << shift);
+    this.#putPart(addr, 2, value << shift, 0xffff << shift);
     if (this.memoryWatch !== null) this.#accessed(addr, 2, true);
   }
 
@@ -796,10 +820,12 @@ export class Kernel<S extends object = object, E extends string = never> impleme
     return (pa - this.config.core.physBase + this.config.pageOffset) as Vaddr;
   }
 
+  /** A byte or half word is looked for in its word; what faults is its own address. */
   dataAbort(va: number, status: number, write: boolean): never {
-    this.trace(Ev.fault, va, status, write ? 1 : 0);
-    if (this.vectors === null) throw new KernelBug('oops', 'data abort', va);
-    return this.vectors.dataAbort(this, va, status, write);
+    const at = this.#part >= 0 && ((va ^ this.#part) & ~3) === 0 ? this.#part : va;
+    this.trace(Ev.fault, at, status, write ? 1 : 0);
+    if (this.vectors === null) throw new KernelBug('oops', 'data abort', at);
+    return this.vectors.dataAbort(this, at, status, write);
   }
 
   // ---- interrupts and preemption -----------------------------------------------------------------------------------
@@ -1120,6 +1146,7 @@ export class Kernel<S extends object = object, E extends string = never> impleme
   beginExecution(): void {
     this.#spin = null;
     this.executing = null;
+    this.#part = -1;
     this.#heldCount = 0;
     this.lockWatch?.begin();
     this.memoryWatch?.begin();

@@ -1,4 +1,5 @@
 /** What a race's `check` reports with. */
+import { Seat } from '../cpu/hw.js';
 import type { Kernel } from '../cpu/kernel.js';
 import { type Page, page_to_phys } from '../mm/page.js';
 import { OracleFailure } from '../shared/errors.js';
@@ -30,6 +31,13 @@ export function expectWord(
 /** The word of memory at an offset of a page, as a device sees it: no cache looked at, no scheduling point. */
 export function memoryWord(k: Kernel, page: Page, offset: number): number {
   return k.memory.read32((page_to_phys(k, page) + offset) as Paddr) >>> 0;
+}
+
+/** Line operations of cache maintenance that the executing CPU has made so far, by the cache model's counter: of whole caches, those are none. */
+export function cacheLineOps(k: Kernel): number {
+  const count = k.hw[k.layout.seats + k.cpu * Seat.words + Seat.lineOps] as number;
+  k.footprint?.observe(count);
+  return count;
 }
 
 /** Give a page known contents in memory, behind the caches: the word at each offset. For setup. */

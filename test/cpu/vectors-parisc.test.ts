@@ -258,7 +258,30 @@ describe('the TLB that software fills', () => {
   it('faults an access without an entry with code 15, and a load from the gateway page with 26', () => {
     const k = machine('pcxl');
     expect(() => ld(k, 0x40700000)).toThrow('Code=15 (Addr=40700000)');
-    expect(() => ld(k, 0x21)).toThrow('Code=26 (Addr=00000020)');
+    expect(() => k.load32(vaddr(0x20))).toThrow('Code=26 (Addr=00000020)');
+  });
+
+  it('reports the address of the byte or half word itself, as the IOR has it', () => {
+    const fault = (act: (k: Kernel) => void): string => {
+      const k = machine('pcxl');
+      try {
+        act(k);
+      } catch (error) {
+        return String((error as Error).message);
+      }
+      return 'none';
+    };
+    expect(fault((k) => k.load8(vaddr(0x21)))).toBe('Kernel Fault: Code=26 (Addr=00000021)');
+    expect(fault((k) => k.load16(vaddr(0x22)))).toBe('Kernel Fault: Code=26 (Addr=00000022)');
+    expect(fault((k) => k.store8(vaddr(0x40700003), 1))).toContain('Code=15 (Addr=40700003)');
+    expect(fault((k) => k.store16(vaddr(0x40700002), 1))).toContain('Code=15 (Addr=40700002)');
+    // A word that is accessed after a byte of it has an address of its own.
+    expect(
+      fault((k) => {
+        k.load8(vaddr(k.config.pageOffset + 0x100021));
+        k.load32(vaddr(0x20));
+      }),
+    ).toBe('Kernel Fault: Code=26 (Addr=00000020)');
   });
 });
 

@@ -1,6 +1,6 @@
 /**
  * Torture of kmalloc() and kfree(): objects of many sizes are allocated on one CPU, checked byte by byte, rewritten and freed on others, in threads and in
- * interrupts, which allocate as well; devices write into objects whose cache lines are their own. Threads shrink the caches that all use, and make caches
+ * interrupts, which allocate as well; a bus master, a worker of its own, writes and reads objects whose cache lines are their own. Threads shrink the caches that all use, and make caches
  * of their own, with constructors and without, use them and give them up.
  *
  * What has to hold: every byte of an object is the last that was stored there, so no object is handed out twice and no allocator writes to one that is in
@@ -10,15 +10,23 @@
  */
 import {
   atomic_cmpxchg,
+  atomic_inc_return,
   atomic_read,
   atomic_xchg,
+  type Completion,
+  complete,
   countCache,
+  type Device,
   DMA_FROM_DEVICE,
+  DMA_TO_DEVICE,
+  deviceRead,
+  deviceWrite,
   dma_map_single,
   dma_unmap_single,
   expect,
   GFP_KERNEL,
   gfp,
+  init_completion,
   type Kernel,
   kfree,
   kmalloc,
@@ -32,10 +40,13 @@ import {
   NULL,
   type Paddr,
   Prng,
+  ptr,
   race,
   report,
+  ringDoorbell,
   type Vaddr,
   vaddr,
+  wait_for_completion,
 } from '../src/index.js';
 
 /** Operations of each thread in one execution. */
@@ -57,6 +68,9 @@ const OWNER = 0;
 const OBJECT = 4;
 const BYTES = 8;
 const VERSION = 12;
+const MASTER_AT = 0x700; // the master's owner
+const ENDED_AT = 0x704; // threads that have ended
+const DONE_AT = 0x740; // the completion of a transfer
 const IRQS_AT = 0x800; // interrupts of each CPU
 const HANDS_AT = 0xa00; // objects that are handed over, HANDS of each size
 const HANDS = 24;
@@ -125,24 +139,100 @@ function release(k: Kernel, slot: number, where: string): void {
   kfree(k, object);
 }
 
-/** A device writes the object, if no line of it is anybody else's. */
-function transfer(k: Kernel, slot: number): void {
+// ---- a bus master --------------------------------------------------------------------------------------------------
+
+/** Registers of the master: bus address and coherence index of the buffer, bytes, whose object it is, what to do, and how it went. */
+const REG = { address: 0, index: 1, bytes: 2, slot: 3, version: 4, command: 5, cpu: 6, wrong: 7 } as const;
+const COMMAND = { write: 1, compare: 2, quit: 3 } as const;
+const MASTER = 0;
+const DONE_LINE = 1;
+
+/** Writes objects, or compares them with what they have to hold, word by word, while CPUs and their caches go on. */
+function master(d: Device): void {
+  for (;;) {
+    d.waitDoorbell();
+    const command = d.register(REG.command);
+    if (command === COMMAND.quit) return;
+    d.setRegister(REG.wrong, command === COMMAND.write ? writeObject(d) : compareObject(d));
+    d.raise(d.register(REG.cpu), DONE_LINE);
+  }
+}
+
+const snoops = (config: Device['config']): boolean => config.core.parisc?.coherentIo === true;
+
+function writeObject(d: Device): number {
+  const [at, index, bytes] = [d.register(REG.address), d.register(REG.index), d.register(REG.bytes)];
+  for (let i = 0; i < bytes; i += 4) {
+    const word = pattern(d.register(REG.slot), d.register(REG.version), i);
+    if (snoops(d.config)) d.snoopingWrite32((at + i) as Paddr, index, word);
+    else d.write32((at + i) as Paddr, word);
+  }
+  return 0;
+}
+
+/** Return: how many words are not as they should be. */
+function compareObject(d: Device): number {
+  const [at, index, bytes] = [d.register(REG.address), d.register(REG.index), d.register(REG.bytes)];
+  let wrong = 0;
+  for (let i = 0; i < bytes; i += 4) {
+    const word = snoops(d.config) ? d.snoopingRead32((at + i) as Paddr, index) : d.read32((at + i) as Paddr);
+    if (word >>> 0 !== pattern(d.register(REG.slot), d.register(REG.version), i)) wrong++;
+  }
+  return wrong;
+}
+
+const masterWord = (k: Kernel): Vaddr => wordAt(k, MASTER_AT);
+const doneOf = (k: Kernel): Completion => ptr<'completion'>(wordAt(k, DONE_AT));
+
+/** The driver's interrupt. */
+const masterIrq = (k: Kernel): void => complete(k, doneOf(k));
+
+/** Have the master do it, and sleep meanwhile. Context: process; the master and the slot are the caller's. Return: words that were wrong. */
+function command(k: Kernel, what: number, slot: number, version: number, object: Vaddr, handle: Paddr): number {
+  const set = (register: number, value: number): void => deviceWrite(k, MASTER, register, value);
+  init_completion(k, doneOf(k));
+  set(REG.address, handle);
+  set(REG.index, (object >>> 12) & 0xff);
+  set(REG.bytes, k.load(slotAt(k, slot, BYTES)));
+  set(REG.slot, slot);
+  set(REG.version, version);
+  set(REG.cpu, k.cpu);
+  set(REG.command, what);
+  ringDoorbell(k, MASTER);
+  wait_for_completion(k, doneOf(k));
+  return deviceRead(k, MASTER, REG.wrong);
+}
+
+/** The last thread that ends switches the master off. */
+function endOfThread(k: Kernel): void {
+  if (atomic_inc_return(k, wordAt(k, ENDED_AT)) !== k.config.cpus * THREADS_PER_CPU) return;
+  deviceWrite(k, MASTER, REG.command, COMMAND.quit);
+  ringDoorbell(k, MASTER);
+}
+
+/** The master writes the object or reads it, if no line of it is anybody else's and the master is free. */
+function transfer(k: Kernel, slot: number, fromDevice: boolean): void {
   const object = vaddr(k.load(slotAt(k, slot, OBJECT)) >>> 0);
   const bytes = k.load(slotAt(k, slot, BYTES));
   if ((object | bytes) % k.config.core.dcache.lineBytes !== 0 || !dmaPossible(k)) return;
+  if (atomic_cmpxchg(k, masterWord(k), FREE, BUSY) !== FREE) return;
   verify(k, slot, 'before a transfer');
-  const handle = dma_map_single(k, object, bytes, DMA_FROM_DEVICE);
-  const version = k.load(slotAt(k, slot, VERSION)) + 1;
-  for (let i = 0; i < bytes; i += 4) k.memory.write32((handle + i) as Paddr, pattern(slot, version, i));
-  dma_unmap_single(k, handle, bytes, DMA_FROM_DEVICE);
+  const direction = fromDevice ? DMA_FROM_DEVICE : DMA_TO_DEVICE;
+  const handle = dma_map_single(k, object, bytes, direction);
+  const version = k.load(slotAt(k, slot, VERSION)) + (fromDevice ? 1 : 0);
+  const what = fromDevice ? COMMAND.write : COMMAND.compare;
+  const wrong = command(k, what, slot, version, object, handle);
+  dma_unmap_single(k, handle, bytes, direction);
+  if (wrong > 0) report(`a device reads ${wrong} wrong words of an object of ${bytes} at ${object.toString(16)}`);
   k.store(slotAt(k, slot, VERSION), version);
   verify(k, slot, 'after a transfer');
+  atomic_cmpxchg(k, masterWord(k), BUSY, FREE);
 }
 
-/** Maintenance reaches the caches of all CPUs, and throws away what came in by itself. */
+/** Maintenance reaches the caches of all CPUs, and throws away what came in by itself; or the adapter looks into them. */
 function dmaPossible(k: Kernel): boolean {
   const { core, cpus } = k.config;
-  if (core.arch === 'parisc') return cpus === 1;
+  if (core.arch === 'parisc') return cpus === 1 || snoops(k.config);
   if (core.speculativeFill && !k.has('dma-speculative-prefetch')) return false;
   return cpus === 1 || core.coherence !== 'mesi' || core.cacheOpsBroadcast;
 }
@@ -153,12 +243,12 @@ function operate(k: Kernel, prng: Prng, slot: number): void {
     allocate(k, slot, SIZES[prng.below(SIZES.length)] as number, prng.below(4) === 0 ? GFP_ATOMIC : GFP_KERNEL);
     return;
   }
-  const what = prng.below(8);
+  const what = prng.below(9);
   if (what < 4) release(k, slot, 'before it was freed');
   else if (what < 6) {
     verify(k, slot, 'before it was rewritten');
     fill(k, slot);
-  } else if (what === 6) transfer(k, slot);
+  } else if (what < 8) transfer(k, slot, what === 6);
   else verify(k, slot, 'while it was held');
 }
 
@@ -175,6 +265,7 @@ function torture(k: Kernel, index: number): void {
     if (prng.below(25) === 0) kmem_cache_shrink(k, kmallocCache(k, SIZES[prng.below(SIZES.length)] as number));
     if (prng.below(25) === 0) ownCache(k, prng, index);
   }
+  endOfThread(k);
 }
 
 const BUILT = 0x600dc0de;
@@ -314,7 +405,8 @@ export default race({
       cpu: index % cpus,
       run: (k) => torture(k, index),
     })),
-  irqs: { [LINE]: handler },
+  irqs: { [LINE]: handler, [DONE_LINE]: masterIrq },
+  devices: [master],
   ctors: [construct],
   check,
 });

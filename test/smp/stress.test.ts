@@ -139,6 +139,25 @@ describe('the slab torture', () => {
   });
 });
 
+describe('the bus master of the slab torture', () => {
+  const once = { executions: 3, seconds: 60, stopAtFailure: true };
+  const slab = fileURLToPath(new URL('../../stress/slab.ts', import.meta.url));
+
+  it('notices a kernel that maps buffers without maintenance of the caches', async () => {
+    const result = await run(slab, { ...once, caseName: 'SLUB, one CPU', settings: { coherentDma: true } });
+    expect(result.outcome).toBe('report');
+    expect(result.failure?.message).toMatch(/^a device reads \d+ wrong words of an object|after a transfer$/);
+  });
+
+  it.each([['SLUB, PA-8000'], ['SLAB, PA-7200'], ['SLUB']])(
+    'looks into the caches or finds them maintained: %s',
+    async (caseName) => {
+      const result = await run(slab, { ...once, caseName, cpus: 2 });
+      expect([result.outcome, result.failure?.message ?? '']).toEqual(['clean', '']);
+    },
+  );
+});
+
 describe('the vmalloc torture', () => {
   /** What a lost or stale byte comes to: read back by its owner, or by the kernel where a page became a slab or a page table. */
   const LOST = {

@@ -11,7 +11,7 @@ import { type BugKind, ExecutionStopped, KernelBug, MurphyError, UsageError } fr
 import { type Footprint, Space } from '../shared/footprint.js';
 import { preempt_enable } from '../shared/irqflags.js';
 import type { DmaWatch, HangWatch, KernelBase, LockWatch, MemoryWatch, Symbols } from '../shared/kernel-base.js';
-import type { Mark } from '../shared/knowledge.js';
+import type { Mark, VariableUses } from '../shared/knowledge.js';
 import type { Field } from '../shared/layout.js';
 import { type PatchName, type PatchSet, patchSet } from '../shared/patches.js';
 import { Point, pointName } from '../shared/point.js';
@@ -206,6 +206,7 @@ export class Kernel<S extends object = object, E extends string = never> impleme
   readonly callFunctions: ((k: Kernel, arg0: number, arg1: number) => void)[] = [];
   /** What schedule_work() can have run, by number: see mm/workqueue.ts. */
   readonly works: ((k: Kernel) => void)[] = [];
+  uses: VariableUses | null = null;
   /** Soft interrupt actions by vector. */
   readonly softirqs: ((k: Kernel) => void)[] = [];
   /** Which patches are in force: `k.patched['kmap-high-get']` is one load, and a wrong name does not compile. */

@@ -17,6 +17,7 @@ export class ExploreActor extends CpuActor {
   async prepareExplore(job: Job, explore: ExploreJob): Promise<void> {
     const race = await loadRaceModule(job.module);
     this.#explorer = new WorkerExplorer(job, race, explore, await makeStrategy(explore.strategy));
+    if (explore.wants.states) this.#explorer.watchStatements((await import('./statements.js')).Statements);
     if (job.slot === 0) this.#explorer.boot();
   }
 

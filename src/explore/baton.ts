@@ -153,6 +153,9 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
   readonly #staticBase: number = 0;
   /** What the first point after a wake-up is told without asking. */
   #told: Turn = Turn.none;
+  /** What runs on this worker: its thread, or a handler that has interrupted it. */
+  nested = 0;
+  #interludes = 0;
   /** A step of this context has begun, and what it touches has not been noted yet. */
   #open = false;
   /** What that step announced has been noted, but it goes on. */
@@ -486,8 +489,11 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
   #interlude(turn: Turn): void {
     const low = this.#ex[this.#own + Ctx.seenLow] as number;
     const high = this.#ex[this.#own + Ctx.seenHigh] as number;
+    const { nested } = this;
+    this.nested = ++this.#interludes;
     if (turn === Turn.irq) this.#host.takeInterrupts();
     else this.#host.preempt();
+    this.nested = nested;
     if (this.#open) this.#close();
     this.#ex[this.#own + Ctx.seenLow] = low;
     this.#ex[this.#own + Ctx.seenHigh] = high;

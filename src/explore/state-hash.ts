@@ -6,7 +6,7 @@
  * A context's observations stand for its local variables, which nobody can see. They distinguish more than need be: a thread that has
  * forgotten what it read still counts as one that has read it. So what is known to be forgotten is taken out again: what an interrupt
  * handler or another thread did on the way, what unlocking, schedule(), waitUntil() and atomic operations without a result read for
- * themselves, and what the race declares by forgetting() (shared/knowledge.ts).
+ * themselves, what statements like `k.shared.counter++;` read (statements.ts), and what the race declares by forgetting() (shared/knowledge.ts).
  */
 import { Seat, Thread, WB_HEAD } from '../cpu/hw.js';
 import type { MachineView } from '../lab/deadlock.js';

@@ -36,6 +36,7 @@ import {
 } from './shared-state.js';
 import { signatureOf } from './signature.js';
 import { chooseFound, FAILURES_MAX, type Found, isShorter } from './standing.js';
+import type { Statements } from './statements.js';
 import { canonicalOrder } from './strategies/order.js';
 import type { Decision, Execution, Strategy, StrategyStats } from './strategy.js';
 import { Trails } from './trails.js';
@@ -201,6 +202,11 @@ export class WorkerExplorer extends RaceWorker {
   #ofThreads(first: number, bytes: number): number[] {
     const { staticBase, config } = this.k;
     return Array.from({ length: config.threadsMax }, (_, slot) => (first + slot * bytes - staticBase) >>> 2);
+  }
+
+  /** States are compared: statements that forget what they read are told apart. */
+  watchStatements(Watch: typeof Statements): void {
+    this.k.uses = new Watch(this.k, () => this.#baton.nested);
   }
 
   /** A worker other than slot 0: executions as the baton brings them, until the exploration ends. */

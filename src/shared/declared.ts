@@ -75,14 +75,16 @@ function wordOf(name: string, value: number): number {
 
 /** A property that loads and stores the word at @addr. */
 function defineWord(k: KernelBase, on: object, key: string, addr: Vaddr, name: string): void {
-  Object.defineProperty(on, key, {
-    enumerable: true,
-    get: () => k.load(addr),
-    set: (value: number) => {
-      k.store(addr, wordOf(name, value));
-      k.lockReleased(addr);
-    },
-  });
+  const get = (): number => {
+    k.uses?.reads(get);
+    return k.load(addr);
+  };
+  const set = (value: number): void => {
+    k.store(addr, wordOf(name, value));
+    k.lockReleased(addr);
+    k.uses?.stored(set);
+  };
+  Object.defineProperty(on, key, { enumerable: true, get, set });
 }
 
 function sharedArray(k: KernelBase, base: Vaddr, name: string, count: number): SharedArray {

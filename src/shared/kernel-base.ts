@@ -2,7 +2,7 @@
  * What the kernel code of the lower floors asks of the CPU that executes it. The one implementation is `cpu/kernel.ts`.
  */
 import type { Barrier } from './access.js';
-import type { Mark } from './knowledge.js';
+import type { Mark, VariableUses } from './knowledge.js';
 import type { Field } from './layout.js';
 import type { PatchName, PatchSet } from './patches.js';
 import type { Point } from './point.js';
@@ -201,6 +201,8 @@ export interface KernelBase {
   recall(mark: Mark | null): void;
   /** Of what it has read since @mark the thread remembers nothing but @learnt, from here on. */
   forget(mark: Mark | null, learnt?: number): void;
+  /** Who is told of each use of `k.shared`. */
+  readonly uses: VariableUses | null;
   /** Wake those who sleep in waitForLock() on the word. */
   lockReleased(addr: Vaddr): void;
   /** Bookkeeping for reports: which locks this thread holds. @shared: 1 where readers share it. */

@@ -9,6 +9,13 @@ import type { KernelBase } from './kernel-base.js';
 /** A hash of what a thread has learnt up to some moment. */
 export type Mark = readonly [low: number, high: number];
 
+/** Who wants to know which statement uses a variable of `k.shared`; each is told of the property's own function, whose caller it is. */
+export interface VariableUses {
+  /** The variable is read next. */
+  reads(getter: () => number): void;
+  stored(setter: (value: number) => void): void;
+}
+
 /**
  * Do @body and forget what it has read, but for its result. `forgetting(k, () => increment(k));` is a step of a thread that goes on in the
  * same way whatever the counter was. Anything else that outlives @body must not depend on what it has read: it assigns no variable from

@@ -18,11 +18,20 @@ describe('two threads of five times lock, increment, unlock', () => {
     expect([result.outcome, result.exhausted, total(result)]).toEqual(['clean', true, 252]);
   });
 
-  it('have a state for each pair of rounds when a round is forgotten', async () => {
-    const result = await explore(races('five-times.ts#forgetful'), { states: true });
+  it.each(['remembering', 'forgetful'])('have a state for each pair of rounds (%s)', async (id) => {
+    const result = await explore(races(`five-times.ts#${id}`), { states: true });
     expect([result.outcome, result.exhausted, result.error]).toEqual(['clean', true, null]);
     expect(total(result)).toBeLessThan(100);
   });
+
+  it.each(['kept', 'returned', 'elsewhere', 'chained'])(
+    'have one for each order when the value of the statement is used (%s)',
+    async (id) => {
+      const result = await explore(races(`five-times.ts#${id}`), { states: true });
+      expect([result.outcome, result.exhausted, result.error]).toEqual(['clean', true, null]);
+      expect(total(result)).toBeGreaterThanOrEqual(20);
+    },
+  );
 });
 
 /** Threads of chance steps over three variables, which end in `check` with all that memory holds. */
@@ -37,6 +46,10 @@ function program(prng: Prng): string {
     () => `atomic_inc(k, k.at('${variable()}'));`,
     () => `if (atomic_dec_and_test(k, k.at('${variable()}'))) k.shared.${variable()} = 3;`,
     () => `spin_lock(k, k.locks.m); k.shared.${variable()}++; spin_unlock(k, k.locks.m);`,
+    () => `known += k.shared.${variable()}++;`,
+    () => `known = k.shared.${variable()} = k.shared.${variable()};`,
+    () => `k.shared.${variable()} += k.shared.${variable()};`,
+    () => 'sum(k);',
     () => `forgetting(k, () => { k.shared.${variable()}++; });`,
     () => `known = forgetting(k, () => k.shared.${variable()} + k.shared.${variable()});`,
     () => `if (forgetting(k, () => k.shared.${variable()} > 1)) k.shared.${variable()} = 0;`,
@@ -50,11 +63,12 @@ function program(prng: Prng): string {
   };
   return `import { assert, atomic_dec_and_test, atomic_inc, cpu_relax, forgetting, race, spin_lock, spin_unlock, wait_event, waitUntil, wake_up } from 'murphy';
 const start = (k) => { k.shared.started = 1; wake_up(k, k.queues.q); };
+const sum = (k) => { k.shared.c = k.shared.a + k.shared.b - 1; };
 const letters = (...values) => values.map((value) => String.fromCharCode(110 + value)).join('-');
 export default race({
   id: 'chance', shared: { a: 0, b: 1, c: 2, started: 0 }, locks: ['m'], queues: ['q'], machine: { cpus: 2, ticketLocks: ${prng.below(2) === 0} },
   threads: [${thread('start(k);', 2)}, ${thread(prng.below(2) === 0 ? 'k.raise(1, 3);' : '', 2)}],
-  irqs: { 3: (k) => { k.shared.b = k.shared.a + 1; } },
+  irqs: { 3: (k) => { const before = k.shared.a; sum(k); k.shared.b = before + 1; } },
   check(k) { assert(false, letters(k.shared.a, k.shared.b, k.shared.c)); },
 });
 `;

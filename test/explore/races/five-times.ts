@@ -20,10 +20,43 @@ const forgetful = (k: K): void => {
   for (let i = 0; i < TIMES; i++) forgetting(k, () => increment(k));
 };
 
+/** A round whose statement forgets nothing, since its value goes elsewhere too. */
+const round =
+  (statement: (k: K) => unknown) =>
+  (k: K): void => {
+    for (let i = 0; i < 3; i++) {
+      spin_lock(k, k.locks.m);
+      statement(k);
+      spin_unlock(k, k.locks.m);
+    }
+  };
+const keeping = (k: K): void => {
+  let seen = 0;
+  round((k) => {
+    seen = k.shared.counter++;
+  })(k);
+  if (seen > 100) k.shared.counter = seen;
+};
+const returning = round((k) => k.shared.counter++);
+const elsewhere = { counter: 0 };
+const storing = round((k) => {
+  elsewhere.counter = k.shared.counter + 1;
+  k.shared.counter = elsewhere.counter;
+});
+const chaining = round((k) => {
+  elsewhere.counter = k.shared.counter += 1;
+});
+
 const locked = { shared, locks: ['m'] as const, check: (k: K) => assertEqual(k.shared.counter, 2 * TIMES, 'counter') };
 
 export const rememberingRace = race({ id: 'remembering', ...locked, threads: [remembering, remembering] });
 export const forgetfulRace = race({ id: 'forgetful', ...locked, threads: [forgetful, forgetful] });
+
+const three = { ...locked, check: (k: K) => assertEqual(k.shared.counter, 6, 'counter') };
+export const keptRace = race({ id: 'kept', ...three, threads: [keeping, keeping] });
+export const returnedRace = race({ id: 'returned', ...three, threads: [returning, returning] });
+export const elsewhereRace = race({ id: 'elsewhere', ...three, threads: [storing, storing] });
+export const chainedRace = race({ id: 'chained', ...three, threads: [chaining, chaining] });
 
 const torn = (k: K): void => {
   for (let i = 0; i < 2; i++) {

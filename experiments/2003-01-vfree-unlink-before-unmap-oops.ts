@@ -16,6 +16,8 @@ export default race({
   source: 'mm/vmalloc.c, Linux 2.5.53',
   spec: ['vmalloc/C-02'],
   machine: { core: 'arm11mpcore', cpus: 2, kernel: '2.5.53', highmemPages: 0 },
+  // A new slab of SLUB is thousands of steps, each of its objects some.
+  smallest: { slab: 'slab', lowmemPages: 64 },
   cases: [
     { name: '2.5.53', outcome: 'oops' },
     { name: '2.6.22', machine: { kernel: '2.6.22' }, outcome: 'clean' },

@@ -30,6 +30,7 @@ const fingerprint = (r: ExploreResult) => [r.outcome, r.steps, r.traceHash, r.me
 const SOON: readonly ExploreOptions[] = [
   { strategy: 'pct', seed: 3, executions: 60, seconds: 20 },
   { strategy: 'random', seed: 3, executions: 60, seconds: 20 },
+  { strategy: 'pos', seed: 3, executions: 60, seconds: 20 },
   { strategy: 'dpor', executions: 60, seconds: 20 },
 ];
 

@@ -1,6 +1,10 @@
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { Stage } from '../../src/cpu/hw.js';
+import { Ev } from '../../src/cpu/tracer.js';
+import { fullColumns } from '../../src/explore/explain/columns.js';
 import { type Explanation, explain } from '../../src/explore/explain/explain.js';
+import type { Names } from '../../src/explore/explain/names.js';
 import { type ExploreOptions, explore } from '../../src/explore/explore.js';
 import { packageRoot } from '../../src/lab/modules.js';
 
@@ -18,6 +22,16 @@ async function explained(name: string, options: ExploreOptions): Promise<Explana
   expect(explanation.trace.length).toBeGreaterThan(again.steps);
   return explanation;
 }
+
+describe('the columns of an execution', () => {
+  it('have room for more steps than a call has for arguments', () => {
+    const names = { virtual: String } as unknown as Names;
+    const step = { what: Ev.step, stage: Stage.threads, cpu: 0, slot: 0, irq: 0, a: 1, b: 0, step: 7, stack: ['here'] };
+    const trace = fullColumns(new Array(300_000).fill(step), names, null, '');
+    expect(trace.length).toBe(300_001);
+    expect(trace.at(-1)).toMatch(/^7 .*here$/);
+  });
+});
 
 describe('the explanation of bytes that an invalidation threw away (E1)', () => {
   it('names who discarded them, where and by which operation', async () => {

@@ -9,6 +9,7 @@ import { describe, expect, it } from 'vitest';
 import { loadLab } from '../../src/cli/load-lab.js';
 import { main } from '../../src/cli/main.js';
 import { explore } from '../../src/explore/explore.js';
+import { replay, toReplay } from '../../src/explore/replay-file.js';
 import { listExperiments } from '../../src/index.js';
 import { FakeHost } from '../cli/fake.js';
 
@@ -85,5 +86,21 @@ describe('`explore vmalloc/V000-12 --json`', () => {
     expect(status).toBe(0);
     expect(result).toMatchObject({ outcome: 'clean', exhausted: true, expected: true, failure: null });
     expect(result.patches).toContain(patch);
+  });
+});
+
+describe('vfree() of 2.5.53, which gives addresses away before it clears their entries', () => {
+  const id = '2003-01-vfree-unlink-before-unmap-oops';
+
+  it('takes those of the new owner: a fault that is recorded and comes again', async () => {
+    const found = await explore(id, { caseName: '2.5.53', strategy: 'pos', seed: 3, executions: 1000 });
+    expect([found.outcome, found.error]).toEqual(['oops', null]);
+    expect(found.failure?.message).toMatch(/^Unable to handle kernel paging request at virtual address c0800000/);
+    expect((await replay(await toReplay(id, found))).reproduced).toBe(true);
+  });
+
+  it.each(['2.6.22', '4.12'])('does not in %s', async (caseName) => {
+    const result = await explore(id, { caseName, strategy: 'pos', seed: 3, executions: 300 });
+    expect([result.outcome, result.error]).toEqual(['clean', null]);
   });
 });

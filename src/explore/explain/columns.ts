@@ -55,7 +55,9 @@ const pad = (cells: readonly string[], widths: readonly number[]): string =>
     .trimEnd();
 
 function tableOf(head: readonly string[], rows: readonly (readonly string[])[]): string[] {
-  const widths = head.map((title, i) => Math.max(title.length, ...rows.map((row) => (row[i] ?? '').length)));
+  const widths = head.map((title, i) =>
+    rows.reduce((widest, row) => Math.max(widest, (row[i] ?? '').length), title.length),
+  );
   return [head, ...rows].map((row) => pad(row, widths));
 }
 

@@ -158,7 +158,7 @@ function contextLanes(execution: Execution, scale: Scale): Lane[] {
   const locks = lockRows(execution, scale);
   return [...functions.keys()].sort().map((context) => {
     const spans = functions.get(context) ?? [];
-    const deep = Math.max(1, ...spans.map((s) => s.depth + 1));
+    const deep = spans.reduce((most, s) => Math.max(most, s.depth + 1), 1);
     const boxes = spans.flatMap((span) => piecesOf(span, ran.get(context) ?? []));
     const beneath = stacked([...(locks.get(context) ?? []), ...(waits.get(context) ?? [])], deep);
     const first = events.find((e) => contextOf(e) === context) as TraceEvent;

@@ -13,6 +13,7 @@
 import {
   alloc_page,
   checkPkmapInvariants,
+  data_race,
   expect,
   expectWord,
   fillMemory,
@@ -45,8 +46,9 @@ function pinA(k: Kernel): void {
   const addr = kmap_high_get(k, page);
   if (addr === NULL) return;
   const nr = PKMAP_NR(k, addr);
-  expect(pkmap_count(k, nr) >= 2, 'a pinned slot has no user', nr, pkmap_count(k, nr));
-  expect(pkmap_page(k, nr) === page, 'a pinned slot has another page', nr);
+  const [count, mapped] = data_race(k, () => [pkmap_count(k, nr), pkmap_page(k, nr)] as const);
+  expect(count >= 2, 'a pinned slot has no user', nr, count);
+  expect(mapped === page, 'a pinned slot has another page', nr);
   expectWord(page_to_pfn(k, page), 0, inA(0), k.load32(addr), `read by CPU ${k.cpu} in the handler`);
   kunmap_high(k, page);
 }

@@ -57,6 +57,9 @@ function takeSlot(k: Kernel): void {
   kunmap(k, page);
 }
 
+/** The reader looks at the entry of an address that it has without any lock. */
+const LOOKS = ['races: data-race in pte_read / set_pte_ext'];
+
 export default race({
   id: '2009-03-kmap-page-address-no-entry',
   title: 'page_address() answers with an address whose page-table entry has been cleared',
@@ -70,9 +73,15 @@ export default race({
       name: 'reader relies on the entry, address forgotten first',
       machine: { patches: ['mutant-entry-expected', 'mutant-forget-before-pte'] },
       outcome: 'clean',
+      reports: LOOKS,
     },
-    { name: 'reader relies on the page', outcome: 'clean' },
-    { name: 'reader relies on the page, vivt-shared', machine: { core: 'vivt-shared' }, outcome: 'clean' },
+    { name: 'reader relies on the page', outcome: 'clean', reports: LOOKS },
+    {
+      name: 'reader relies on the page, vivt-shared',
+      machine: { core: 'vivt-shared' },
+      outcome: 'clean',
+      reports: LOOKS,
+    },
   ],
   vars: ['firstPage', 'pageB'],
 

@@ -349,6 +349,7 @@ export { lru_cache_add, register_shrinker, unregister_shrinker } from './mm/vmsc
 export { buddyinfo, type MeminfoRest, meminfo, zoneinfo } from './mm/vmstat.js';
 export { flush_scheduled_work } from './mm/workqueue.js';
 export {
+  data_race,
   READ_ONCE,
   smp_load_acquire,
   smp_mb,

@@ -558,6 +558,10 @@ export class Kernel<S extends object = object, E extends string = never> impleme
     return this.words[index] as number;
   }
 
+  dataRace(begins: boolean): void {
+    this.#stepWatch?.event(Ev.dataRace, begins ? 1 : 0, 0, 0, 0);
+  }
+
   /** load() that says more of itself. @how: see shared/access.ts. */
   loadAs(addr: Vaddr, how: number): number {
     const index = ((addr | 0) - this.#base) >>> 2;

@@ -78,6 +78,8 @@ export const Ev = {
   registerRead: 38,
   /** A device has taken in that there is work. (device) */
   doorbellTaken: 39,
+  /** Plain accesses are expected to race from here on, no longer. (1, 0) */
+  dataRace: 40,
 } as const;
 export type Ev = (typeof Ev)[keyof typeof Ev];
 

@@ -57,7 +57,7 @@ export class DeviceExplorer {
     device.controller = this.#baton;
     const { history } = explore;
     this.#recorder = history === null ? null : new DeviceRecorder(slot, history, () => this.#baton.clock);
-    this.#races = deviceRacesOf({ ...view, printk: host.printk }, slot);
+    this.#races = deviceRacesOf({ ...view, printk: host.printk }, slot, job.reports);
     const checked = bothTracers(deviceChecker(device, buffers.arena, host.printk), this.#races);
     device.setTracer(bothTracers(this.#recorder, checked));
   }

@@ -347,6 +347,7 @@ async function layOut(race: RaceSpec, module: string, options: PartOptions): Pro
     stopAtFailure: options.keepGoing !== true,
     claimed: claimed ?? [],
     says: chosen?.says ?? [],
+    reports: chosen?.reports ?? [],
     bootTime: 0,
     raceVars: layout.raceVars,
     events: null,

@@ -11,6 +11,7 @@ import { bothTracers, type Tracer } from '../cpu/tracer.js';
 import { KERNEL_VERSION, versionCode } from '../shared/version.js';
 import { waitText } from './deadlock.js';
 import { PLACES } from './lockdep.js';
+import { callers } from './stack.js';
 
 /** What a worker does with each of its checkers. */
 export interface Checker {
@@ -89,7 +90,7 @@ function dmaRulesOf(config: MachineConfig): DmaRules {
 const dmaOptions = (config: MachineConfig): DmaOptions => ({
   rules: dmaRulesOf(config),
   every: config.lockdepMode === 'continue',
-  places: PLACES,
+  stack: callers,
 });
 
 /** What watches the transfers of a device; null when the machine has no such checker. */

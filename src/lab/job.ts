@@ -27,6 +27,8 @@ export interface Job {
   readonly claimed: readonly Outcome[];
   /** What the case has every execution say. */
   readonly says: readonly string[];
+  /** What the case knows that checkers report. */
+  readonly reports: readonly string[];
   /** Host time of boot, milliseconds since the epoch: zero of the machine's clock. */
   readonly bootTime: number;
   /** Word offset of the race's shared variables. */

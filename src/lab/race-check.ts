@@ -1,5 +1,5 @@
 /** Is a race what it has to be? Everything wrong is one line that names the race, the part and the mend. */
-import { SLAB_DEFAULTS, type SlabOptions } from '../cpu/config.js';
+import { CHECKERS, SLAB_DEFAULTS, type SlabOptions } from '../cpu/config.js';
 import { RACE_VARS } from '../cpu/hw.js';
 import { DEVICE_LINES } from '../cpu/lines.js';
 import type { Declared, DeclaredKind } from '../shared/declared.js';
@@ -45,7 +45,7 @@ const RACE_KEYS = keysOf<RaceSpec>({
   rwlocks: true,
   queues: true,
 });
-const CASE_KEYS = keysOf<Case>({ name: true, machine: true, outcome: true, says: true });
+const CASE_KEYS = keysOf<Case>({ name: true, machine: true, outcome: true, says: true, reports: true });
 const THREAD_KEYS = keysOf<ThreadSpec>({ run: true, cpu: true, name: true, mm: true });
 type MachineType = 'string' | 'number' | 'boolean' | 'list' | 'numbers';
 const OWN_TYPES: { readonly [K in keyof Required<Omit<MachineSpec, keyof SlabOptions>>]: MachineType } = {
@@ -171,6 +171,9 @@ function checkMachine(what: string, machine: MachineSpec, wrong: Wrong): void {
   }
 }
 
+const isReport = (text: unknown): boolean =>
+  typeof text === 'string' && CHECKERS.some((checker) => text.startsWith(`${checker}: `));
+
 function checkCase(one: Case, i: number, wrong: Wrong): void {
   known(`case ${i}`, one, CASE_KEYS, wrong);
   if (typeof one.name !== 'string' || one.name === '') wrong(`case ${i} must have a name: a few words`);
@@ -181,6 +184,11 @@ function checkCase(one: Case, i: number, wrong: Wrong): void {
   }
   if (one.says !== undefined && !(Array.isArray(one.says) && one.says.every((text) => typeof text === 'string'))) {
     wrong(`says of case "${one.name}" must be a list of texts`);
+  }
+  if (one.reports !== undefined && !(Array.isArray(one.reports) && one.reports.every(isReport))) {
+    wrong(
+      `reports of case "${one.name}" must be a list of texts "CHECKER: TEXT", with a checker of ${CHECKERS.join(', ')}`,
+    );
   }
 }
 

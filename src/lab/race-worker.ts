@@ -17,6 +17,7 @@ import { Point } from '../shared/point.js';
 import { hex8, ptr } from '../shared/types.js';
 import { struct_task_struct } from '../shared/wait.js';
 import { type Checker, checkersOf } from './checkers.js';
+import { isKnown, isKnownLine } from './claims.js';
 import { threadsOf } from './configure.js';
 import { anyCycle, describeMachine, findCycle } from './deadlock.js';
 import type { Job } from './job.js';
@@ -76,7 +77,7 @@ export abstract class RaceWorker {
     this.lockdep = lockdepOf(this.k, this.exactPlaces);
     this.k.watchLocks(this.lockdep);
     this.checkers = checkersOf(this.k);
-    this.races = racesOf(this.k, this.exactPlaces);
+    this.races = racesOf(this.k, this.exactPlaces, job.reports);
     this.k.watchSteps(this.races);
     this.k.vars = defineVars(this.k, this.k.layout.raceVars, race.vars ?? []);
     this.k.irqHandlers = new Map(Object.entries(race.irqs ?? {}).map(([line, fn]) => [Number(line), fn]));
@@ -327,27 +328,33 @@ export abstract class RaceWorker {
 
   /** What checkers have said in this execution, and what they have to say of a machine in which nothing can happen any more. */
   protected reported(): string[] {
-    const all: { name: string; headline: string }[] = [...this.checkers];
-    if (this.lockdep !== null) all.unshift({ name: 'lockdep', headline: this.lockdep.headline });
     return [
-      ...all.filter(({ headline }) => headline !== '').map(({ name, headline }) => `${name} has reported: ${headline}`),
+      ...this.#headlines().map(({ name, headline }) => `${name} has reported: ${headline}`),
       ...allLocksOf(this.k),
       ...this.checkers.flatMap((checker) => checker.foreseen?.() ?? []),
     ];
   }
 
-  /** A WARNING in the log of an execution that else was clean. */
+  /** What each checker has reported first in this execution. */
+  #headlines(): { readonly name: string; readonly headline: string }[] {
+    const { lockdep, races, checkers } = this;
+    const all = [
+      { name: 'lockdep', headline: lockdep?.headline ?? '' },
+      ...checkers.map(({ name, headline }) => ({ name, headline })),
+      { name: 'races', headline: races?.headline ?? '' },
+    ];
+    return all.filter(({ headline }) => headline !== '');
+  }
+
+  /** A report of a checker, or a WARNING in the log of an execution that else was clean. */
   protected warned(): ShortFailure | null {
     const { hw, layout } = this.k;
-    const lockdep = this.lockdep?.headline ?? '';
-    if (lockdep !== '') return { outcome: 'report', message: lockdep, checker: 'lockdep' };
-    const report = this.checkers.find((checker) => checker.headline !== '');
+    const { reports } = this.job;
+    const report = this.#headlines().find(({ name, headline }) => !isKnown(reports, name, headline));
     if (report !== undefined) return { outcome: 'report', message: report.headline, checker: report.name };
-    const race = this.races?.headline ?? '';
-    if (race !== '') return { outcome: 'report', message: race, checker: 'races' };
     if (hw[Control.logHead] === 0) return null;
-    const record = readLog(hw, layout.log, Control.logHead).find((r) =>
-      /^(WARNING:|BUG:|Debug: sleeping|bad: scheduling)/.test(r.text),
+    const record = readLog(hw, layout.log, Control.logHead).find(
+      (r) => /^(WARNING:|BUG:|Debug: sleeping|bad: scheduling)/.test(r.text) && !isKnownLine(reports, r.text),
     );
     return record === undefined ? null : { outcome: 'warn', message: record.text, cpu: record.cpu };
   }

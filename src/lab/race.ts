@@ -51,6 +51,11 @@ export interface Case {
   readonly outcome: Outcome | readonly Outcome[];
   /** Texts that the failure's message or the kernel's log has to contain in every execution: an execution without one does not count as claimed. */
   readonly says?: readonly string[];
+  /**
+   * What a checker rightly reports of this kernel besides what is claimed: `'races: data-race in a / b'`, the checker's name and a text of the headline. It is
+   * in the log, and no outcome.
+   */
+  readonly reports?: readonly string[];
 }
 
 export type ThreadFn<K = Kernel> = (k: K, index: number) => void;

@@ -216,6 +216,7 @@ class Run {
       stopAtFailure: options.stopAtFailure ?? false,
       claimed: claimOf(this.chosen) ?? [],
       says: this.chosen?.says ?? [],
+      reports: this.chosen?.reports ?? [],
       bootTime: performance.timeOrigin + performance.now(),
       raceVars: this.#layout.raceVars,
       events: this.#events,

@@ -5,6 +5,7 @@ import type { MachineConfig } from '../cpu/config.js';
 import type { Kernel } from '../cpu/kernel.js';
 import { CallFunction } from '../cpu/smp.js';
 import { Ev } from '../cpu/tracer.js';
+import { data_race } from '../shared/access.js';
 import type { SymbolSpec } from '../shared/kernel-base.js';
 import { layoutStructs, type StructConfig, type Structs } from '../shared/structs/configured.js';
 import { NULL, type Ptr, ptr, type Vaddr } from '../shared/types.js';
@@ -174,7 +175,8 @@ export function countCache(k: Kernel, s: Cache): CacheCounters {
 }
 
 /** Objects in a slab of kmalloc(@size). */
-export const objectsPerSlab = (k: Kernel, size: number): number => countCache(k, kmallocCache(k, size)).objectsPerSlab;
+export const objectsPerSlab = (k: Kernel, size: number): number =>
+  data_race(k, () => countCache(k, kmallocCache(k, size)).objectsPerSlab);
 
 /** What other CPUs are asked to do for a cache. */
 export function slabCallFunctions(k: Kernel): void {

@@ -160,6 +160,8 @@ export interface KernelBase {
   read<T extends string>(p: Ptr<T>, field: Field<T>): number;
   write<T extends string>(p: Ptr<T>, field: Field<T>, value: number): void;
 
+  /** What data_race() says: for whoever looks for races. */
+  dataRace(begins: boolean): void;
   /** load() and store() that say more of themselves, such as that they are marked: see access.ts. */
   loadAs(addr: Vaddr, how: number): number;
   storeAs(addr: Vaddr, value: number, how: number): void;

@@ -13,8 +13,8 @@ import { Control, type HwLayout, Stage } from '../../cpu/hw.js';
 import type { Kernel } from '../../cpu/kernel.js';
 import { Cause, Ev, type Tracer } from '../../cpu/tracer.js';
 import type { DmaWatch } from '../../shared/kernel-base.js';
+import { Point } from '../../shared/point.js';
 import { hex2, hex8 } from '../../shared/types.js';
-import type { Places } from '../places.js';
 import { DmaArea, Entry, Line } from './area.js';
 import {
   atLeast,
@@ -41,7 +41,8 @@ export interface DmaOptions {
   readonly rules: DmaRules;
   /** all_errors: not only the first of the execution. */
   readonly every: boolean;
-  readonly places: Places;
+  /** Functions that the worker is in, innermost first. */
+  readonly stack: () => readonly string[];
   readonly onReport?: (report: DmaReport) => void;
 }
 
@@ -281,6 +282,9 @@ interface Told {
   readonly addr: number;
 }
 
+const isPlain = (kind: number): boolean =>
+  kind === Point.CachedStore || kind === Point.CachedLoad || kind === Point.Load || kind === Point.Store;
+
 /** The checker of a CPU. */
 export class DmaChecker implements DmaWatch, Tracer {
   readonly name = 'dma';
@@ -290,9 +294,10 @@ export class DmaChecker implements DmaWatch, Tracer {
   readonly #rules: DmaRules;
   readonly #ownership: Ownership;
   readonly #physBase: number;
-  readonly #stacks = new Map<string, readonly string[]>();
   /** Which bytes the store that comes next writes. */
   #mask = -1;
+  /** Functions of the first of the stores that come with nothing but plain accesses between them, or 0: a look for each would take longer than all else. */
+  #rowStack = 0;
   /** The buffer that this CPU is giving to a device, or taking back; what is dropped outside it is not the driver's. */
   #from = 0;
   #bytes = 0;
@@ -314,6 +319,7 @@ export class DmaChecker implements DmaWatch, Tracer {
   begin(): void {
     this.#from = 0;
     this.#bytes = 0;
+    this.#rowStack = 0;
   }
 
   end(): void {}
@@ -596,14 +602,7 @@ export class DmaChecker implements DmaWatch, Tracer {
 
   /** Functions that the thread is in, innermost first. */
   stack(): readonly string[] {
-    const captured = this.#options.places.capture();
-    const raw = (captured as { stack?: string }).stack ?? '';
-    let stack = this.#stacks.get(raw);
-    if (stack === undefined) {
-      stack = this.#options.places.functions(captured);
-      this.#stacks.set(raw, stack);
-    }
-    return stack;
+    return this.#options.stack();
   }
 
   /** For strategies: whoever uses these bytes does not commute with this. */
@@ -676,7 +675,9 @@ export class DmaChecker implements DmaWatch, Tracer {
 
   event(what: Ev, a: number, b: number, c: number, d: number): void {
     if (what === Ev.bytes) this.#mask = a;
-    else if (what === Ev.store) {
+    else if (what === Ev.point || what === Ev.step) {
+      if (!isPlain(a)) this.#rowStack = 0;
+    } else if (what === Ev.store) {
       this.#stored(b, c, this.#mask);
       this.#mask = -1;
     } else if (what === Ev.load) this.#loaded(b, c);
@@ -701,9 +702,11 @@ export class DmaChecker implements DmaWatch, Tracer {
     if (mine) this.#access('cpu-access', "the CPU writes to memory that is a device's", at, pa);
     else this.#besides(at, pa);
     o.change(at, Line.written, [0, 0], word);
+    if (this.#rowStack === 0 || this.area.word(at, Line.mapStack) !== 0)
+      this.#rowStack = this.area.keep(this.stack().join('\n'));
     this.area.set(at, Line.writer, this.#k.slot + 1);
     this.area.set(at, Line.writerCpu, this.#k.cpu);
-    this.area.set(at, Line.writerStack, this.area.keep(this.stack().join('\n')));
+    this.area.set(at, Line.writerStack, this.#rowStack);
   }
 
   #access(kind: OwnershipError, what: string, at: number, pa: number): void {

@@ -20,6 +20,8 @@ import { type RaceHost, type RaceReport, Reporter } from './report.js';
 export interface RacesOptions {
   /** Functions that the worker is in, innermost first. */
   readonly stack: () => readonly string[];
+  /** What is not what the execution is about: it is in the log only. */
+  readonly isKnown?: (headline: string) => boolean;
   /** Hears of each report, besides the log. */
   readonly onReport?: (report: RaceReport) => void;
 }
@@ -59,21 +61,23 @@ export class Races implements RaceWatch {
   readonly #holding: number[] = [];
   #held = 0;
   #counts = 0;
+  /** Is it known that the accesses of the context race? */
+  #expected = 0;
   #stamp = -1;
 
-  constructor(k: Kernel, { stack, onReport }: RacesOptions) {
+  constructor(k: Kernel, options: RacesOptions) {
     this.#k = k;
     this.#hw = k.hw;
     this.#contexts = new Contexts(k.config);
     this.area = areaOf(k.hw, k.layout, this.#contexts);
     this.#seat = k.layout.seats + k.cpu * Seat.words;
-    const reporter = new Reporter(k, this.area, this.#contexts, onReport);
+    const reporter = new Reporter(k, this.area, this.#contexts, options);
     this.#detector = new Detector(this.area, {
       hw: k.hw,
       get footprint() {
         return k.footprint;
       },
-      stack,
+      stack: options.stack,
       report: (race: Race) => reporter.report(race),
     });
   }
@@ -98,6 +102,7 @@ export class Races implements RaceWatch {
     this.#stamp = stamp;
     this.#stack.length = 0;
     this.#holding.length = 0;
+    this.#expected = 0;
     this.#enter(this.#k.slot, IRQS | PREEMPT | BH);
   }
 
@@ -113,14 +118,16 @@ export class Races implements RaceWatch {
 
   #enter(context: number, counts: number): void {
     this.#stack.push(context);
-    this.#holding.push(this.#held, this.#counts);
+    this.#holding.push(this.#held, this.#counts, this.#expected);
     this.#held = 0;
+    this.#expected = 0;
     this.#counts = counts;
     this.#detector.become(context);
   }
 
   #leave(): void {
     this.#stack.pop();
+    this.#expected = this.#holding.pop() as number;
     this.#counts = this.#holding.pop() as number;
     this.#held = this.#holding.pop() as number;
     this.#detector.become(this.#stack[this.#stack.length - 1] ?? this.#k.slot);
@@ -257,7 +264,9 @@ export class Races implements RaceWatch {
 
   #access(addr: number, how: number, access: Access): void {
     const pa = physicalOf(this.#k, addr);
-    if (pa >= 0) this.#detector.access(pa >>> 2, pa & 3, bytesOf(how), access, addr);
+    const isPlain = access === Access.read || access === Access.write;
+    if (pa < 0 || (isPlain && this.#expected !== 0)) return;
+    this.#detector.access(pa >>> 2, pa & 3, bytesOf(how), access, addr);
   }
 
   // ---- events ------------------------------------------------------------------------------------------------------
@@ -338,6 +347,9 @@ export class Races implements RaceWatch {
       case Ev.registerRead:
         detector.acquire(Key.register(a, b));
         return;
+      case Ev.dataRace:
+        this.#expected = a;
+        return;
     }
   }
 
@@ -377,7 +389,7 @@ export class DeviceRaces implements Tracer {
     this.#index = index;
     this.#context = contexts.device(index);
     this.#area = areaOf(host.hw, host.layout, contexts);
-    const reporter = new Reporter(host, this.#area, contexts, options.onReport);
+    const reporter = new Reporter(host, this.#area, contexts, options);
     this.#detector = new Detector(this.#area, {
       hw: host.hw,
       footprint: null,

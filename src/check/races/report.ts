@@ -8,6 +8,7 @@ import { hex8 } from '../../shared/types.js';
 import { type Area, Head } from './area.js';
 import type { Contexts } from './contexts.js';
 import type { Race, Side } from './detector.js';
+import type { RacesOptions } from './races.js';
 
 /** A report, as the kernel prints it. */
 export interface RaceReport {
@@ -52,13 +53,13 @@ export class Reporter {
   readonly #host: RaceHost;
   readonly #area: Area;
   readonly #contexts: Contexts;
-  readonly #onReport: ((report: RaceReport) => void) | undefined;
+  readonly #options: Pick<RacesOptions, 'isKnown' | 'onReport'>;
 
-  constructor(host: RaceHost, area: Area, contexts: Contexts, onReport?: (report: RaceReport) => void) {
+  constructor(host: RaceHost, area: Area, contexts: Contexts, options: Pick<RacesOptions, 'isKnown' | 'onReport'>) {
     this.#host = host;
     this.#area = area;
     this.#contexts = contexts;
-    this.#onReport = onReport;
+    this.#options = options;
   }
 
   /** Print what is new. @changed: lines about the value. */
@@ -67,11 +68,12 @@ export class Reporter {
     const headline = headlineOf(this.#functionOf(before), this.#functionOf(now));
     const variable = variableOf(this.#host, key);
     if (!area.says(`${headline} ${variable}`)) return;
-    if (area.head(Head.headline) === 0) area.setHead(Head.headline, area.texts.keep(headline));
+    const known = this.#options.isKnown?.(headline) ?? false;
+    if (!known && area.head(Head.headline) === 0) area.setHead(Head.headline, area.texts.keep(headline));
     const sides = [...this.#side(before), ...this.#side(now), ...changed];
     const lines = [RULE, headline, ...sides, ...this.#end(variable, now)];
     for (const line of lines) this.#host.printk(line);
-    this.#onReport?.({ headline, variable, lines });
+    this.#options.onReport?.({ headline, variable, lines });
   }
 
   #functionOf({ stack, context }: Side): string {

@@ -40,14 +40,17 @@ export class Watchpoints implements RaceWatch {
   readonly suspects = false;
   #skip: number;
   #softirqs = 0;
+  /** Is it known that accesses race, here and in the contexts that were interrupted? */
+  #expected = 0;
+  readonly #interrupted: number[] = [];
 
-  constructor(k: Kernel, { stack, onReport }: RacesOptions) {
+  constructor(k: Kernel, options: RacesOptions) {
     this.#k = k;
     this.#words = k.hw;
     this.#contexts = new Contexts(k.config);
     this.#area = new Area(k.hw, k.layout.races, this.#contexts.count);
-    this.#reporter = new Reporter(k, this.#area, this.#contexts, onReport);
-    this.#stack = stack;
+    this.#reporter = new Reporter(k, this.#area, this.#contexts, options);
+    this.#stack = options.stack;
     this.#prng = new Prng(k.config.seed * 64 + 32 + k.slot);
     this.#skip = this.#prng.below(SKIP * 2);
   }
@@ -62,16 +65,22 @@ export class Watchpoints implements RaceWatch {
 
   restart(again: boolean): void {
     this.#softirqs = 0;
+    this.#expected = 0;
+    this.#interrupted.length = 0;
     this.#area.restart(again);
   }
 
-  event(what: Ev): void {
-    if (what === Ev.softirqEnter) this.#softirqs++;
+  event(what: Ev, a: number): void {
+    if (what === Ev.dataRace) this.#expected = a;
+    else if (what === Ev.irqEnter) this.#interrupted.push(this.#expected);
+    else if (what === Ev.irqExit) this.#expected = this.#interrupted.pop() ?? 0;
+    else if (what === Ev.softirqEnter) this.#softirqs++;
     else if (what === Ev.softirqExit) this.#softirqs--;
   }
 
   step(kind: Point, addr: number, how: number): void {
     if (this.#words[Control.stage] !== Stage.threads || (how & How.lock) !== 0) return;
+    if (this.#expected !== 0 && kind !== Point.Atomic) return;
     switch (kind) {
       case Point.Load:
       case Point.CachedLoad:

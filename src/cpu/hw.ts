@@ -139,7 +139,8 @@ export const Thread = {
   /** Those before this one are in use, and `held`. */
   used: 9,
   words: 64,
-  held: 32, // 32..63: addresses of the locks held, 0 where none
+  /** Addresses of the locks held, 0 where none: the first ones in the same cache line. */
+  held: 10, // 10..41
 } as const;
 export const HELD_MASK = 31;
 /** `Thread.state` of one that has returned. */

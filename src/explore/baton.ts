@@ -10,7 +10,7 @@ import { availableParallelism } from 'node:os';
 import { Control, Seat, Thread, Verdict, WaitKind } from '../cpu/hw.js';
 import { type Controller, type Knowledge, stopAll, type Waits } from '../cpu/kernel.js';
 import { TIMER_LINE } from '../cpu/lines.js';
-import { GROUP_LOG2, type PhysicalMemory } from '../cpu/memory.js';
+import type { PhysicalMemory } from '../cpu/memory.js';
 import { anyCycle, describeMachine, type MachineView } from '../lab/deadlock.js';
 import { settle } from '../lab/verdict.js';
 import { ExecutionStopped } from '../shared/errors.js';
@@ -18,6 +18,7 @@ import { type Footprint, Space } from '../shared/footprint.js';
 import type { Mark } from '../shared/knowledge.js';
 import { Point } from '../shared/point.js';
 import {
+  BARREN,
   Block,
   Choice,
   Ctx,
@@ -98,7 +99,8 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
   #active = 0;
   /** Context that ran last, or -1; with a number as `Choice` for a device. */
   #current = -1;
-  #last = -1;
+  /** What start() has chosen. */
+  #first = -1;
   /** There is no other choice than the one made. */
   #alone = false;
   /** Threads that `choices` has, with this one at first and nothing else; 0 where it is otherwise. */
@@ -134,14 +136,15 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
   readonly #plainLocks: boolean = false;
   readonly #staticWords: number = 0;
   readonly #written = NO_WORDS;
-  readonly #writtenGroups = NO_WORDS;
   readonly #devices: number = 0;
   readonly #everyStep: boolean = false;
   readonly #stepsMax: number = 0;
   readonly #contextsAt: number = 0;
-  /** Its own trail. */
-  readonly #stepsAt: number = 0;
-  readonly #decisionsAt: number = 0;
+  /** Its own words, and its own trail. */
+  readonly #mine = NO_WORDS;
+  readonly #steps = NO_WORDS;
+  readonly #decided = NO_WORDS;
+  readonly #barrenAt: number = 0;
   /** Other threads that can go on whatever happens, and those that wait for something: they change while somebody else has the baton. */
   #ready = 0;
   #waiting = 0;
@@ -191,13 +194,15 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
     this.#plainLocks = !config.ticketLocks;
     this.#staticWords = host.staticWords;
     this.#written = host.memory.written;
-    this.#writtenGroups = host.memory.writtenGroups;
     this.#devices = host.devices;
     this.#everyStep = wants.everyStep;
     this.#stepsMax = layout.stepsMax;
     this.#contextsAt = layout.contexts;
-    this.#stepsAt = trailAt(layout, host.context);
-    this.#decisionsAt = decisionsAt(layout, host.context);
+    this.#mine = ex.subarray(this.#own, this.#own + Ctx.words);
+    const decided = decisionsAt(layout, host.context);
+    this.#steps = ex.subarray(trailAt(layout, host.context), decided);
+    this.#decided = ex.subarray(decided, decided + layout.stepsMax * Decided.words);
+    this.#barrenAt = Ex.barren + host.cpu;
     this.#staticBase = config.pageOffset | 0;
     this.#spareCores = availableParallelism() - 1;
     this.#crowded = host.contexts - 1 > this.#spareCores;
@@ -217,13 +222,13 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
 
   mark(): Mark {
     if (this.#open) this.#note();
-    return [this.#ex[this.#own + Ctx.seenLow] as number, this.#ex[this.#own + Ctx.seenHigh] as number];
+    return [this.#mine[Ctx.seenLow] as number, this.#mine[Ctx.seenHigh] as number];
   }
 
   recall(mark: Mark): void {
     if (this.#open) this.#note();
-    this.#ex[this.#own + Ctx.seenLow] = mark[0];
-    this.#ex[this.#own + Ctx.seenHigh] = mark[1];
+    this.#mine[Ctx.seenLow] = mark[0];
+    this.#mine[Ctx.seenHigh] = mark[1];
   }
 
   learn(value: number): void {
@@ -251,7 +256,6 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
   /** Handlers that interrupt a setup are not alone, hence the atomic operation. */
   #mark(index: number): void {
     Atomics.or(this.#written, index >>> 10, 1 << (index >>> 5));
-    this.#writtenGroups[index >>> (10 + GROUP_LOG2)] = 1;
   }
 
   waitWhile(memory: Int32Array, index: number, value: number, on: number): void {
@@ -331,14 +335,18 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
     this.#giver = -1;
     this.#survey();
     const choice = this.#chooseOutside();
-    if (choice >= 0) return this.#give(choice);
-    this.#publish();
-    return null;
+    if (choice < 0) {
+      this.#publish();
+      return null;
+    }
+    this.#first = choice;
+    this.#current = this.#meAsChoice;
+    return this.#give(choice);
   }
 
   /** What start() has chosen for this worker. */
   first(): Turn {
-    return this.#turnOf(this.#last);
+    return this.#turnOf(this.#first);
   }
 
   /** A context stands before its first step, and has been told to make it. */
@@ -361,7 +369,7 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
       if (turn !== this.#turn) {
         this.#turn = turn;
         if (this.#spinning) this.#stopSpinning();
-        if (ex[this.#own + Ctx.told] === Told.over) {
+        if (this.#mine[Ctx.told] === Told.over) {
           this.#sequence = turn;
           return Turn.over;
         }
@@ -380,7 +388,7 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
     this.#noted = false;
     const { footprint } = this.#host;
     if (footprint !== null) footprint.clear();
-    this.#ex[this.#own + Ctx.state] = CtxState.parked;
+    this.#mine[Ctx.state] = CtxState.parked;
   }
 
   /** This worker's part is over; @idle: its CPU still takes interrupts. The last one ends the execution; else the baton goes on. */
@@ -465,16 +473,15 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
     value: number,
     pairs: readonly number[] | null,
   ): Turn {
-    const ex = this.#ex;
-    const own = this.#own;
+    const mine = this.#mine;
     if (this.#open === true) this.#close();
-    ex[own + Ctx.kind] = kind;
-    ex[own + Ctx.addr] = addr;
-    ex[own + Ctx.block] = block;
+    mine[Ctx.kind] = kind;
+    mine[Ctx.addr] = addr;
+    mine[Ctx.block] = block;
     if (block !== Block.none || this.#detailed === true) {
-      ex[own + Ctx.blockIndex] = index;
-      ex[own + Ctx.blockValue] = value;
-      if (pairs !== null) ex.set(pairs, own + Ctx.pairs);
+      mine[Ctx.blockIndex] = index;
+      mine[Ctx.blockValue] = value;
+      if (pairs !== null) mine.set(pairs, Ctx.pairs);
     }
     let turn = this.#told;
     if (turn === Turn.none) {
@@ -487,16 +494,16 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
 
   /** What was interrupted goes on as if nothing had been: it has learnt nothing. */
   #interlude(turn: Turn): void {
-    const low = this.#ex[this.#own + Ctx.seenLow] as number;
-    const high = this.#ex[this.#own + Ctx.seenHigh] as number;
+    const low = this.#mine[Ctx.seenLow] as number;
+    const high = this.#mine[Ctx.seenHigh] as number;
     const { nested } = this;
     this.nested = ++this.#interludes;
     if (turn === Turn.irq) this.#host.takeInterrupts();
     else this.#host.preempt();
     this.nested = nested;
     if (this.#open) this.#close();
-    this.#ex[this.#own + Ctx.seenLow] = low;
-    this.#ex[this.#own + Ctx.seenHigh] = high;
+    this.#mine[Ctx.seenLow] = low;
+    this.#mine[Ctx.seenHigh] = high;
   }
 
   #turnOf(choice: number): Turn {
@@ -528,12 +535,12 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
     const ex = this.#ex;
     const at = this.#contextsAt + target * Ctx.words;
     const head = at + Ctx.head;
-    const own = this.#own;
-    const block = ex[own + Ctx.block] as number;
-    const blockIndex = ex[own + Ctx.blockIndex] as number;
-    const blockValue = ex[own + Ctx.blockValue] as number;
+    const mine = this.#mine;
+    const block = mine[Ctx.block] as number;
+    const blockIndex = mine[Ctx.blockIndex] as number;
+    const blockValue = mine[Ctx.blockValue] as number;
     const alone = this.#alone === true ? Told.alone : 0;
-    ex[own + Ctx.handovers] = ((ex[own + Ctx.handovers] as number) + 1) | 0;
+    mine[Ctx.handovers] = ((mine[Ctx.handovers] as number) + 1) | 0;
     this.#holds = false;
     const sequence = (this.#sequence + 1) | 0;
     ex[at + Ctx.told] = choice | alone | (this.#me << Told.giverShift) | (block << Told.blockShift);
@@ -556,21 +563,19 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
   }
 
   #receive(): Turn {
-    const ex = this.#ex;
-    const own = this.#own;
-    const head = own + Ctx.head;
-    const told = ex[own + Ctx.told] as number;
-    this.step = ex[head + Head.steps] as number;
-    this.decision = ex[head + Head.decisions] as number;
-    this.preemptions = ex[head + Head.preemptions] as number;
-    this.delays = ex[head + Head.delays] as number;
-    this.#traceHash = ex[head + Head.traceHash] as number;
-    this.#alike = ex[head + Head.alike] as number;
-    this.#trails = ex[head + Head.trails] as number;
-    this.carried = ex[head + Head.carried] as number;
-    this.#active = ex[head + Head.active] as number;
-    this.#ready = (ex[head + Head.ready] as number) & ~this.#bit;
-    this.#waiting = (ex[head + Head.waiting] as number) & ~this.#bit;
+    const mine = this.#mine;
+    const told = mine[Ctx.told] as number;
+    this.step = mine[Ctx.head + Head.steps] as number;
+    this.decision = mine[Ctx.head + Head.decisions] as number;
+    this.preemptions = mine[Ctx.head + Head.preemptions] as number;
+    this.delays = mine[Ctx.head + Head.delays] as number;
+    this.#traceHash = mine[Ctx.head + Head.traceHash] as number;
+    this.#alike = mine[Ctx.head + Head.alike] as number;
+    this.#trails = mine[Ctx.head + Head.trails] as number;
+    this.carried = mine[Ctx.head + Head.carried] as number;
+    this.#active = mine[Ctx.head + Head.active] as number;
+    this.#ready = (mine[Ctx.head + Head.ready] as number) & ~this.#bit;
+    this.#waiting = (mine[Ctx.head + Head.waiting] as number) & ~this.#bit;
     this.#giver = (told >>> Told.giverShift) & 0xff;
     this.#sequence = this.#turn;
     this.#current = this.#meAsChoice;
@@ -725,14 +730,15 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
       if (choice < 0) return -1;
     }
     if (this.count === 1) return choice;
-    const at = this.#decisionsAt + decision * Decided.words;
-    ex[at + Decided.step] = this.step;
-    ex[at + Decided.what] = choice | ((current + 1) << 8) | ((this.#trails & 0xff00) << 8);
-    ex[at + Decided.cost] = this.preemptions | (this.delays << 16);
-    ex[at + Decided.threads] = threads;
-    ex[at + Decided.others] = others;
+    const decided = this.#decided;
+    const at = decision * Decided.words;
+    decided[at + Decided.step] = this.step;
+    decided[at + Decided.what] = choice | ((current + 1) << 8) | ((this.#trails & 0xff00) << 8);
+    decided[at + Decided.cost] = this.preemptions | (this.delays << 16);
+    decided[at + Decided.threads] = threads;
+    decided[at + Decided.others] = others;
     this.decision = decision + 1;
-    this.#trails = (this.#trails & 0xff) | ((this.#me + 1) << 8);
+    this.#trails = (this.#trails & ~0xff00) | ((this.#me + 1) << 8);
     const place = this.choices[0] === choice ? 0 : this.#placeOf(choice);
     if (place > 0) {
       if (this.currentEnabled) this.preemptions++;
@@ -757,23 +763,21 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
   /** This context carries the choice out. @alone: there was no other. */
   #record(choice: number, alone: boolean): void {
     if (choice >= LEAVES) return;
-    const ex = this.#ex;
-    this.#last = choice;
-    this.#current = this.#meAsChoice;
+    const mine = this.#mine;
+    const steps = this.#steps;
     const { step } = this;
-    const own = this.#own;
-    const kind = ex[own + Ctx.kind] as number;
-    const addr = ex[own + Ctx.addr] as number;
-    const at = this.#stepsAt + step * Step.words;
+    const kind = mine[Ctx.kind] as number;
+    const addr = mine[Ctx.addr] as number;
+    const at = step * Step.words;
     let what = choice | (kind << 8) | (this.#trails << 24);
     if (this.#detailed === true) what |= this.#recordDetails(step, addr) << 16;
     if (step >= this.#alike || !this.#isAlike(at, what, addr, alone)) {
-      ex[at + Step.what] = what;
-      ex[at + Step.addr] = addr;
+      steps[at + Step.what] = what;
+      steps[at + Step.addr] = addr;
     }
-    ex[at + Step.execution] = this.#execution;
-    this.#trails = (this.#trails & 0xff00) | (this.#me + 1);
-    if (this.#preempt === true) this.#countBarren(choice, kind);
+    steps[at + Step.execution] = this.#execution;
+    this.#trails = (this.#trails & ~0xff) | (this.#me + 1);
+    if (choice >= Choice.preempt || this.#trails >= BARREN) this.#countBarren(choice, kind);
     this.step = step + 1;
     let hash = this.#traceHash;
     hash = Math.imul(hash ^ choice, 0x01000193);
@@ -791,14 +795,15 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
 
   /** As long as the choices are those of the execution before, the steps have to be; its steps are in the same trails then. */
   #isAlike(at: number, what: number, addr: number, alone: boolean): boolean {
-    const ex = this.#ex;
-    const before = ex[at + Step.what] as number;
+    const steps = this.#steps;
+    const before = steps[at + Step.what] as number;
     // One that is made again has the number of the one before.
-    const age = this.#execution - (ex[at + Step.execution] as number);
+    const age = this.#execution - (steps[at + Step.execution] as number);
     const recent = age === 1 || age === 0;
-    if (before === what && ex[at + Step.addr] === addr && recent) return true;
+    if (before === what && steps[at + Step.addr] === addr && recent) return true;
     const same = choiceOf(before) === choiceOf(what) && recent;
-    if (same ? kindOfStep(before) !== kindOfStep(what) || ex[at + Step.addr] !== addr : alone) ex[Ex.diverged] = 1;
+    if (same ? kindOfStep(before) !== kindOfStep(what) || steps[at + Step.addr] !== addr : alone)
+      this.#ex[Ex.diverged] = 1;
     if (!same) this.#alike = 0;
     return false;
   }
@@ -813,9 +818,9 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
     if (choice >= Choice.preempt) {
       const at = Ex.barren + choice - Choice.preempt;
       ex[at] = (ex[at] as number) + 1;
+      this.#trails |= BARREN;
     } else if (choice < Choice.irq && kind !== Point.Wait && kind !== Point.Preempt) {
-      const at = Ex.barren + (this.#hw[this.#host.layout.threads + choice * Thread.words + Thread.cpu] as number);
-      if (ex[at] !== 0) ex[at] = 0;
+      if (ex[this.#barrenAt] !== 0) ex[this.#barrenAt] = 0;
     }
   }
 
@@ -855,7 +860,7 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
   #enabledThreads(): number {
     let mask = this.#ready;
     if (this.#waiting !== 0) mask |= this.#woken();
-    if (this.#ex[this.#own + Ctx.block] === Block.none || this.#canRun(this.#me)) mask |= this.#bit;
+    if (this.#mine[Ctx.block] === Block.none || this.#canRun(this.#me)) mask |= this.#bit;
     return mask;
   }
 
@@ -885,11 +890,10 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
 
   /** Can the giver of the baton go on? What it waits for has come with the baton: no need to fetch the line that it wrote last. */
   #giverCanRun(): boolean {
-    const ex = this.#ex;
-    const own = this.#own;
-    const block = (ex[own + Ctx.told] as number) >>> Told.blockShift;
+    const mine = this.#mine;
+    const block = (mine[Ctx.told] as number) >>> Told.blockShift;
     if (block !== Block.word && block !== Block.hwWord) return this.#canRun(this.#giver);
-    return this.#hasChanged(block, ex[own + Ctx.giverIndex] as number, ex[own + Ctx.giverValue] as number);
+    return this.#hasChanged(block, mine[Ctx.giverIndex] as number, mine[Ctx.giverValue] as number);
   }
 
   #anyChanged(pairs: number, count: number): boolean {
@@ -981,11 +985,11 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
     const step = this.step - 1;
     if (!this.#noted) this.#touchAnnounced(footprint, step);
     if (this.#wants.footprints) this.#noteFootprint(footprint, step);
-    const at = this.#stepsAt + step * Step.words;
+    const at = step * Step.words;
     this.#stateHash?.stepMade(
       footprint,
-      this.#noted ? -1 : (ex[at + Step.what] as number),
-      ex[at + Step.addr] as number,
+      this.#noted ? -1 : (this.#steps[at + Step.what] as number),
+      this.#steps[at + Step.addr] as number,
       this.#own,
       this.#host.cpu,
     );
@@ -996,11 +1000,11 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
 
   #touchAnnounced(footprint: Footprint, step: number): void {
     const ex = this.#ex;
-    const at = this.#stepsAt + step * Step.words;
-    const what = ex[at + Step.what] as number;
+    const at = step * Step.words;
+    const what = this.#steps[at + Step.what] as number;
     const choice = choiceOf(what);
     const kind = kindOfStep(what) as Point;
-    const addr = ex[at + Step.addr] as number;
+    const addr = this.#steps[at + Step.addr] as number;
     const { cpu } = this.#host;
     if (this.#turnOf(choice) !== Turn.run) {
       footprint.touch(Space.seat, cpu, true);
@@ -1018,9 +1022,9 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
     }
     if (kind === Point.Sched || kind === Point.Preempt || kind === Point.Wait) {
       footprint.touch(Space.seat, cpu, true);
-      const block = ex[this.#own + Ctx.block] as number;
+      const block = this.#mine[Ctx.block] as number;
       if (kind === Point.Wait && block === Block.hwWord) {
-        footprint.touch(Space.hw, ex[this.#own + Ctx.blockIndex] as number, false);
+        footprint.touch(Space.hw, this.#mine[Ctx.blockIndex] as number, false);
       }
     } else if (kind === Point.Raise && choice < Choice.irq) footprint.touch(Space.seat, addr, true);
   }

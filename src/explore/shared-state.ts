@@ -53,7 +53,7 @@ export const Head = {
   traceHash: 4,
   /** Steps that this execution may have in common with the one before; 0 once a choice differs. */
   alike: 5,
-  /** One more than the context in whose trail the last step is; the same of the last decision in bits 8 to 15. */
+  /** One more than the context in whose trail the last step is; the same of the last decision in bits 8 to 15; `BARREN`. */
   trails: 6,
   /** A number of the strategy's own. */
   carried: 7,
@@ -65,9 +65,12 @@ export const Head = {
   words: 11,
 } as const;
 
+/** In `Head.trails`: a thread was preempted in this execution, so that `Ex.barren` counts. */
+export const BARREN = 1 << 16;
+
 /**
- * Words of a context: one cache line that others write, one that its own worker writes, and what few waits need. Whoever gets the baton only
- * reads the line that brings it: had it to clear a word there, the line would travel once more.
+ * Words of a context: one cache line that others write, one that its own worker writes, and what few waits need. The two are 128 bytes apart,
+ * since processors fetch lines in pairs. Whoever gets the baton only reads the line that brings it: had it to clear a word there, the line would travel once more.
  */
 export const Ctx = {
   /** Number of the last hand-over to this context, of those of all: what its worker waits to change. */
@@ -81,21 +84,21 @@ export const Ctx = {
   giverValue: 14,
   /** Non-zero while its worker sleeps on `turn`. */
   asleep: 15,
-  state: 16,
-  kind: 17,
-  addr: 18,
+  state: 32,
+  kind: 33,
+  addr: 34,
   /** What it waits for: `Block`. */
-  block: 19,
-  blockIndex: 20,
-  blockValue: 21,
+  block: 35,
+  blockIndex: 36,
+  blockValue: 37,
   /** Hash of all that it has observed: two words. */
-  seenLow: 22,
-  seenHigh: 23,
+  seenLow: 38,
+  seenHigh: 39,
   /** Hand-overs by it, over all executions. */
-  handovers: 24,
+  handovers: 40,
   /** Words that it waits for one of, each with what it was seen to hold: pairs. Their number is in `blockIndex`. */
-  pairs: 32,
-  words: 64,
+  pairs: 48,
+  words: 96,
 } as const;
 
 export const CtxState = { absent: 0, waiting: 1, parked: 2, ended: 3 } as const;

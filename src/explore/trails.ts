@@ -45,7 +45,7 @@ export class Trails {
     const { words } = Decided;
     const count = ex[Ex.ended + Head.decisions] as number;
     if (this.#decisions.length < count * words) this.#decisions = new Int32Array(count * words * 2);
-    let trail = (ex[Ex.ended + Head.trails] as number) >>> 8;
+    let trail = ((ex[Ex.ended + Head.trails] as number) >>> 8) & 0xff;
     for (let decision = count - 1; decision >= 0; decision--) {
       const from = decisionsAt(this.#layout, trail - 1) + decision * words;
       for (let word = 0; word < words; word++) this.#decisions[decision * words + word] = ex[from + word] as number;

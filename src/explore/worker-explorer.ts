@@ -4,7 +4,6 @@
  */
 import { crc32 } from 'node:zlib';
 import { Attention, Control, Seat, THREAD_ENDED, Thread, Verdict } from '../cpu/hw.js';
-import { GROUP_LOG2 } from '../cpu/memory.js';
 import { bothTracers, Ev } from '../cpu/tracer.js';
 import type { Job } from '../lab/job.js';
 import type { RaceSpec } from '../lab/race.js';
@@ -79,6 +78,11 @@ const NOT_THE_SAME =
 /** The first executions, and then one in so many, make sure that what has changed was announced. */
 const AUDITS = 4;
 const AUDIT_EVERY = 4096;
+/**
+ * Executions after which a reset forgets which blocks have been written, and before each audit. Executions write much the same blocks: one that is
+ * restored needlessly costs less than the marks, which would travel between the workers in each execution.
+ */
+const FORGET_EVERY = 64;
 
 /** What is known of an execution only when it has come to its end. */
 type Ended = 'number' | 'failed' | 'cut';
@@ -334,28 +338,24 @@ export class WorkerExplorer extends RaceWorker {
       super.restoreStatics();
       return;
     }
-    for (let group = 0; group << (GROUP_LOG2 + 12) < staticBytes; group++) {
-      if (memory.writtenGroups[group] !== 0) this.#restoreGroup(group, snapshot);
+    const begun = this.#begun - this.#begunBefore;
+    const forget = begun < AUDITS || (begun + 1) % FORGET_EVERY === 0;
+    const { written } = memory;
+    const statics = staticBytes >>> 12;
+    for (let frame = 0; frame < statics; frame++) {
+      if (written[frame] === 0) continue;
+      this.#restoreBlocks(frame, written[frame] as number, snapshot);
+      if (forget) written[frame] = 0;
     }
     const counts = this.#preemptCounts;
     for (let i = 0; i < counts.length; i++) words[counts[i] as number] = snapshot[counts[i] as number] as number;
   }
 
-  #restoreGroup(group: number, snapshot: Int32Array): void {
-    const { memory, staticBytes } = this.k;
-    const { words, written, writtenGroups } = memory;
-    const statics = staticBytes >>> 12;
-    const end = (group + 1) << GROUP_LOG2;
-    // The frames behind kernel data are for restoreFrames().
-    if (end <= statics) writtenGroups[group] = 0;
-    for (let frame = group << GROUP_LOG2; frame < end && frame < statics; frame++) {
-      let blocks = written[frame] as number;
-      if (blocks === 0) continue;
-      written[frame] = 0;
-      for (; blocks !== 0; blocks &= blocks - 1) {
-        const from = (frame << 10) | ((31 - Math.clz32(blocks & -blocks)) << 5);
-        for (let i = from; i < from + 32; i++) words[i] = snapshot[i] as number;
-      }
+  #restoreBlocks(frame: number, blocks: number, snapshot: Int32Array): void {
+    const { words } = this.k;
+    for (let left = blocks; left !== 0; left &= left - 1) {
+      const from = (frame << 10) | ((31 - Math.clz32(left & -left)) << 5);
+      for (let i = from; i < from + 32; i++) words[i] = snapshot[i] as number;
     }
   }
 

@@ -5,7 +5,7 @@
 import { join } from 'node:path';
 import type { Lockdep } from '../check/lockdep/lockdep.js';
 import type { RaceWatch } from '../check/races/races.js';
-import { Attention, Control, DEVICE_WORDS, Seat, Stage, Thread, Verdict } from '../cpu/hw.js';
+import { Attention, Control, DEVICE_WORDS, HELD_MASK, Seat, Stage, Thread, Verdict } from '../cpu/hw.js';
 import { open_softirq } from '../cpu/irq.js';
 import type { Kernel } from '../cpu/kernel.js';
 import { readLog } from '../cpu/printk.js';
@@ -224,10 +224,16 @@ export abstract class RaceWorker {
       hw[thread + Thread.cpu] = t.cpu;
       hw[thread + Thread.mm] = t.mm;
       hw[thread + Thread.state] = 1;
-      k.words[(task + struct_task_struct.cpu.offset - k.staticBase) >>> 2] = t.cpu;
-      k.words[(task + struct_task_struct.mm.offset - k.staticBase) >>> 2] = t.mm;
+      this.#place((task + struct_task_struct.cpu.offset - k.staticBase) >>> 2, t.cpu);
+      this.#place((task + struct_task_struct.mm.offset - k.staticBase) >>> 2, t.mm);
       if (t.slot < config.cpus && t.mm !== 0) hw[layout.seats + t.cpu * Seat.words + Seat.activeMm] = t.mm;
     }
+  }
+
+  /** Where a task is. Looked at first: a line that nobody writes stays in every core's cache. */
+  #place(index: number, value: number): void {
+    const { words } = this.k;
+    if (words[index] !== value) words[index] = value;
   }
 
   /** Nothing is known of what is in the hardware area. */
@@ -244,7 +250,7 @@ export abstract class RaceWorker {
       const thread = layout.threads + slot * Thread.words;
       for (let word = thread; word < thread + Thread.used; word++) hw[word] = 0;
       // Locks held are entered from the first word on.
-      if (hw[thread + Thread.held] !== 0) hw.fill(0, thread + Thread.held, thread + Thread.words);
+      if (hw[thread + Thread.held] !== 0) hw.fill(0, thread + Thread.held, thread + Thread.held + HELD_MASK + 1);
     }
     for (let cpu = 0; cpu < config.cpus; cpu++) {
       const buffer = layout.writeBuffers + cpu * layout.writeBufferWords;

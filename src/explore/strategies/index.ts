@@ -1,6 +1,6 @@
 /** The strategies by name. */
 import { UsageError } from '../../shared/errors.js';
-import type { Strategy, StrategyFactory, StrategyOptions } from '../strategy.js';
+import type { Execution, Situation, Strategy, StrategyFactory, StrategyOptions } from '../strategy.js';
 import { DepthFirst } from './dfs.js';
 import { Dpor } from './dpor.js';
 import { Pct, Pos, RandomWalk } from './random.js';
@@ -44,31 +44,45 @@ const oneLine = (error: unknown): string =>
 
 /** A user's strategy: what it throws names it, and a choice that there is not is no step of anybody, so nothing may come of it. */
 function heldToItsWord(strategy: Strategy, name: string): Strategy {
-  const guarded = <T>(part: string, act: () => T): T => {
-    try {
-      return act();
-    } catch (error) {
-      throw new UsageError(`strategy module ${name}: ${part}() threw ${oneLine(error)}; mend it and run again`);
-    }
-  };
-  const [begin, choose, end] = [strategy.begin, strategy.choose, strategy.end].map((f) => f.bind(strategy)) as [
-    Strategy['begin'],
-    Strategy['choose'],
-    Strategy['end'],
-  ];
+  const threw = (part: string, error: unknown): UsageError =>
+    new UsageError(`strategy module ${name}: ${part}() threw ${oneLine(error)}; mend it and run again`);
+  const { begin, choose, end } = strategy;
   // In the object itself: its other functions may be of a class with fields that nobody else has.
   return Object.assign(strategy, {
-    begin: (...given: Parameters<Strategy['begin']>) => guarded('begin', () => begin(...given)),
-    choose(...given: Parameters<Strategy['choose']>): number {
-      const [, { choices, count }] = given;
-      const choice = guarded('choose', () => choose(...given));
-      for (let i = 0; i < count; i++) if (choices[i] === choice) return choice;
-      if (choice === -1) return choice;
-      const known = choices.subarray(0, count).join(', ');
-      throw new UsageError(
-        `strategy module ${name}: choose() answered ${String(choice)}, and the choices are ${known}; mend it and run again`,
-      );
+    begin(shared: Int32Array, execution: number, prefix: Int32Array): number {
+      try {
+        return begin.call(strategy, shared, execution, prefix);
+      } catch (error) {
+        throw threw('begin', error);
+      }
     },
-    end: (...given: Parameters<Strategy['end']>) => guarded('end', () => end(...given)),
+    // Asked at every decision: nothing here that takes longer than the question.
+    choose(shared: Int32Array, situation: Situation): number {
+      let choice: number;
+      try {
+        choice = choose.call(strategy, shared, situation);
+      } catch (error) {
+        throw threw('choose', error);
+      }
+      if (choice !== situation.choices[0]) checkChoice(choice, situation, name);
+      return choice;
+    },
+    end(execution: Execution, shared: Int32Array): boolean {
+      try {
+        return end.call(strategy, execution, shared);
+      } catch (error) {
+        throw threw('end', error);
+      }
+    },
   });
+}
+
+/** Throws UsageError unless @choice is one of the situation's, or -1. */
+function checkChoice(choice: unknown, { choices, count }: Situation, name: string): void {
+  for (let i = 0; i < count; i++) if (choices[i] === choice) return;
+  if (choice === -1) return;
+  const known = choices.subarray(0, count).join(', ');
+  throw new UsageError(
+    `strategy module ${name}: choose() answered ${String(choice)}, and the choices are ${known}; mend it and run again`,
+  );
 }

@@ -158,7 +158,7 @@ function master(d: Device): void {
   }
 }
 
-const snoops = (config: Device['config']): boolean => config.core.parisc?.coherentIo === true;
+const snoops = (config: Device['config']): boolean => config.core.parisc?.coherentIo === true && !config.iommu;
 
 function writeObject(d: Device): number {
   const [at, index, bytes] = [d.register(REG.address), d.register(REG.index), d.register(REG.bytes)];
@@ -232,7 +232,7 @@ function transfer(k: Kernel, slot: number, fromDevice: boolean): void {
 /** Maintenance reaches the caches of all CPUs, and throws away what came in by itself; or the adapter looks into them. */
 function dmaPossible(k: Kernel): boolean {
   const { core, cpus } = k.config;
-  if (core.arch === 'parisc') return cpus === 1 || snoops(k.config);
+  if (core.arch === 'parisc') return cpus === 1 || core.parisc?.coherentIo === true;
   if (core.speculativeFill && !k.has('dma-speculative-prefetch')) return false;
   return cpus === 1 || core.coherence !== 'mesi' || core.cacheOpsBroadcast;
 }
@@ -389,6 +389,11 @@ export default race({
     },
     { name: 'SLAB, one CPU', machine: { core: 'arm926', cpus: 1, kernel: '2.6.22', slab: 'slab' }, outcome: 'clean' },
     { name: 'SLUB, PA-8000', machine: { core: 'pcxu', kernel: '2.6.22', patches: SHRINKS }, outcome: 'clean' },
+    {
+      name: 'SLUB, PA-8700, sba',
+      machine: { core: 'pcxw2', kernel: '2.6.22', patches: SHRINKS, iommu: true },
+      outcome: 'clean',
+    },
     { name: 'SLAB, PA-7200', machine: { core: 'pcxt-prime', kernel: '2.6.22', slab: 'slab' }, outcome: 'clean' },
   ],
   executionSeconds: 20,

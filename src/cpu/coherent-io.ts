@@ -3,6 +3,7 @@
  * coherence index of the buffer's address names. A copy under an inequivalent address is in another set and is not found.
  * Source: spec/hardware.md §3.2.5, §4.3 S16, §8.2.
  */
+import type { Footprint } from '../shared/footprint.js';
 import type { Paddr } from '../shared/types.js';
 import type { CoreRow } from './core.js';
 import { type DCache, dataCache, LineFlag, MESI_MASK, ViptCache } from './dcache.js';
@@ -21,6 +22,11 @@ export class CoherentIo {
     this.#caches = layout.caches.map((c) => dataCache(hw, c, core.dcache));
     this.#busLocks = layout.busLocks;
     this.#memory = memory;
+  }
+
+  /** Note what each step touches, or no longer. */
+  traceFootprints(footprint: Footprint | null): void {
+    for (const cache of this.#caches) cache.footprint = footprint;
   }
 
   /** One word: a modified line supplies it, and stays, shared. */
@@ -54,7 +60,10 @@ export class CoherentIo {
     if (line >= 0) {
       cache.writeBack(line, this.#memory);
       if (drop) cache.invalidate(line);
-      else this.#hw[cache.flags + line] = (cache.flagsOf(line) & ~MESI_MASK) | LineFlag.shared;
+      else {
+        this.#hw[cache.flags + line] = (cache.flagsOf(line) & ~MESI_MASK) | LineFlag.shared;
+        cache.lineChanged(line);
+      }
     }
     unlockWord(this.#hw, lock);
   }

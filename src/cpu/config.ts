@@ -25,6 +25,10 @@ export interface SlabOptions {
   readonly oabi: boolean;
   /** arch_is_coherent(): the kernel takes devices to see the caches, which they do not: dma_alloc_coherent() is kmalloc(), maps maintain nothing. */
   readonly coherentDma: boolean;
+  /** PA-RISC with coherent I/O: does the adapter translate bus addresses by an I/O page directory? Else they are physical ("real mode"). */
+  readonly iommu: boolean;
+  /** PDC_MODEL_IOPDIR_FDC: firmware says that Astro's adapter does not see what caches hold of the directory. It is so. */
+  readonly ioPdirFdc: boolean;
   /** ARM's ISA_DMA_THRESHOLD: the last bus address that GFP_DMA gives memory up to. Devices with smaller masks are refused coherent memory. */
   readonly isaDmaThreshold: number;
 }
@@ -42,6 +46,8 @@ export const SLAB_DEFAULTS: SlabOptions = {
   debugVm: false,
   oabi: false,
   coherentDma: false,
+  iommu: false,
+  ioPdirFdc: false,
   isaDmaThreshold: 0xffffffff,
 };
 

@@ -62,6 +62,8 @@ export interface PariscRow {
   readonly singlePurge: boolean;
   /** Do I/O adapters snoop the caches, at the set that a coherence index names (U2/Uturn, Astro, Ike)? */
   readonly coherentIo: boolean;
+  /** Whose I/O page directory they have: U2/Uturn (ccio-dma.c), Astro, Ike and later (sba_iommu.c). */
+  readonly iommu: 'ccio' | 'sba' | null;
   /** After a line or translation of a page was flushed: does the page have to be referenced before lines may be moved in again? */
   readonly moveInNeedsReference: boolean;
   /** Are access rights and unaligned references traps of their own (26, 28), not one (18)? All but PCX-S. */

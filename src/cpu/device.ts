@@ -11,6 +11,7 @@ import type { Paddr, Vaddr } from '../shared/types.js';
 import { CoherentIo } from './coherent-io.js';
 import type { MachineConfig } from './config.js';
 import { Attention, Control, DEVICE_WORDS, type HwLayout, layoutHw, Request, Seat } from './hw.js';
+import { IoMmu } from './io-mmu.js';
 import { askCpu, type Buffers, raiseLine } from './kernel.js';
 import { PhysicalMemory } from './memory.js';
 import { Mmu } from './mmu.js';
@@ -46,6 +47,7 @@ export class Device {
   /** What those fill from and write to: memory with the outer cache, which the device's own transfers pass by. */
   #behindCaches: PhysicalMemory | null = null;
   #io: CoherentIo | null = null;
+  #ioMmu: IoMmu | null = null;
 
   constructor(config: MachineConfig, buffers: Buffers, index: number) {
     this.config = config;
@@ -68,6 +70,8 @@ export class Device {
   traceFootprints(footprint: Footprint | null): void {
     this.footprint = footprint;
     this.#memory.footprint = footprint;
+    this.#io?.traceFootprints(footprint);
+    if (this.#ioMmu !== null) this.#ioMmu.footprint = footprint;
     for (const mmu of this.#mmus) mmu?.traceFootprints(footprint);
     this.#behindCaches?.outer?.traceFootprints(footprint);
   }
@@ -90,9 +94,10 @@ export class Device {
     }
   }
 
-  /** One word of memory. */
+  /** One word of memory. On a machine with an I/O page directory addresses are those of the bus, and caches are looked into. */
   read32(pa: Paddr): number {
     this.point(Point.Dma, pa);
+    if (this.config.iommu) return this.#translating().read32(pa);
     const value = this.#memory.read32(pa) >>> 0;
     if (this.#tracer !== null) this.#tracer.event(Ev.dmaRead, pa, value, 0, 0);
     return value;
@@ -100,6 +105,10 @@ export class Device {
 
   write32(pa: Paddr, value: number): void {
     this.point(Point.Dma, pa);
+    if (this.config.iommu) {
+      this.#translating().write32(pa, value);
+      return;
+    }
     if (this.#tracer !== null) this.#tracer.event(Ev.dmaWrite, pa, value, 0, 0);
     this.#memory.write32(pa, value);
   }
@@ -151,8 +160,19 @@ export class Device {
   #adapter(): CoherentIo {
     const { core } = this.config;
     if (core.parisc?.coherentIo !== true) throw new MurphyError(`core ${core.id} has no coherent I/O`);
-    this.#io ??= new CoherentIo(this.hw, this.layout, core, this.#memory);
+    if (this.#io === null) {
+      this.#io = new CoherentIo(this.hw, this.layout, core, this.#memory);
+      this.#io.traceFootprints(this.footprint);
+    }
     return this.#io;
+  }
+
+  #translating(): IoMmu {
+    if (this.#ioMmu === null) {
+      this.#ioMmu = new IoMmu(this.hw, this.layout, this.config, this.#adapter(), this.#memory);
+      this.#ioMmu.footprint = this.footprint;
+    }
+    return this.#ioMmu;
   }
 
   /** Raise an interrupt line of a CPU: the completion interrupt. */

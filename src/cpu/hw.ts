@@ -2,6 +2,7 @@
  * The second shared area: hardware state, and what the control plane needs to see. One `Int32Array`, laid out from the
  * configuration alone, so that every worker computes the same offsets. Nothing here is visible to kernel code as memory.
  */
+
 import { checksOf, type MachineConfig } from './config.js';
 import type { OuterGeometry } from './core.js';
 
@@ -163,6 +164,12 @@ export const HANGS_WORDS = 1 << 14;
 /** Room of the race detector, if the machine has one. */
 export const RACES_WORDS = 1 << 20;
 export const VERDICT_WORDS = 1024;
+/** I/O adapter that translates: physical address of its directory, and how many entries that has, a power of two. */
+export const IOMMU_WORDS = 2;
+export const IOMMU_TLB_ENTRIES = 256;
+/** Page number + 1, and the two words of the directory's entry. */
+export const IOMMU_TLB_ENTRY_WORDS = 3;
+export const IOMMU_TLB_WORDS = IOMMU_TLB_ENTRIES * IOMMU_TLB_ENTRY_WORDS;
 export const RACE_VARS = 64;
 /** Points that a race may measure in an execution, and the words of each: x, then the series. */
 export const SAMPLES_MAX = 256;
@@ -207,6 +214,9 @@ export interface HwLayout {
   /** The log of the first failing execution. */
   readonly keptLog: number;
   /** Variables that the functions of a race share: RACE_VARS words. */
+  /** Registers and TLB of the I/O adapter, where it translates. */
+  readonly iommu: number;
+  readonly iommuTlb: number;
   readonly raceVars: number;
   /** What the race has measured: how many points, then the points. */
   readonly samples: number;
@@ -231,7 +241,7 @@ export const WB_HEAD = 4;
 
 export function layoutHw(
   config: Pick<MachineConfig, 'core' | 'cpus' | 'threadsMax' | 'devicesMax' | 'check'> &
-    Partial<Pick<MachineConfig, 'lowmemPages' | 'highmemPages'>>,
+    Partial<Pick<MachineConfig, 'lowmemPages' | 'highmemPages' | 'iommu'>>,
 ): HwLayout {
   let next: number = Control.words;
   const take = (words: number): number => {
@@ -259,6 +269,7 @@ export function layoutHw(
   const writeBuffers = take(cpus * writeBufferWords);
   const busLocks = take(BUS_LOCKS);
   const lockWaiters = take(64);
+  const iommuTlb = take(config.iommu ? IOMMU_TLB_WORDS : 0);
   const raceVars = take(RACE_VARS);
   const samples = take(1 + SAMPLES_MAX * SAMPLE_WORDS);
   const tlbWords = TLB_HEAD + core.tlbEntries * 2;
@@ -268,6 +279,7 @@ export function layoutHw(
   const o: OuterGeometry | null = core.outer;
   const outer = o ? cache(o.sets, o.ways, o.lineBytes) : null;
   const zeros = take(d.sets * d.ways);
+  const iommu = take(config.iommu ? IOMMU_WORDS : 0);
   const log = take(LOG_BYTES / 4);
   const verdictText = take(VERDICT_WORDS);
   const keptLog = take(LOG_BYTES / 4);
@@ -299,6 +311,8 @@ export function layoutHw(
     log,
     verdictText,
     keptLog,
+    iommu,
+    iommuTlb,
     raceVars,
     samples,
     dump,

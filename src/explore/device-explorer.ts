@@ -1,19 +1,16 @@
 /** Controlled mode, inside the worker of a device: a context like a thread, with no CPU. */
 import type { DeviceRaces } from '../check/races/races.js';
 import { Device } from '../cpu/device.js';
-import { Verdict } from '../cpu/hw.js';
 import { PhysicalMemory } from '../cpu/memory.js';
 import { appendLog } from '../cpu/printk.js';
 import { bothTracers } from '../cpu/tracer.js';
 import { deviceChecker } from '../lab/checkers.js';
 import type { Job } from '../lab/job.js';
 import type { RaceSpec } from '../lab/race.js';
-import { defineVars, nameOfError } from '../lab/race-worker.js';
+import { defineVars, settleDevice } from '../lab/race-worker.js';
 import { deviceRacesOf } from '../lab/races.js';
 import { DeviceRecorder, type History, NO_HISTORY } from '../lab/recorder.js';
-import { settle } from '../lab/verdict.js';
 import { layoutStatics } from '../mm/boot.js';
-import { ExecutionStopped, OracleFailure } from '../shared/errors.js';
 import { Baton, type BatonHost } from './baton.js';
 import { controlledPart, type ExploreJob, preemptCounts } from './explore-job.js';
 import { DEVICE_CONTEXT, Turn } from './shared-state.js';
@@ -26,6 +23,7 @@ export class DeviceExplorer {
   readonly #index: number;
   readonly #recorder: DeviceRecorder | null;
   readonly #races: DeviceRaces | null;
+  readonly #printk: (text: string) => void;
 
   constructor(job: Job, race: RaceSpec, explore: ExploreJob, strategy: Strategy) {
     const { config, buffers, slot } = job;
@@ -57,6 +55,7 @@ export class DeviceExplorer {
     device.controller = this.#baton;
     const { history } = explore;
     this.#recorder = history === null ? null : new DeviceRecorder(slot, history, () => this.#baton.clock);
+    this.#printk = host.printk;
     this.#races = deviceRacesOf({ ...view, printk: host.printk }, slot, job.reports);
     const checked = bothTracers(deviceChecker(device, buffers.arena, host.printk), this.#races);
     device.setTracer(bothTracers(this.#recorder, checked));
@@ -77,21 +76,9 @@ export class DeviceExplorer {
       this.#baton.firstStep();
       this.#body(device);
     } catch (error) {
-      this.#settle(error);
+      settleDevice(device, this.#index, error, this.#printk);
     }
     device.ended();
     this.#baton.end(false);
-  }
-
-  #settle(error: unknown): void {
-    if (error instanceof ExecutionStopped) return;
-    const device = this.#device;
-    if (error instanceof OracleFailure) {
-      const { kind, ...rest } = error.finding;
-      settle(device, Verdict.report, { outcome: kind, ...rest });
-    } else {
-      const message = `device ${this.#index} threw ${nameOfError(error)}`;
-      settle(device, Verdict.error, { outcome: 'report', message });
-    }
   }
 }

@@ -114,6 +114,27 @@ function checkParisc(core: CoreRow, layers: readonly MachineSpec[], ticketLocks:
   if (ticketLocks) wrong('its kernels have no ticket locks; leave ticketLocks out');
 }
 
+/** Only adapters that snoop have an I/O page directory; and the DMA checker knows physical addresses. */
+function checkIommu(
+  core: CoreRow,
+  machine: { readonly iommu: boolean; readonly ioPdirFdc: boolean; readonly check: string },
+): void {
+  if (!machine.iommu) {
+    if (machine.ioPdirFdc)
+      throw new UsageError('ioPdirFdc says something of an I/O page directory; give iommu: true as well');
+    return;
+  }
+  if ((core.parisc?.iommu ?? null) === null) {
+    const cores = CORES.filter((c) => (c.parisc?.iommu ?? null) !== null).map((c) => c.id);
+    throw new UsageError(
+      `core "${core.id}" has no I/O page directory; leave iommu out, or use one of ${cores.join(', ')}`,
+    );
+  }
+  if (checksOf(machine.check).includes('dma')) {
+    throw new UsageError('the DMA checker takes bus addresses for physical ones; leave iommu or --check dma out');
+  }
+}
+
 /** Linux ignores high memory there. Source: arch/arm/mm/mmu.c, Linux 2.6.30. */
 function checkAliasing(core: CoreRow, layers: readonly MachineSpec[]): void {
   if (layers.every((layer) => (layer.highmemPages ?? 0) === 0)) return;
@@ -173,6 +194,7 @@ export function configure(
     layers.map((l) => l.patches ?? []),
   );
   checkSlab(merged);
+  checkIommu(core, merged);
   for (const name of checksOf(merged.check)) oneOf('checker', name, CHECKERS);
   oneOf('set of lockdep rules', merged.lockdepRules, ['', ...LOCKDEP_RULES]);
   oneOf('lockdep mode', merged.lockdepMode, LOCKDEP_MODES);

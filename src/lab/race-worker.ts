@@ -2,10 +2,22 @@
  * A worker's part in the executions of a race, whatever the mode: the kernel object, reset and setup, running the thread's function, and
  * the verdict. How the workers of an execution keep in step is for `worker-runner.ts` (parallel) and `explore/` (controlled).
  */
+
 import { join } from 'node:path';
 import type { Lockdep } from '../check/lockdep/lockdep.js';
 import type { RaceWatch } from '../check/races/races.js';
-import { Attention, Control, DEVICE_WORDS, HELD_MASK, Seat, Stage, Thread, Verdict } from '../cpu/hw.js';
+import type { Device } from '../cpu/device.js';
+import {
+  Attention,
+  Control,
+  DEVICE_WORDS,
+  HELD_MASK,
+  IOMMU_TLB_WORDS,
+  Seat,
+  Stage,
+  Thread,
+  Verdict,
+} from '../cpu/hw.js';
 import { open_softirq } from '../cpu/irq.js';
 import type { Kernel } from '../cpu/kernel.js';
 import { readLog } from '../cpu/printk.js';
@@ -33,6 +45,19 @@ import { clearVerdict, type ShortFailure, settle, settledFailure } from './verdi
 const LIBRARY = [builtFile('src'), join(packageRoot(), 'src')];
 
 /** Class, message and place of an exception of the race module. */
+/** What a device's function threw becomes the verdict, unless it was called off. An I/O adapter that finds no translation ends the kernel. */
+export function settleDevice(d: Device, slot: number, error: unknown, printk: (text: string) => void): void {
+  if (error instanceof ExecutionStopped) return;
+  if (error instanceof OracleFailure) {
+    const { kind, ...rest } = error.finding;
+    settle(d, Verdict.report, { outcome: kind, ...rest });
+  } else if (error instanceof KernelBug) {
+    printk(error.message);
+    printk('Kernel panic - not syncing: High Priority Machine Check (HPMC)');
+    settle(d, Verdict.oops, { outcome: error.kind, message: error.message, addr: error.addr });
+  } else settle(d, Verdict.error, { outcome: 'report', message: `device ${slot} threw ${nameOfError(error)}` });
+}
+
 export const nameOfError = (error: unknown): string => {
   if (!(error instanceof Error)) return String(error);
   const frames = (error.stack ?? '').split('\n').filter((l) => !LIBRARY.some((folder) => l.includes(folder)));
@@ -258,6 +283,7 @@ export abstract class RaceWorker {
       hw[buffer + 1] = 0;
     }
     if (config.devicesMax > 0) hw.fill(0, layout.devices, layout.devices + config.devicesMax * DEVICE_WORDS);
+    if (config.iommu) hw.fill(0, layout.iommuTlb, layout.iommuTlb + IOMMU_TLB_WORDS);
     const vars = this.race.vars?.length ?? 0;
     for (let word = layout.raceVars; word < layout.raceVars + vars; word++) hw[word] = 0;
     hw[layout.samples] = 0;

@@ -17,10 +17,9 @@ import { deviceChecker } from './checkers.js';
 import { EventRing, ringOf } from './event-ring.js';
 import type { Job } from './job.js';
 import type { RaceSpec } from './race.js';
-import { defineVars, nameOfError, RaceWorker } from './race-worker.js';
+import { defineVars, RaceWorker, settleDevice } from './race-worker.js';
 import { DeviceRecorder, type History, NO_HISTORY, Recorder } from './recorder.js';
 import type { Failure } from './types.js';
-import { settle } from './verdict.js';
 
 const BARRIER_SPINS = 200;
 const BARRIER_SLEEP_MS = 1;
@@ -259,9 +258,7 @@ export function runDevice(job: Job, race: RaceSpec, device: Device, hw: Int32Arr
     try {
       if (Atomics.load(hw, Control.verdict) === Verdict.none) body?.(device);
     } catch (error) {
-      if (!(error instanceof ExecutionStopped)) {
-        settle(device, Verdict.error, { outcome: 'report', message: `device ${job.slot} threw ${nameOfError(error)}` });
-      }
+      settleDevice(device, job.slot, error, printk);
     }
     device.ended();
     barrier();

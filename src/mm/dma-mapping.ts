@@ -5,14 +5,14 @@ import type { DmaDirection, Scatterlist } from './arm/dma-mapping.js';
 import * as arm from './arm/dma-mapping.js';
 import * as debug from './dma-debug.js';
 import { lowmem_page_address, type Page } from './page.js';
-import * as pa from './parisc/pci-dma.js';
+import * as pa from './parisc/dma-ops.js';
 
 const isArm = (k: Kernel): boolean => k.arch.id === 'arm';
 const NO_ADDRESS = 0xffffffff;
 
 export function dma_map_single(k: Kernel, addr: Vaddr, size: number, dir: DmaDirection): Paddr {
   debug.debug_dma_map_single(k, addr, size);
-  const bus = isArm(k) ? arm.dma_map_single(k, addr, size, dir) : pa.pa11_dma_map_single(k, addr, size, dir);
+  const bus = isArm(k) ? arm.dma_map_single(k, addr, size, dir) : pa.map_single(k, addr, size, dir);
   debug.debug_dma_mapped_single(k, addr, size, dir, bus);
   return bus;
 }
@@ -20,7 +20,7 @@ export function dma_map_single(k: Kernel, addr: Vaddr, size: number, dir: DmaDir
 export function dma_unmap_single(k: Kernel, handle: Paddr, size: number, dir: DmaDirection): void {
   debug.debug_dma_unmapping(k, handle, size, true);
   if (isArm(k)) arm.dma_unmap_single(k, handle, size, dir);
-  else pa.pa11_dma_unmap_single(k, handle, size, dir);
+  else pa.unmap_single(k, handle, size, dir);
   debug.debug_dma_unmap_page(k, handle, size, dir, true);
 }
 
@@ -29,7 +29,7 @@ export function dma_map_page(k: Kernel, page: Page, offset: number, size: number
   debug.debug_dma_mapping_page(k, page, offset, size);
   const bus = isArm(k)
     ? arm.dma_map_page(k, page, offset, size, dir)
-    : pa.pa11_dma_map_single(k, vaddr(lowmem_page_address(k, page) + offset), size, dir);
+    : pa.map_single(k, vaddr(lowmem_page_address(k, page) + offset), size, dir);
   debug.debug_dma_map_page(k, page, offset, size, dir, bus);
   return bus;
 }
@@ -37,46 +37,46 @@ export function dma_map_page(k: Kernel, page: Page, offset: number, size: number
 export function dma_unmap_page(k: Kernel, handle: Paddr, size: number, dir: DmaDirection): void {
   debug.debug_dma_unmapping(k, handle, size, false);
   if (isArm(k)) arm.dma_unmap_page(k, handle, size, dir);
-  else pa.pa11_dma_unmap_single(k, handle, size, dir);
+  else pa.unmap_single(k, handle, size, dir);
   debug.debug_dma_unmap_page(k, handle, size, dir, false);
 }
 
 export function dma_map_sg(k: Kernel, sg: readonly Scatterlist[], dir: DmaDirection): number {
   debug.debug_dma_mapping_sg(k, sg);
-  const count = isArm(k) ? arm.dma_map_sg(k, sg, dir) : pa.pa11_dma_map_sg(k, sg, dir);
+  const count = isArm(k) ? arm.dma_map_sg(k, sg, dir) : pa.map_sg(k, sg, dir);
   debug.debug_dma_map_sg(k, sg, dir);
   return count;
 }
 
 export function dma_unmap_sg(k: Kernel, sg: readonly Scatterlist[], dir: DmaDirection): void {
   if (isArm(k)) arm.dma_unmap_sg(k, sg, dir);
-  else pa.pa11_dma_unmap_sg(k, sg, dir);
+  else pa.unmap_sg(k, sg, dir);
   debug.debug_dma_unmap_sg(k, sg, dir);
 }
 
 export function dma_sync_single_for_cpu(k: Kernel, handle: Paddr, size: number, dir: DmaDirection): void {
   debug.debug_dma_syncing(k, handle, size);
   if (isArm(k)) arm.dma_sync_single_for_cpu(k, handle, size, dir);
-  else pa.pa11_dma_sync_single(k, handle, size, dir);
+  else pa.sync_single(k, handle, size, dir);
   debug.debug_dma_sync_single(k, handle, size, dir, true);
 }
 
 export function dma_sync_single_for_device(k: Kernel, handle: Paddr, size: number, dir: DmaDirection): void {
   debug.debug_dma_syncing(k, handle, size);
   if (isArm(k)) arm.dma_sync_single_for_device(k, handle, size, dir);
-  else pa.pa11_dma_sync_single(k, handle, size, dir);
+  else pa.sync_single(k, handle, size, dir);
   debug.debug_dma_sync_single(k, handle, size, dir, false);
 }
 
 export function dma_sync_sg_for_cpu(k: Kernel, sg: readonly Scatterlist[], dir: DmaDirection): void {
   if (isArm(k)) arm.dma_sync_sg_for_cpu(k, sg, dir);
-  else pa.pa11_dma_sync_sg(k, sg, dir);
+  else pa.sync_sg(k, sg, dir);
   debug.debug_dma_sync_sg(k, sg, dir, true);
 }
 
 export function dma_sync_sg_for_device(k: Kernel, sg: readonly Scatterlist[], dir: DmaDirection): void {
   if (isArm(k)) arm.dma_sync_sg_for_device(k, sg, dir);
-  else pa.pa11_dma_sync_sg(k, sg, dir);
+  else pa.sync_sg(k, sg, dir);
   debug.debug_dma_sync_sg(k, sg, dir, false);
 }
 

@@ -56,6 +56,9 @@ export class PatchSet {
   'mutant-slub-no-slab-lock' = false;
   'mutant-slub-free-irqs-on' = false;
   'mutant-slab-no-list-lock' = false;
+  'ccio-flush-invalid' = false;
+  'mutant-iopdir-no-fdc' = false;
+  'mutant-sba-no-purge' = false;
   // Seeds 000 and 004; see spec/vmalloc-gfp.md §11.
   'arm-consistent-no-bug' = false;
   rmk1 = false;

@@ -134,7 +134,11 @@ describe('the series of fault addresses on machines drawn by lot, from the drive
   });
 });
 
-const experiments = (await listExperiments()).filter((race) => race.spec.some((row) => row.startsWith('slab-dma/')));
+/** Of I/O page directories the specification has no row. */
+const NO_ROW = '2007-06-ccio-directory-late-dma';
+const experiments = (await listExperiments()).filter(
+  (race) => race.id === NO_ROW || race.spec.some((row) => row.startsWith('slab-dma/')),
+);
 
 describe.each(experiments.map((race) => [race.title, race] as const))('%s', (_, race) => {
   it.each(race.cases.map((one) => [one.name, one] as const))('is as claimed: %s', async (_name, one) => {

@@ -149,7 +149,7 @@ describe('the bus master of the slab torture', () => {
     expect(result.failure?.message).toMatch(/^a device reads \d+ wrong words of an object|after a transfer$/);
   });
 
-  it.each([['SLUB, PA-8000'], ['SLAB, PA-7200'], ['SLUB']])(
+  it.each([['SLUB, PA-8000'], ['SLUB, PA-8700, sba'], ['SLAB, PA-7200'], ['SLUB']])(
     'looks into the caches or finds them maintained: %s',
     async (caseName) => {
       const result = await run(slab, { ...once, caseName, cpus: 2 });

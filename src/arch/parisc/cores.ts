@@ -39,10 +39,17 @@ const pa11: PariscRow = {
   uncachedRam: false,
   singlePurge: false,
   coherentIo: false,
+  iommu: null,
   moveInNeedsReference: false,
   splitsTrap18: true,
 };
-const pa20: PariscRow = { ...pa11, pa20: true, coherentIo: true, moveInNeedsReference: true };
+const pa20: PariscRow = {
+  ...pa11,
+  pa20: true,
+  coherentIo: true,
+  iommu: 'sba',
+  moveInNeedsReference: true,
+};
 
 export const CORES: readonly CoreRow[] = [
   {
@@ -92,7 +99,7 @@ export const CORES: readonly CoreRow[] = [
     proc: 'pcxt_',
     dcache: vipt(8192, 1, 32),
     tlbEntries: 120,
-    parisc: { ...pa11, coherentIo: true },
+    parisc: { ...pa11, coherentIo: true, iommu: 'ccio' },
     note: 'the assist cache of 64 lines is left out',
   },
   {
@@ -103,7 +110,7 @@ export const CORES: readonly CoreRow[] = [
     dcache: vipt(16384, 1, 64),
     tlbEntries: 96,
     speculativeFill: true,
-    parisc: { ...pa20, pdcWritesBack: true },
+    parisc: { ...pa20, pdcWritesBack: true, iommu: 'ccio' },
     note: 'associativity is not documented; that PDC writes back is known of PA-8200',
   },
   {

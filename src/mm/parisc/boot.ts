@@ -19,6 +19,7 @@ import { CallFunction } from '../../cpu/smp.js';
 import { type SpinLock, spin_lock_init } from '../../shared/spinlock.js';
 import { type Pfn, ptr, type Vaddr, vaddr } from '../../shared/types.js';
 import type { ArchBoot } from '../arch-boot.js';
+import { iommu_init, iommuSymbols } from './iommu.js';
 import { pcxl_dma_init, pcxlSymbols } from './pci-dma.js';
 
 /** User addresses that can be mapped from the start: 4 MB from here on. */
@@ -34,6 +35,7 @@ export const PARISC_BOOT: ArchBoot = {
     pa_tlb_lock: { bytes: LDCW_BYTES, align: 64 },
     __atomic_hash: { bytes: 4 * LDCW_BYTES, align: 64 },
     ...pcxlSymbols,
+    ...iommuSymbols(config),
     swapper_pg_dir: { bytes: 4096, align: 4096 },
     user_pg_dir: { bytes: 4096, align: 4096 },
     /** Second-level tables: kernel addresses from 0 on, the user window, the direct map. */
@@ -60,6 +62,7 @@ export const PARISC_BOOT: ArchBoot = {
     if (k.config.slab === 'slub') spin_lock_init(k, k.sym.slub_lock);
     spin_lock_init(k, ptr<'spinlock'>(k.sym.race_data));
     for (let hash = 0; hash < 4; hash++) spin_lock_init(k, (k.sym.__atomic_hash + hash * LDCW_BYTES) as SpinLock);
+    iommu_init(k);
   },
 };
 

@@ -4,7 +4,7 @@
  * Source: arch/parisc/kernel/pci-dma.c, Linux 2.5.53 and 2.6.22; spec/slab-dma.md §4.4, spec/vmalloc-gfp.md §9.1. FDC writes back, so a line that
  * is dirtied while the device owns the buffer is written over the device's data at unmap.
  * Machines with an I/O adapter that snoops (ccio, sba: `coherentIo` of a core) use the same calls, which do nothing to the caches there.
- * Bus addresses are physical addresses. Left out: the I/O page directories of these adapters; the proc file.
+ * Bus addresses are physical addresses, unless the adapter has an I/O page directory: iommu.ts, dma-ops.ts. Left out: the proc file.
  */
 import { flush_kernel_dcache_range } from '../../arch/parisc/cache.js';
 import { LDCW_BYTES } from '../../arch/parisc/cpu.js';
@@ -28,13 +28,14 @@ import type { SymbolSpec } from '../../shared/kernel-base.js';
 import { type SpinLock, spin_lock_init, spin_lock_irqsave, spin_unlock_irqrestore } from '../../shared/spinlock.js';
 import { NULL, type Paddr, type Pfn, type Ptr, type Vaddr, vaddr } from '../../shared/types.js';
 import { LINUX_2_6 } from '../../shared/version.js';
-import { DMA_NONE, DMA_TO_DEVICE, type DmaDirection, type Scatterlist } from '../arm/dma-mapping.js';
+import { DMA_BIDIRECTIONAL, DMA_NONE, DMA_TO_DEVICE, type DmaDirection, type Scatterlist } from '../arm/dma-mapping.js';
 import { gfp } from '../gfp.js';
 import { kfree, kmalloc } from '../kmalloc.js';
 import { pmd_alloc, pte_alloc_kernel, pte_alloc_kernel_locked } from '../memory.js';
 import { get_order, lowmem_page_address } from '../page.js';
 import { __get_free_pages, free_pages } from '../page_alloc.js';
 import { memset } from '../string.js';
+import { iommu_map_single, iommu_unmap_single, iommuOf } from './iommu.js';
 
 declare module '../../shared/kernel-base.js' {
   interface Symbols {
@@ -277,7 +278,7 @@ export function pa11_dma_free_noncoherent(k: Kernel, size: number, addr: Vaddr):
 
 /**
  * ccio (U2/Uturn) and sba (Astro, Ike): whole pages, cleared, which the adapter sees through the caches. Memory that is said to be noncoherent is the same.
- * Differs: bus addresses are physical ones, so no I/O page directory is filled in.
+ * Without an I/O page directory (`iommu`) bus addresses are physical ones.
  *
  * Context: any if @gfp_mask does not allow to sleep, else process. Return: address NULL and handle 0 without memory.
  * Source:  ccio_alloc_consistent(), sba_alloc_consistent(), drivers/parisc/{ccio-dma,sba_iommu}.c, Linux 2.6.22.
@@ -286,10 +287,12 @@ export function iommu_alloc_consistent(k: Kernel, size: number, gfp_mask: number
   const addr = __get_free_pages(k, gfp_mask, get_order(size));
   if (addr === NULL) return { addr: NULL, handle: 0 as Paddr };
   memset(k, addr, 0, size);
-  return { addr, handle: k.__pa(addr) };
+  const handle = iommuOf(k.config) === null ? k.__pa(addr) : iommu_map_single(k, addr, size, DMA_BIDIRECTIONAL);
+  return { addr, handle };
 }
 
-export function iommu_free_consistent(k: Kernel, size: number, addr: Vaddr): void {
+export function iommu_free_consistent(k: Kernel, size: number, addr: Vaddr, handle: Paddr): void {
+  if (iommuOf(k.config) !== null) iommu_unmap_single(k, handle, size);
   free_pages(k, addr, get_order(size));
 }
 
@@ -303,7 +306,7 @@ export function dma_alloc_coherent(k: Kernel, size: number, gfp_mask: number): D
 }
 
 export function dma_free_coherent(k: Kernel, size: number, addr: Vaddr, handle: Paddr): void {
-  if (isCoherent(k)) iommu_free_consistent(k, size, addr);
+  if (isCoherent(k)) iommu_free_consistent(k, size, addr, handle);
   else if (hasPcxlMap(k)) pa11_dma_free_consistent(k, size, addr, handle);
   else kfree(k, addr);
 }

@@ -182,6 +182,7 @@ export type { CpuStats, Failure, Outcome, Progress, RunOptions, RunResult } from
 export { type Consistent, consistent_alloc, consistent_free } from './mm/arm/consistent.js';
 export {
   dma_alloc_coherent as arm_dma_alloc_coherent,
+  dma_alloc_noncoherent as arm_dma_alloc_noncoherent,
   dma_free_coherent as arm_dma_free_coherent,
   struct_device,
 } from './mm/arm/dma-coherent.js';
@@ -210,6 +211,7 @@ export { clear_user_pte, USER_BASE } from './mm/arm/flush.js';
 export { kmap_atomic_to_page } from './mm/arm/highmem.js';
 export { debug_dma_assert_idle, dma_debug_device_change } from './mm/dma-debug.js';
 export {
+  dma_get_cache_alignment,
   dma_map_page,
   dma_map_sg,
   dma_map_single,
@@ -218,6 +220,8 @@ export {
   dma_sync_sg_for_device,
   dma_sync_single_for_cpu,
   dma_sync_single_for_device,
+  dma_sync_single_range_for_cpu,
+  dma_sync_single_range_for_device,
   dma_unmap_page,
   dma_unmap_sg,
   dma_unmap_single,
@@ -298,6 +302,7 @@ export {
   split_page,
 } from './mm/page_alloc.js';
 export { map_user_page, USER_WINDOW } from './mm/parisc/boot.js';
+export { dma_cache_sync } from './mm/parisc/dma-ops.js';
 export {
   type DmaMemory,
   dma_alloc_coherent,

@@ -76,6 +76,17 @@ export function debug_dma_sync_single(k: Kernel, bus: Paddr, size: number, dir: 
   k.dmaWatch?.synced(bus, 0, size, dir, forCpu, 0);
 }
 
+export function debug_dma_sync_single_range(
+  k: Kernel,
+  bus: Paddr,
+  offset: number,
+  size: number,
+  dir: DmaDirection,
+  forCpu: boolean,
+): void {
+  k.dmaWatch?.synced(bus, offset, size, dir, forCpu, 0);
+}
+
 export function debug_dma_sync_sg(k: Kernel, sg: readonly Scatterlist[], dir: DmaDirection, forCpu: boolean): void {
   for (const s of sg) k.dmaWatch?.synced(s.dma_address, 0, s.length, dir, forCpu, sg.length);
 }

@@ -68,6 +68,40 @@ export function dma_sync_single_for_device(k: Kernel, handle: Paddr, size: numbe
   debug.debug_dma_sync_single(k, handle, size, dir, false);
 }
 
+/** A part of a mapped buffer: @offset bytes behind @handle. */
+export function dma_sync_single_range_for_cpu(
+  k: Kernel,
+  handle: Paddr,
+  offset: number,
+  size: number,
+  dir: DmaDirection,
+): void {
+  const part = (handle + offset) as Paddr;
+  debug.debug_dma_syncing(k, part, size);
+  if (isArm(k)) arm.dma_sync_single_for_cpu(k, part, size, dir);
+  else pa.sync_single(k, part, size, dir);
+  debug.debug_dma_sync_single_range(k, handle, offset, size, dir, true);
+}
+
+export function dma_sync_single_range_for_device(
+  k: Kernel,
+  handle: Paddr,
+  offset: number,
+  size: number,
+  dir: DmaDirection,
+): void {
+  const part = (handle + offset) as Paddr;
+  debug.debug_dma_syncing(k, part, size);
+  if (isArm(k)) arm.dma_sync_single_for_device(k, part, size, dir);
+  else pa.sync_single(k, part, size, dir);
+  debug.debug_dma_sync_single_range(k, handle, offset, size, dir, false);
+}
+
+/** How buffers have to be aligned for no line to be anybody else's. ARM 2.6.22 to 2.6.35: a constant. PA-RISC: what firmware says of the data cache. */
+export function dma_get_cache_alignment(k: Kernel): number {
+  return isArm(k) ? 32 : pa.dma_get_cache_alignment(k);
+}
+
 export function dma_sync_sg_for_cpu(k: Kernel, sg: readonly Scatterlist[], dir: DmaDirection): void {
   if (isArm(k)) arm.dma_sync_sg_for_cpu(k, sg, dir);
   else pa.sync_sg(k, sg, dir);

@@ -37,7 +37,8 @@ describe('the experiments', () => {
     for (const race of await listExperiments()) {
       expect(race.id).toMatch(/^\d{4}-\d{2}-[a-z0-9-]+$/);
       expect(race.cases.length, race.id).toBeGreaterThan(0);
-      expect(race.spec.length, race.id).toBeGreaterThan(0);
+      // A row of a specification, or the kernel's source where the specifications have none.
+      expect(race.spec.length > 0 || /^[\w/-]+\.c, Linux \d/.test(race.source), race.id).toBe(true);
     }
   });
 });

@@ -2,7 +2,12 @@
 import { describe, expect, it } from 'vitest';
 import type { MachineConfig } from '../../src/cpu/config.js';
 import type { Kernel } from '../../src/cpu/kernel.js';
-import { dma_alloc_coherent, dma_free_coherent, struct_device } from '../../src/mm/arm/dma-coherent.js';
+import {
+  dma_alloc_coherent,
+  dma_alloc_noncoherent,
+  dma_free_coherent,
+  struct_device,
+} from '../../src/mm/arm/dma-coherent.js';
 import {
   type DmaDirection,
   dma_map_page,
@@ -15,6 +20,11 @@ import {
   dma_unmap_single,
   type Scatterlist,
 } from '../../src/mm/arm/dma-mapping.js';
+import {
+  dma_get_cache_alignment,
+  dma_sync_single_range_for_cpu,
+  dma_sync_single_range_for_device,
+} from '../../src/mm/dma-mapping.js';
 import type { Page } from '../../src/mm/page.js';
 import { alloc_page, GFP_KERNEL } from '../../src/mm/page_alloc.js';
 import { NULL, type Paddr, ptr, type Vaddr, vaddr } from '../../src/shared/types.js';
@@ -62,9 +72,14 @@ const MAINTAIN: readonly (readonly [string, Call])[] = [
   ['dma_map_sg', (k, { page, pa }, dir) => dma_map_sg(k, listOf(page, pa), dir)],
   ['dma_sync_single_for_cpu', (k, { pa }, dir) => dma_sync_single_for_cpu(k, pa, LINE, dir)],
   ['dma_sync_single_for_device', (k, { pa }, dir) => dma_sync_single_for_device(k, pa, LINE, dir)],
+  ['dma_sync_single_range_for_cpu', (k, { pa }, dir) => dma_sync_single_range_for_cpu(k, before(pa), 64, LINE, dir)],
+  ['range_for_device', (k, { pa }, dir) => dma_sync_single_range_for_device(k, before(pa), 64, LINE, dir)],
   ['dma_sync_sg_for_cpu', (k, { page, pa }, dir) => dma_sync_sg_for_cpu(k, listOf(page, pa), dir)],
   ['dma_sync_sg_for_device', (k, { page, pa }, dir) => dma_sync_sg_for_device(k, listOf(page, pa), dir)],
 ];
+
+/** A mapping that begins 64 bytes before. */
+const before = (pa: Paddr): Paddr => (pa - 64) as Paddr;
 
 function fates(call: Call, options: Partial<MachineConfig> = {}): string[] {
   return DIRECTIONS.map((dir) => {
@@ -103,6 +118,13 @@ const deviceWith = (k: Kernel, mask: number) => {
   k.write(dev, struct_device.coherent_dma_mask, mask);
   return dev;
 };
+
+describe('what else ARM 2.6.22 has of the DMA API', () => {
+  it('is an alignment of 32 bytes on every core, and no noncoherent memory', () => {
+    expect(dma_get_cache_alignment(machine())).toBe(32);
+    expect(dma_alloc_noncoherent().addr).toBe(NULL);
+  });
+});
 
 describe('dma_alloc_coherent() of ARM 2.6.22', () => {
   it('gives cleared pages in its region, uncached', () => {

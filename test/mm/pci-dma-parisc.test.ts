@@ -1,9 +1,12 @@
 /** arch/parisc/kernel/pci-dma.c: spec/slab-dma.md §4.4, spec/vmalloc-gfp.md §9.1. */
 import { describe, expect, it } from 'vitest';
 import type { Kernel } from '../../src/cpu/kernel.js';
+import { cacheLineOps } from '../../src/lab/oracle.js';
 import { DMA_BIDIRECTIONAL, DMA_FROM_DEVICE, DMA_NONE, DMA_TO_DEVICE } from '../../src/mm/arm/dma-mapping.js';
+import { dma_get_cache_alignment } from '../../src/mm/dma-mapping.js';
 import { gfp } from '../../src/mm/gfp.js';
 import { GfpSite, gfpEvents, traceGfp } from '../../src/mm/gfp-events.js';
+import { dma_cache_sync } from '../../src/mm/parisc/dma-ops.js';
 import {
   type DmaMemory,
   dma_alloc_coherent,
@@ -179,5 +182,19 @@ describe('streaming maps', () => {
     const k = dirty(boot('pcxu'));
     pa11_dma_map_single(k, K, 4, DMA_TO_DEVICE);
     expect(ram(k, PA, 4)).toBe('11*4');
+  });
+});
+
+describe('dma_cache_sync()', () => {
+  it('flushes noncoherent memory, and does nothing behind an adapter that snoops', () => {
+    const flushed = (core: string): number => {
+      const k = boot(core);
+      const { addr } = dma_alloc_noncoherent(k, 100, gfp(k).GFP_KERNEL);
+      const atFirst = cacheLineOps(k);
+      dma_cache_sync(k, addr, 100);
+      return cacheLineOps(k) - atFirst;
+    };
+    expect([flushed('pcxt'), flushed('pcxu')]).toEqual([4, 0]);
+    expect(['pcxt', 'pcxu'].map((core) => dma_get_cache_alignment(boot(core)))).toEqual([32, 64]);
   });
 });

@@ -100,3 +100,6 @@ export function dma_free_coherent(k: Kernel, _dev: Ptr<'device'>, size: number, 
   if (k.patched['arm-coherent-pages'] && virt_addr_valid(k, addr)) free_pages(k, addr, get_order(size));
   else kfree(k, addr);
 }
+
+/** There is none. Source: include/asm-arm/dma-mapping.h, Linux 2.6.22. Differs: the kernel leaves the handle as it is. */
+export const dma_alloc_noncoherent = (): Consistent => FAILED;

@@ -3,6 +3,7 @@
  *
  * Source: include/asm-parisc/dma-mapping.h, drivers/parisc/{ccio-dma,sba_iommu}.c, Linux 2.6.22. With a directory the operations that synchronise are NULL.
  */
+import { dcache_stride, flush_kernel_dcache_range } from '../../arch/parisc/cache.js';
 import type { Kernel } from '../../cpu/kernel.js';
 import { type Paddr, type Vaddr, vaddr } from '../../shared/types.js';
 import type { DmaDirection, Scatterlist } from '../arm/dma-mapping.js';
@@ -45,3 +46,10 @@ export function sync_single(k: Kernel, handle: Paddr, size: number, direction: D
 export function sync_sg(k: Kernel, sg: readonly Scatterlist[], direction: DmaDirection): void {
   if (!hasDirectory(k)) pa11.pa11_dma_sync_sg(k, sg, direction);
 }
+
+/** include/asm-parisc/dma-mapping.h: a flush, unless the operations have nothing to synchronise, as behind adapters that snoop. Context: any. */
+export function dma_cache_sync(k: Kernel, addr: Vaddr, size: number): void {
+  if (k.config.core.parisc?.coherentIo !== true) flush_kernel_dcache_range(k, addr, size);
+}
+
+export const dma_get_cache_alignment = (k: Kernel): number => dcache_stride(k);

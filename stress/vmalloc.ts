@@ -2,14 +2,17 @@
  * Torture of vmalloc(): areas of random sizes and alignments on all CPUs, held for a while, read back word for word, freed in process context and in interrupts,
  * while others read anywhere in the vmalloc range by vread(), and a list of other areas is in the way.
  *
- * What has to hold: every word of an area is what its owner stored, until it frees the area; no two owners have an address. Now and then all threads meet, and the
- * invariants of spec/vmalloc-gfp.md §12.5 hold; when all is freed nothing is left.
+ * What has to hold: every word of an area is what its owner stored, until it frees the area; no two owners have an address. Pages that their owner maps keep
+ * what was stored at their linear address, and afterwards have there what was stored through the mapping. Now and then all threads meet, and the invariants of
+ * spec/vmalloc-gfp.md §12.5 hold. Once all read an area that is then freed and allocated again with other pages, and once all reserve and free at the same
+ * time, so that what only goes wrong between two CPUs does not wait for chance. When all is freed nothing is left.
  *
  * What a kernel cannot do by itself is left out there (`rulesOf`); what is left has to be clean.
  */
 import {
   __free_page,
   __get_free_page,
+  __vmalloc,
   alloc_page,
   atomic_xchg,
   checkVmallocInvariants,
@@ -28,6 +31,7 @@ import {
   mutex_unlock,
   NULL,
   Prng,
+  page_address,
   page_to_pfn,
   ptr,
   purge_vmap_area_lazy,
@@ -44,6 +48,7 @@ import {
   vm_unmap_ram,
   vmalloc,
   vmalloc_to_page,
+  vmap,
   vread,
   vunmap,
 } from '../src/index.js';
@@ -60,6 +65,8 @@ const ROUNDS = 3;
 /** Operations of a thread between two meetings. */
 const OPERATIONS = 20;
 const THREADS_PER_CPU = 2;
+/** Areas that each thread reserves while all others do. */
+const RESERVED_TOGETHER = 12;
 /** Areas that are there all the time, each with a hole behind it. */
 const BUSY = 40;
 
@@ -105,6 +112,11 @@ export interface TortureFunctions {
 const place = (k: Kernel, offset: number): Vaddr => vaddr(k.sym.race_data + offset);
 const alone = (k: Kernel): Mutex => ptr<'mutex'>(place(k, 0x40));
 const meeting = (k: Kernel): Vaddr => place(k, 0x80);
+/** Address and key of the area that all read. */
+const relayed = (k: Kernel): { readonly addr: Vaddr; readonly key: Vaddr } => ({
+  addr: place(k, 0xa0),
+  key: place(k, 0xa4),
+});
 const busy = (k: Kernel, index: number): Vaddr => place(k, 0x100 + index * 4);
 /** The word of a CPU that holds an area for its handler to free. */
 const handedOver = (k: Kernel, cpu: number): Vaddr => place(k, 0x400 + 64 * cpu);
@@ -115,13 +127,13 @@ interface Area {
   readonly addr: Vaddr;
   readonly bytes: number;
   readonly key: number;
-  /** Its struct page *, of `ram`. */
+  /** Its struct page *, of `ram` and `map`. */
   readonly array?: Vaddr;
   /**
    * From vmalloc(); addresses without pages; a page of the page allocator, at its linear address, to which pages of the others go and come
-   * from; pages under an address of vm_map_ram().
+   * from; pages under an address of vm_map_ram() or of vmap().
    */
-  readonly kind: 'vmalloc' | 'io' | 'page' | 'ram';
+  readonly kind: 'vmalloc' | 'io' | 'page' | 'ram' | 'map';
 }
 
 interface Torturer {
@@ -159,6 +171,31 @@ function compare(k: Kernel, area: Area, where: string): void {
   if (area.kind === 'io') return;
   for (let at = firstWord(area); at < area.bytes; at += STRIDE) {
     expectSame(k, area, at, k.load32(vaddr(area.addr + at)), where);
+  }
+}
+
+/** Linear address of the @at th byte of pages that are mapped. */
+function linear(k: Kernel, area: Area, at: number): Vaddr {
+  const page = k.loadPtr<'page'>(vaddr((area.array as number) + (at >>> 12) * 4));
+  return vaddr(page_address(k, page) + (at & (PAGE - 1)));
+}
+
+/** The lines are in the cache before the store, since caches that allocate on reads only have nothing dirty else. */
+function storeLinear(k: Kernel, area: Area): void {
+  for (let at = firstWord(area); at < area.bytes; at += STRIDE) {
+    const addr = linear(k, area, at);
+    k.load32(addr);
+    k.store32(addr, wordOf(area, at));
+  }
+}
+
+/** Where the bytes are when nothing is mapped any more. */
+function compareLinear(k: Kernel, area: Area): void {
+  for (let at = firstWord(area); at < area.bytes; at += STRIDE) {
+    const addr = linear(k, area, at);
+    const seen = k.load32(addr) >>> 0;
+    const expected = wordOf(area, at);
+    if (seen !== expected) expectWord(k.__pa(addr) >>> 12, at & (PAGE - 1), expected, seen, 'after it is unmapped');
   }
 }
 
@@ -205,28 +242,40 @@ function takePage(t: Torturer): void {
   t.held.push(area);
 }
 
-/** Pages of the caller's: their array comes from kmalloc(). */
-function mapRam(t: Torturer): void {
+/** Pages of the caller's, with what it has stored in them: their array comes from kmalloc(). */
+function mapPages(t: Torturer, kind: 'ram' | 'map'): void {
+  const { k } = t;
+  const { GFP_KERNEL } = gfp(k);
   const count = t.prng.below(8) === 0 ? VMAP_MAX_ALLOC + 1 : 1 + t.prng.below(t.pagesMax);
-  const array = kmalloc<'page *'>(t.k, count * 4, gfp(t.k).GFP_KERNEL);
-  for (let i = 0; i < count; i++) t.k.store(vaddr(array + i * 4), alloc_page(t.k, gfp(t.k).GFP_KERNEL));
+  const array = kmalloc<'page *'>(k, count * 4, GFP_KERNEL);
+  for (let i = 0; i < count; i++) k.store(vaddr(array + i * 4), alloc_page(k, GFP_KERNEL));
+  const before: Area = { addr: NULL, bytes: count * PAGE, key: t.prng.u32(), kind, array };
+  storeLinear(k, before);
   begin(t);
-  const addr = vm_map_ram(t.k, array, count);
+  const addr = kind === 'ram' ? vm_map_ram(k, array, count) : vmap(k, array, count);
   end(t);
   expect(addr !== NULL, 'vm_map_ram() has room');
-  const area = { addr, bytes: count * PAGE, key: t.prng.u32(), kind: 'ram', array } as const;
-  store(t.k, area);
+  for (let at = firstWord(before); at < before.bytes; at += STRIDE) {
+    const seen = k.load32(vaddr(addr + at)) >>> 0;
+    const expected = wordOf(before, at);
+    const frame = k.__pa(linear(k, before, at)) >>> 12;
+    if (seen !== expected) expectWord(frame, at & (PAGE - 1), expected, seen, 'when it has been mapped');
+  }
+  const area = { ...before, addr, key: t.prng.u32() };
+  store(k, area);
   t.held.push(area);
 }
 
 /** The pages go back only when no CPU has a translation of them. */
-function unmapRam(t: Torturer, area: Area): void {
+function unmapPages(t: Torturer, area: Area): void {
   const { k } = t;
   const array = vaddr(area.array as number);
   begin(t);
-  vm_unmap_ram(k, area.addr, area.bytes / PAGE);
+  if (area.kind === 'ram') vm_unmap_ram(k, area.addr, area.bytes / PAGE);
+  else vunmap(k, area.addr);
   vm_unmap_aliases(k);
   end(t);
+  compareLinear(k, area);
   for (let at = 0; at < area.bytes / PAGE; at++) __free_page(k, k.loadPtr<'page'>(vaddr(array + at * 4)));
   kfree(k, array);
 }
@@ -239,8 +288,8 @@ function free(t: Torturer, area: Area): void {
     free_page(t.k, area.addr);
     return;
   }
-  if (area.kind === 'ram') {
-    unmapRam(t, area);
+  if (area.kind === 'ram' || area.kind === 'map') {
+    unmapPages(t, area);
     return;
   }
   begin(t);
@@ -282,7 +331,7 @@ function operate(t: Torturer): void {
   const at = t.prng.below(HELD);
   const area = t.held[at];
   if (what < 4 && area === undefined) allocate(t);
-  else if (what < 5 && area === undefined) (t.rules.mapsRam ? mapRam : allocate)(t);
+  else if (what < 5 && area === undefined) mapPages(t, t.rules.mapsRam && t.prng.below(4) !== 0 ? 'ram' : 'map');
   else if (what < 6 && area === undefined) takePage(t);
   else if (what < 8 && area === undefined) reserve(t);
   else if (what < 9 && area !== undefined) compare(t.k, area, 'while it is held');
@@ -295,6 +344,76 @@ function operate(t: Torturer): void {
   else purge_vmap_area_lazy(t.k);
 }
 
+/** Map pages and unmap them again at once, while nobody else works: what is dirty when an address goes is dirty for certain. */
+function mapAndUnmap(t: Torturer): void {
+  for (const kind of t.rules.mapsRam ? (['ram', 'map'] as const) : (['map'] as const)) {
+    mapPages(t, kind);
+    unmapPages(t, t.held.pop() as Area);
+  }
+}
+
+/**
+ * All threads read an area; its owner frees it and gets the same addresses again, with other pages; all read them again. Who has kept a translation
+ * reads a page that is somebody else's by then.
+ */
+function relay(t: Torturer, index: number, together: () => void): void {
+  const { k } = t;
+  const { addr, key } = relayed(k);
+  together();
+  const readAll = (): void => {
+    together();
+    compare(
+      k,
+      { addr: vaddr(k.load(addr) >>> 0), bytes: PAGE, key: k.load(key) >>> 0, kind: 'vmalloc' },
+      'by all CPUs',
+    );
+    together();
+  };
+  if (index === 0) {
+    mapAndUnmap(t);
+    purge_vmap_area_lazy(k);
+    publish(t);
+  }
+  readAll();
+  if (index === 0) {
+    vfree(k, vaddr(k.load(addr) >>> 0));
+    purge_vmap_area_lazy(k);
+    takePage(t);
+    takePage(t);
+    publish(t);
+  }
+  readAll();
+  if (index === 0) vfree(k, vaddr(k.load(addr) >>> 0));
+}
+
+/** An area for relay(). Nobody else is at work. */
+function publish(t: Torturer): void {
+  const { k } = t;
+  const area = {
+    addr: __vmalloc(k, PAGE, gfp(k).GFP_KERNEL),
+    bytes: PAGE,
+    key: t.prng.u32(),
+    kind: 'vmalloc',
+  } as const;
+  expect(area.addr !== NULL, 'vmalloc() of a page');
+  store(k, area);
+  k.store(relayed(k).addr, area.addr);
+  k.store(relayed(k).key, area.key);
+}
+
+/** All threads reserve addresses at the same time, and give them back. */
+function reserveTogether(t: Torturer, index: number, together: () => void): void {
+  const mine: Area[] = [];
+  for (let i = 0; i < RESERVED_TOGETHER; i++) {
+    reserve(t);
+    mine.push(t.held.pop() as Area);
+  }
+  together();
+  if (index === 0) look(t.k);
+  together();
+  for (const area of mine) free(t, area);
+}
+
 function torture(k: Kernel, index: number, threads: number, f: TortureFunctions): void {
   const t: Torturer = {
     k,
@@ -305,11 +424,14 @@ function torture(k: Kernel, index: number, threads: number, f: TortureFunctions)
     held: [],
     buffer: k.vars.buffers === undefined ? NULL : vaddr(k.vars.buffers + index * PAGE),
   };
+  const together = (): void => meet(k, meeting(k), threads);
+  relay(t, index, together);
   for (let round = 0; round < ROUNDS; round++) {
     for (let i = 0; i < OPERATIONS; i++) operate(t);
-    meet(k, meeting(k), threads);
+    together();
     if (index === 0) look(k);
-    meet(k, meeting(k), threads);
+    together();
+    if (round === 0) reserveTogether(t, index, together);
   }
   for (const area of t.held) free(t, area);
 }

@@ -54,6 +54,17 @@ export class Tlb {
     return this.#hw[index + 1] as number;
   }
 
+  /** What is remembered, for oracles: pages and page-table words. */
+  translations(): { readonly page: number; readonly pte: number }[] {
+    const found: { page: number; pte: number }[] = [];
+    const first = this.#base + TLB_HEAD;
+    for (let at = first; at < first + this.#entries * 2; at += 2) {
+      const tag = this.#hw[at] as number;
+      if (tag !== 0) found.push({ page: (tag & ~0xfff) >>> 0, pte: this.#hw[at + 1] as number });
+    }
+    return found;
+  }
+
   /** Taken before a table walk; insert() fails if an invalidation has come in between. */
   generation(): number {
     return Atomics.load(this.#hw, this.#base + GENERATION);

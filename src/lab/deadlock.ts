@@ -54,13 +54,18 @@ function waitsFor(m: MachineView, slot: number): number[] {
   return kind === WaitKind.sleep && slept !== 0 ? holdersOf(m, slept) : [];
 }
 
-/** The threads of CPUs that have a call of @cpu pending and their interrupts masked. */
+/**
+ * The threads of CPUs that have a call of @cpu pending and their interrupts masked. A thread that goes to sleep or comes back from it has them masked as
+ * long as the change takes, whatever it waits for: the CPU answers then.
+ */
 function unansweredBy(m: MachineView, cpu: number): number[] {
   const out: number[] = [];
   for (let other = 0; other < m.config.cpus; other++) {
     const seat = seatOf(m, other);
     const pending = (at(m, seat + Seat.callFrom) >>> cpu) & 1;
-    if (pending === 1 && at(m, seat + Seat.irqsOff) !== 0) out.push(at(m, seat + Seat.current));
+    if (pending === 0 || at(m, seat + Seat.irqsOff) === 0) continue;
+    const current = at(m, seat + Seat.current);
+    if (at(m, threadOf(m, current) + Thread.waitKind) !== WaitKind.sleep) out.push(current);
   }
   return out;
 }

@@ -6,7 +6,8 @@ import { list_next } from '../shared/list.js';
 import { NULL, ptr, vaddr } from '../shared/types.js';
 import { KERNEL_VERSION } from '../shared/version.js';
 import { vmalloc_to_page } from './memory.js';
-import { struct_vm_struct, VM_ALLOC, VM_MAP, type VmStruct } from './vmalloc/vm-struct.js';
+import { page_to_pfn } from './page.js';
+import { is_vmalloc_addr, struct_vm_struct, VM_ALLOC, VM_MAP, type VmStruct } from './vmalloc/vm-struct.js';
 import {
   areaOfList,
   find_vmap_area,
@@ -67,8 +68,31 @@ function checkVmapAreas(k: Kernel): string | null {
   return lazy === counted ? null : `vmap_lazy_nr is ${counted}, and ${lazy} pages wait for a purge`;
 }
 
+/** Addresses that are some area's, or were until the next purge. */
+function reserved(k: Kernel, addr: number): boolean {
+  for (let e = list_next(k, k.sym.vmap_area_list); e !== k.sym.vmap_area_list; e = list_next(k, e)) {
+    const va = areaOfList(e);
+    if (addr >= va_start(k, va) && addr < va_end(k, va)) return true;
+  }
+  return false;
+}
+
+/** What a CPU remembers of the vmalloc range is as the page tables have it; from 2.6.28 on it may be of an area that waits for a purge. */
+function checkTranslations(k: Kernel): string | null {
+  const lazy = k.LINUX_VERSION_CODE >= KERNEL_VERSION(2, 6, 28);
+  for (const [cpu, tlb] of k.mmu.tlbs.entries()) {
+    for (const { page: addr, pte } of tlb.translations()) {
+      if (!is_vmalloc_addr(k, addr)) continue;
+      const page = vmalloc_to_page(k, addr);
+      const stale = page === NULL ? !lazy || !reserved(k, addr) : page_to_pfn(k, page) !== k.arch.pte_pfn(pte);
+      if (stale) return `CPU${cpu} has a translation of ${addr.toString(16)} that is no longer so`;
+    }
+  }
+  return null;
+}
+
 /**
- * Look at every area.
+ * Look at every area, and at what the CPUs' TLBs have of the range.
  *
  * Context: process; nobody else uses vmalloc meanwhile.
  * Return:  what is wrong, or null.
@@ -82,5 +106,6 @@ export function checkVmallocInvariants(k: Kernel): string | null {
     const mapped = (k.read(area, struct_vm_struct.flags) & (VM_ALLOC | VM_MAP)) !== 0 ? checkPages(k, area) : null;
     if (mapped !== null) return mapped;
   }
-  return k.LINUX_VERSION_CODE >= KERNEL_VERSION(2, 6, 28) ? checkVmapAreas(k) : null;
+  const wrong = k.LINUX_VERSION_CODE >= KERNEL_VERSION(2, 6, 28) ? checkVmapAreas(k) : null;
+  return wrong ?? checkTranslations(k);
 }

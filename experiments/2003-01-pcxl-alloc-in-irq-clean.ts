@@ -4,7 +4,7 @@
  *
  * The handler asks for a page while the map is empty.
  *
- * Kernels: 2.5.53 and `rmk1`: clean.
+ * Kernels: 2.5.53, `rmk1` and `rmk2-pcxl-tables`: clean.
  * Source: seed 000; arch/parisc/kernel/pci-dma.c, Linux 2.5.53; spec/vmalloc-gfp.md §9.1.
  */
 import { expect, gfp, type Kernel, pa11_dma_alloc_consistent, race } from '../src/index.js';
@@ -20,6 +20,7 @@ export default race({
   cases: [
     { name: '2.5.53', outcome: 'clean' },
     { name: 'GFP flags passed on (RMK1)', machine: { patches: ['rmk1'] }, outcome: 'clean' },
+    { name: 'tables from boot (RMK2)', machine: { patches: ['rmk2-pcxl-tables'] }, outcome: 'clean' },
   ],
   vars: ['addr', 'interrupted'],
 

@@ -4,7 +4,8 @@
  *
  * The map is used up to 4 MB, where the table of the first entry ends; one more allocation needs a table.
  *
- * Kernels: 2.5.53 leaves the lock held. 2.6.22, whose function takes the lock itself, does not.
+ * Kernels: 2.5.53 leaves the lock held; with `rmk1` too, whose callers of pte_alloc_kernel() are the same. With all tables there from boot
+ * (`rmk2-pcxl-tables`) the lock is not touched. 2.6.22, whose function takes the lock itself, does not.
  * Source: arch/parisc/kernel/pci-dma.c, mm/memory.c, Linux 2.5.53; spec/vmalloc-gfp.md §9.1.
  */
 import { expect, gfp, type Kernel, pa11_dma_alloc_consistent, race, spin_is_locked } from '../src/index.js';
@@ -20,6 +21,8 @@ export default race({
   machine: { core: 'pcxl', cpus: 1, kernel: '2.5.53' },
   cases: [
     { name: '2.5.53', outcome: 'report' },
+    { name: 'GFP flags passed on (RMK1)', machine: { patches: ['rmk1'] }, outcome: 'report' },
+    { name: 'tables from boot (RMK2)', machine: { patches: ['rmk2-pcxl-tables'] }, outcome: 'clean' },
     { name: '2.6.22', machine: { kernel: '2.6.22' }, outcome: 'clean' },
   ],
 

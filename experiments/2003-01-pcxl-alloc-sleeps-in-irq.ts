@@ -4,10 +4,19 @@
  *
  * The first 127 pages of the map are taken in process context; the one that an interrupt handler then asks for is the first above 4 MB.
  *
- * Kernels: 2.5.53 warns. With the caller's mask passed on (`rmk1`) it does not.
+ * Kernels: 2.5.53 warns. With the caller's mask passed on (`rmk1`), or all tables there from boot (`rmk2-pcxl-tables`), it does not.
  * Source: seed 000; arch/parisc/kernel/pci-dma.c, include/asm-parisc/pgalloc.h, Linux 2.5.53; spec/vmalloc-gfp.md §9.1.
  */
-import { expect, gfp, type Kernel, pa11_dma_alloc_consistent, race } from '../src/index.js';
+import {
+  expect,
+  GfpSite,
+  gfp,
+  gfpEvents,
+  type Kernel,
+  pa11_dma_alloc_consistent,
+  race,
+  traceGfp,
+} from '../src/index.js';
 
 const LINE = 5;
 /** Allocations of one page, each with 32 KB of addresses, from 8000 on, that stay below 4 MB. */
@@ -23,13 +32,20 @@ export default race({
   spec: ['vmalloc/V000-02'],
   machine: { core: 'pcxl', cpus: 1, kernel: '2.5.53', preempt: false, lowmemPages: 512 },
   cases: [
-    { name: '2.5.53', outcome: 'warn', reports: UNBALANCED },
+    {
+      name: '2.5.53',
+      outcome: 'warn',
+      says: ['Debug: sleeping function called from illegal context'],
+      reports: UNBALANCED,
+    },
     { name: 'GFP flags passed on (RMK1)', machine: { patches: ['rmk1'] }, outcome: 'clean', reports: UNBALANCED },
+    { name: 'tables from boot (RMK2)', machine: { patches: ['rmk2-pcxl-tables'] }, outcome: 'clean' },
   ],
   vars: ['addr'],
 
   setup(k) {
     for (let i = 0; i < BELOW_4MB; i++) pa11_dma_alloc_consistent(k, 4096, gfp(k).GFP_KERNEL);
+    traceGfp(k, [GfpSite.pte_alloc]);
   },
   irqs: {
     [LINE]: (k) => {
@@ -44,5 +60,12 @@ export default race({
   ],
   check(k) {
     expect(k.vars.addr === 0 || k.vars.addr === 0x400000, 'the address behind the first 4 MB', k.vars.addr as number);
+    // The mask of the table: the caller's with `rmk1`; there is no allocation where the table is there from boot.
+    const { GFP_ATOMIC, GFP_KERNEL } = gfp(k);
+    const wanted = k.config.patches.includes('rmk1') ? GFP_ATOMIC : GFP_KERNEL;
+    const tables = gfpEvents(k);
+    const most = k.config.patches.includes('rmk2-pcxl-tables') ? 0 : 1;
+    expect(tables.length === (k.vars.addr === 0 ? 0 : most), 'page tables that were allocated', tables.length);
+    for (const { gfp_mask } of tables) expect(gfp_mask === wanted, 'the mask of the table', gfp_mask);
   },
 });

@@ -6,7 +6,8 @@
  * The thread has PF_MEMALLOC, as one that reclaims has. The handler's page is the first above 4 MB; there are a few free pages below the min mark and a few clean
  * ones that reclaim finds, fewer than it looks for.
  *
- * Kernels: 2.5.53 loses the flag. With the caller's mask passed on (`rmk1`) the table fails at once, which nobody notices (V000-06).
+ * Kernels: 2.5.53 loses the flag. With the caller's mask passed on (`rmk1`) the table fails at once, which nobody notices (V000-06). With all tables
+ * there from boot (`rmk2-pcxl-tables`) none is asked for.
  * Source: seed 000; mm/page_alloc.c, mm/vmscan.c, Linux 2.5.53; spec/vmalloc-gfp.md §4.4, §12.1.
  */
 import {
@@ -28,6 +29,8 @@ import {
 const LINE = 5;
 /** Allocations of one page, each with 32 KB of addresses, from 8000 on, that stay below 4 MB. */
 const BELOW_4MB = 127;
+const SLEEPS = 'Debug: sleeping function called from illegal context';
+const SCHEDULES = 'bad: scheduling while atomic!';
 /** Less than the 32 that are enough for reclaim. */
 const CLEAN = 24;
 
@@ -42,8 +45,9 @@ export default race({
   machine: { core: 'pcxl', cpus: 1, kernel: '2.5.53', preempt: false, lowmemPages: 512, watermarks: true },
   stepsMax: 100_000,
   cases: [
-    { name: '2.5.53', outcome: 'report' },
+    { name: '2.5.53', outcome: 'report', says: [SLEEPS, SCHEDULES, 'has the PF_MEMALLOC that it had'] },
     { name: 'GFP flags passed on (RMK1)', machine: { patches: ['rmk1'] }, outcome: 'clean', reports: UNBALANCED },
+    { name: 'tables from boot (RMK2)', machine: { patches: ['rmk2-pcxl-tables'] }, outcome: 'clean' },
   ],
   vars: ['addr'],
 

@@ -5,7 +5,7 @@
  * The allocating task has PF_MEMALLOC, as one that reclaims memory has: it gets the last page, and the table fails at once instead of waiting for
  * ever. The map is used up to 4 MB.
  *
- * Kernels: 2.5.53 and 2.6.22, the same.
+ * Kernels: 2.5.53, `rmk1` and 2.6.22, the same. With all tables there from boot (`rmk2-pcxl-tables`): clean.
  * Source: arch/parisc/kernel/pci-dma.c, mm/page_alloc.c, Linux 2.5.53, 2.6.22; spec/vmalloc-gfp.md §4.4, §9.1.
  */
 import {
@@ -42,6 +42,8 @@ export default race({
   machine: { core: 'pcxl', cpus: 1, kernel: '2.5.53', preempt: false, lowmemPages: 512 },
   cases: [
     { name: '2.5.53', outcome: 'oops' },
+    { name: 'GFP flags passed on (RMK1)', machine: { patches: ['rmk1'] }, outcome: 'oops' },
+    { name: 'tables from boot (RMK2)', machine: { patches: ['rmk2-pcxl-tables'] }, outcome: 'clean' },
     { name: '2.6.22', machine: { kernel: '2.6.22' }, outcome: 'oops' },
   ],
 

@@ -5,6 +5,8 @@
  * CPU 0 frees an area; CPU 1 reads /proc/meminfo, which walks vmlist.
  *
  * Kernels: 2.6.22: clean; with readers that spin with interrupts off: deadlock. 2.5.53, whose readers do that, flushes after the unlock: clean.
+ * With `rmk1`, which takes the lock with interrupts off, the order of 2.6.22 is a deadlock whatever readers do; unmapping after the unlock, as `rmk1` has to,
+ * is not.
  * Source: mm/vmalloc.c, fs/proc/mmu.c, include/asm-parisc/spinlock.h, Linux 2.5.53, 2.6.22; spec/vmalloc-gfp.md §6.2, §7, §12.1.
  */
 import { get_vmalloc_info, type Kernel, race, type Vaddr, vfree, vmalloc } from '../src/index.js';
@@ -26,6 +28,12 @@ export default race({
       outcome: 'deadlock',
     },
     { name: '2.5.53', machine: { kernel: '2.5.53' }, outcome: 'clean', reports: LOOKS },
+    {
+      name: 'RMK1, unmapping under the lock as 2.6.22',
+      machine: { kernel: '2.5.53', patches: ['rmk1', 'mutant-rmk1-unmap'] },
+      outcome: 'deadlock',
+    },
+    { name: 'RMK1', machine: { kernel: '2.5.53', patches: ['rmk1'] }, outcome: 'clean', reports: LOOKS },
   ],
   vars: ['area'],
 

@@ -221,6 +221,11 @@ export const PATCHES: readonly Patch[] = [
     '000',
   ),
   { ...proposal('rmk2', 'consistent memory from a region of its own, without vmalloc()', '000'), since: '2.6.22' },
+  proposal(
+    'rmk2-pcxl-tables',
+    "rmk2 in spirit: page tables for all of PA-RISC's DMA map from boot on; nobody sent such a patch",
+    '000',
+  ),
   patch('hm', 'vmalloc() takes its pages from highmem implicitly', 'Michal Hocko', '2017-02', '004', '4.12'),
   {
     id: 'mp',

@@ -6,7 +6,7 @@
  */
 import type { Kernel } from '../cpu/kernel.js';
 import { NULL, type Ptr, type Vaddr, vaddr } from '../shared/types.js';
-import { LINUX_2_6 } from '../shared/version.js';
+import { KERNEL_VERSION, LINUX_2_6 } from '../shared/version.js';
 import { current_gfp_context, gfp, gfpflags_allow_blocking } from './gfp.js';
 import { GfpSite, gfpEvent } from './gfp-events.js';
 import { __get_free_page, clear_page, free_page } from './page_alloc.js';
@@ -25,10 +25,17 @@ const TRIES_ARM_2_5_53 = 11;
 export function pte_alloc_one_kernel(k: Kernel, gfp_mask: number): PteP {
   gfpEvent(k, GfpSite.pte_alloc, current_gfp_context(k, gfp_mask));
   const retries = k.arch.id === 'arm' && k.LINUX_VERSION_CODE < LINUX_2_6;
-  const page = retries ? tableRetry(k, gfp_mask) : __get_free_page(k, gfp_mask | gfp(k).__GFP_REPEAT);
+  const page = retries ? tableRetry(k, gfp_mask) : __get_free_page(k, gfp_mask | tableFlags(k));
   if (page === NULL) return NULL;
-  clear_page(k, page);
+  if (k.LINUX_VERSION_CODE < LINUX_2_6) clear_page(k, page);
   return k.arch.pte_table_init(k, page);
+}
+
+/** What PGALLOC_GFP has besides: the allocator clears the page from 2.6 on, and is asked to try hard until 4.7. */
+function tableFlags(k: Kernel): number {
+  const { __GFP_REPEAT, __GFP_ZERO, __GFP_NOTRACK } = gfp(k);
+  const modern = k.LINUX_VERSION_CODE >= KERNEL_VERSION(4, 8, 0);
+  return __GFP_ZERO | (modern ? (k.arch.id === 'arm' ? __GFP_NOTRACK : 0) : __GFP_REPEAT);
 }
 
 /** 2.5.53 asks again once a second, and sleeps meanwhile: `rmk1` must not do that for who may not sleep. */

@@ -63,6 +63,7 @@ export class PatchSet {
   'arm-consistent-no-bug' = false;
   rmk1 = false;
   rmk2 = false;
+  'rmk2-pcxl-tables' = false;
   hm = false;
   // Seed 003.
   mp = false;

@@ -34,7 +34,7 @@ describe('two CPUs that reserve vmalloc addresses', () => {
   const AREAS = fileURLToPath(new URL('./races/two-vm-areas.ts', import.meta.url));
   /** Two areas of one address; or a tree that two have changed at a time leads nowhere. */
   const TWICE =
-    /^report: (vmap areas overlap at|areas overlap at|the tree does not find|both have the same addresses)|^oops: .* NULL pointer/;
+    /^report: (vmap areas overlap at|areas overlap at|the tree does not find|both have the same addresses)|^oops: Unable to handle kernel (paging request|NULL pointer)/;
 
   it('get the same ones where the search is made without vmap_area_lock', async () => {
     const found = await explore(AREAS, { patches: ['mutant-vmap-area-unlocked'], strategy: 'dfs', preemptions: 1 });
@@ -51,7 +51,7 @@ describe('two CPUs that reserve vmalloc addresses', () => {
     },
   );
 
-  it.each(['2.5.53', '2.6.22', '4.12'])('get one each from %s, in all schedules of one preemption', async (kernel) => {
+  it.each(['2.5.53', '4.12'])('get one each from %s, in all schedules of one preemption', async (kernel) => {
     const result = await explore(AREAS, { kernel, strategy: 'dfs', preemptions: 1 });
     expect([result.outcome, result.exhausted]).toEqual(['clean', true]);
   });

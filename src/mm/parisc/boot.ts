@@ -25,6 +25,8 @@ import { pcxl_dma_init, pcxlSymbols } from './pci-dma.js';
 /** User addresses that can be mapped from the start: 4 MB from here on. */
 export const USER_WINDOW = USER_START + SHMLBA;
 
+/** Tables of the DMA map behind its first 4 MB that are there from boot, for the patch `rmk2-pcxl-tables`. */
+const dmaTables = (config: MachineConfig): number => (config.patches.includes('rmk2-pcxl-tables') ? 2 : 0);
 const tablesFor = (config: MachineConfig): number => Math.ceil(config.lowmemPages / PTRS_PER_PTE);
 
 export const PARISC_BOOT: ArchBoot = {
@@ -38,8 +40,8 @@ export const PARISC_BOOT: ArchBoot = {
     ...iommuSymbols(config),
     swapper_pg_dir: { bytes: 4096, align: 4096 },
     user_pg_dir: { bytes: 4096, align: 4096 },
-    /** Second-level tables: kernel addresses from 0 on, the user window, the direct map. */
-    pg0: { bytes: (2 + tablesFor(config)) * 4096, align: 4096 },
+    /** Second-level tables: kernel addresses from 0 on, the user window, the direct map; more of the kernel's. */
+    pg0: { bytes: (2 + tablesFor(config) + dmaTables(config)) * 4096, align: 4096 },
   }),
   fixedSymbols() {},
   install(k) {
@@ -78,6 +80,9 @@ function paging_init(k: Kernel): void {
   k.store(table(0), mk_pte(0 as Pfn, PAGE_GATEWAY));
   for (let nr = 0; nr < tablesFor(config); nr++) {
     enter(k.sym.swapper_pg_dir, config.pageOffset + (nr << PGDIR_SHIFT), table(2 + nr));
+  }
+  for (let nr = 0; nr < dmaTables(config); nr++) {
+    enter(k.sym.swapper_pg_dir, (1 + nr) << PGDIR_SHIFT, table(2 + tablesFor(config) + nr));
   }
   const first = config.core.physBase >>> 12;
   for (let page = 0; page < config.lowmemPages; page++) {

@@ -17,6 +17,7 @@ import {
   type VmStruct,
 } from './vm-struct.js';
 import { areaOfList, struct_vmap_area, VM_VM_AREA, va_flags } from './vmap-area.js';
+import { read_lock_vmlist, read_unlock_vmlist } from './vmlist.js';
 
 const KINDS = [
   [VM_IOREMAP, ' ioremap'],
@@ -87,7 +88,7 @@ export function get_vmalloc_info(k: Kernel): VmallocInfo {
   let used = 0;
   let largest_chunk = 0;
   let prev_end: number = VMALLOC_START(k);
-  read_lock(k, k.sym.vmlist_lock);
+  const flags = read_lock_vmlist(k);
   let vma = k.loadPtr<'vm_struct'>(k.sym.vmlist);
   for (; vma !== NULL; vma = ptr<'vm_struct'>(k.read(vma, struct_vm_struct.next))) {
     const addr = k.read(vma, struct_vm_struct.addr);
@@ -99,6 +100,6 @@ export function get_vmalloc_info(k: Kernel): VmallocInfo {
     prev_end = addr + size;
   }
   largest_chunk = Math.max(largest_chunk, VMALLOC_END(k) - prev_end);
-  read_unlock(k, k.sym.vmlist_lock);
+  read_unlock_vmlist(k, flags);
   return { used, largest_chunk };
 }

@@ -12,7 +12,7 @@ import { HZ, jiffies } from '../shared/jiffies.js';
 import type { SymbolSpec } from '../shared/kernel-base.js';
 import { is_oom_victim, PF_MEMALLOC, PF_MEMDIE, TIF_MEMDIE, TIF_SIGPENDING } from '../shared/task.js';
 import { type Ptr, ptr, type Vaddr, vaddr } from '../shared/types.js';
-import { LINUX_2_6, LINUX_4_4 } from '../shared/version.js';
+import { KERNEL_VERSION, LINUX_2_6, LINUX_4_4 } from '../shared/version.js';
 import { struct_task_struct } from '../shared/wait.js';
 import { gfp, showGfp } from './gfp.js';
 import { show_mem } from './show_mem.js';
@@ -99,7 +99,9 @@ export function out_of_memory_2_5_53(k: Kernel): void {
 function header(k: Kernel, gfp_mask: number, order: number): void {
   const mask = `0x${gfp_mask.toString(16)}`;
   if (k.LINUX_VERSION_CODE >= LINUX_4_4) {
-    const words = `gfp_mask=${mask}(${showGfp(k, gfp_mask)}), nodemask=(null), order=${order}`;
+    // The node mask is that of the request from 4.11 on, and before that of the task. Two blanks, as there.
+    const nodes = k.LINUX_VERSION_CODE >= KERNEL_VERSION(4, 11, 0) ? '(null), ' : '0,';
+    const words = `gfp_mask=${mask}(${showGfp(k, gfp_mask)}), nodemask=${nodes} order=${order}`;
     k.printk(`${comm(k)} invoked oom-killer: ${words}, oom_score_adj=0`);
     k.printk(`${comm(k)} cpuset=/ mems_allowed=0`);
   } else k.printk(`${comm(k)} invoked oom-killer: gfp_mask=${mask}, order=${order}, oomkilladj=0`);
@@ -134,7 +136,8 @@ export function out_of_memory_4_12(k: Kernel, gfp_mask: number, order: number): 
   if (task === 0) panic(k, 'Out of memory and no killable processes...');
   const { pid, name } = nameOf(k, task);
   const pages = k.read(task, struct_task_struct.total_vm);
-  k.printk(`Out of memory: Kill process ${pid} (${name}) score ${pages} or sacrifice child`);
+  const score = Math.floor((pages * 1000) / (k.config.lowmemPages + k.config.highmemPages));
+  k.printk(`Out of memory: Kill process ${pid} (${name}) score ${score} or sacrifice child`);
   const sizes = `total-vm:${pages * 4}kB, anon-rss:${pages * 4}kB, file-rss:0kB, shmem-rss:0kB`;
   k.printk(`Killed process ${pid} (${name}) ${sizes}`);
   kill(k, task);

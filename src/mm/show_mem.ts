@@ -23,7 +23,12 @@ function zoneLine(k: Kernel, zone: Zone): string {
   const marks = `min:${pages(struct_zone.pages_min)} low:${pages(struct_zone.pages_low)} high:${pages(struct_zone.pages_high)}`;
   const lists = `active:${pages(struct_zone.nr_active)} inactive:${pages(struct_zone.nr_inactive)}`;
   const name = zone_names[zone_idx(k, zone)];
-  return `${node}${name} free:${pages(struct_zone.free_pages)} ${marks} ${lists} present:${kB(present_pages(k, zone))}`;
+  const sizes = `present:${kB(present_pages(k, zone))}`;
+  const end =
+    k.LINUX_VERSION_CODE >= LINUX_4_4
+      ? `managed:${pages(struct_zone.managed_pages)}`
+      : `pages_scanned:${k.read(zone, struct_zone.pages_scanned)} all_unreclaimable? ${k.read(zone, struct_zone.all_unreclaimable) !== 0 ? 'yes' : 'no'}`;
+  return `${node}${name} free:${pages(struct_zone.free_pages)} ${marks} ${lists} ${sizes} ${end}`;
 }
 
 function blockLine(k: Kernel, zone: Zone): string {

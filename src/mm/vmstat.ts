@@ -39,7 +39,9 @@ export function buddyinfo(k: Kernel): string {
   return zones(k).map(line).join('');
 }
 
-const item = (name: string, value: number): string => `    ${name.padEnd(12)} ${value}\n`;
+/** A statistic of a zone or, from 4.8 on, of the node; indented by four blanks until then. */
+const item = (k: Kernel, name: string, value: number): string =>
+  `${' '.repeat(k.LINUX_VERSION_CODE >= LINUX_4_4 ? 6 : 4)}${name.padEnd(12)} ${value}\n`;
 const sub = (name: string, value: number | string): string => `        ${name.padEnd(8)} ${value}\n`;
 
 function pagesets(k: Kernel, zone: Zone): string {
@@ -63,6 +65,14 @@ function protection(k: Kernel, zone: Zone): string {
   return `        protection: (${pages.join(', ')})\n`;
 }
 
+/** The node's statistics stand under its first zone. */
+function nodeText(k: Kernel): string {
+  const sum = (field: Parameters<typeof k.read<'zone'>>[1]): number =>
+    zones(k).reduce((pages, zone) => pages + k.read(zone, field), 0);
+  const [active, inactive] = [sum(struct_zone.nr_active), sum(struct_zone.nr_inactive)];
+  return `  per-node stats\n${item(k, 'nr_inactive_file', inactive)}${item(k, 'nr_active_file', active)}`;
+}
+
 function zoneText(k: Kernel, zone: Zone): string {
   const read = (field: Parameters<typeof k.read<'zone'>>[1]): number => k.read(zone, field);
   const modern = k.LINUX_VERSION_CODE >= LINUX_4_4;
@@ -74,10 +84,12 @@ function zoneText(k: Kernel, zone: Zone): string {
     sub('high', read(struct_zone.pages_high));
   const scanned = sub('scanned', `${read(struct_zone.pages_scanned)} (a: 0 i: 0)`);
   const sizes = sub('spanned', spanned_pages(k, zone)) + sub('present', present_pages(k, zone));
-  const items =
-    item('nr_free_pages', read(struct_zone.free_pages)) + item('nr_active', active) + item('nr_inactive', inactive);
+  const free = item(k, 'nr_free_pages', read(struct_zone.free_pages));
+  const items = modern
+    ? free + item(k, 'nr_zone_inactive_file', inactive) + item(k, 'nr_zone_active_file', active)
+    : free + item(k, 'nr_active', active) + item(k, 'nr_inactive', inactive);
   if (modern) {
-    const node = `  per-node stats\n${item('nr_inactive_file', inactive)}${item('nr_active_file', active)}`;
+    const node = zone === zones(k)[0] ? nodeText(k) : '';
     const managed = sub('managed', read(struct_zone.managed_pages));
     const end = `  node_unreclaimable:  0\n  start_pfn:           ${zone_start_pfn(k, zone)}\n  node_inactive_ratio: 0\n`;
     return `${head(k, zone)}\n${node}${marks}${sizes}${managed}${protection(k, zone)}${items}${pagesets(k, zone)}${end}`;

@@ -52,7 +52,7 @@ const experiments = await listExperiments();
 describe.each(ROWS)('vmalloc/%s, in all schedules of one preemption', (row, message) => {
   const races = experiments.filter((e) => e.spec.includes(`vmalloc/${row}`));
   const cases = races.flatMap(({ id, cases }) => cases.map((c) => [id, c.name, c] as const));
-  it.each(cases)('ends as claimed: %s (%s)', async (id, name, chosen) => {
+  it.each(cases)('ends as claimed: %s (%s)', { timeout: 180_000 }, async (id, name, chosen) => {
     const result = await explore(id, { preemptions: 1, caseName: name });
     expect([result.outcome, result.claimed]).toEqual([chosen.outcome, [chosen.outcome]]);
     if (chosen.outcome === 'clean') expect(result.exhausted).toBe(true);

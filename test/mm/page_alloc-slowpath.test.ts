@@ -251,7 +251,9 @@ describe('the OOM killer', () => {
   it.each([
     ['2.5.53', 'Out of Memory: Killed process 0 (thread0).'],
     ['2.6.22', 'thread0 invoked oom-killer: gfp_mask=0xd0, order=0, oomkilladj=0'],
-    ['4.12', 'thread0 invoked oom-killer: gfp_mask=0x14000c0(GFP_KERNEL), nodemask=(null), order=0, oom_score_adj=0'],
+    ['4.12', 'thread0 invoked oom-killer: gfp_mask=0x14000c0(GFP_KERNEL), nodemask=(null),  order=0, oom_score_adj=0'],
+    ['4.10', 'thread0 invoked oom-killer: gfp_mask=0x14000c0(GFP_KERNEL), nodemask=0, order=0, oom_score_adj=0'],
+    ['4.12', 'Out of memory: Kill process 0 (thread0) score 42 or sacrifice child'],
   ])('chooses a task in %s, which gets its page from the reserve', (kernel, text) => {
     const { k, page } = victim(kernel);
     expect(log(k)).toContain(text);

@@ -41,7 +41,10 @@ describe('/proc/zoneinfo', () => {
     expect(old).toContain('        scanned  0 (a: 0 i: 0)\n        spanned  64\n        present  64\n');
     expect(old).toContain('  pagesets\n    cpu: 0 pcp: 0\n              count: 0\n');
     const modern = zoneinfo(machine('4.12'));
-    expect(modern).toContain('Node 0, zone   Normal\n  per-node stats\n');
+    expect(modern).toContain('Node 0, zone      DMA\n  per-node stats\n      nr_inactive_file 0\n');
+    expect(modern.match(/per-node stats/g)).toHaveLength(1);
+    expect(modern).toContain('      nr_zone_inactive_file 0\n      nr_zone_active_file 0\n');
+    expect(old).toContain('    nr_active    0\n    nr_inactive  0\n');
     expect(modern).toContain('        managed  256\n        protection: (0, 0, 0)\n');
     expect(modern).toContain('    cpu: 0\n              count: 0\n');
   });

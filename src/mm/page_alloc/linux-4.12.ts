@@ -16,6 +16,7 @@ import {
   task_flags,
 } from '../../shared/task.js';
 import { NULL, type Vaddr } from '../../shared/types.js';
+import { KERNEL_VERSION } from '../../shared/version.js';
 import { current_gfp_context, gfp, showGfp } from '../gfp.js';
 import { GfpSite, gfpEvent } from '../gfp-events.js';
 import { wakeup_kswapd } from '../kswapd.js';
@@ -57,14 +58,16 @@ declare module '../../shared/kernel-base.js' {
 /**
  * "page allocation failure", or what else @what says.
  *
- * Source: warn_alloc(), mm/page_alloc.c, Linux 4.12.
+ * Source: warn_alloc(), mm/page_alloc.c, Linux 4.10, 4.12. Node masks and cpusets are named from 4.11 on.
  */
 export function warn_alloc(k: Kernel, gfp_mask: number, what: string): void {
   if ((gfp_mask & gfp(k).__GFP_NOWARN) !== 0) return;
   if (!__ratelimit(k, k.sym.nopage_rs, DEFAULT_RATELIMIT_INTERVAL, DEFAULT_RATELIMIT_BURST)) return;
   const mode = `mode:0x${gfp_mask.toString(16)}(${showGfp(k, gfp_mask)})`;
-  k.printk(`${comm(k)}: ${what}, ${mode}, nodemask=(null)`);
-  k.printk(`${comm(k)} cpuset=/ mems_allowed=0`);
+  if (k.LINUX_VERSION_CODE >= KERNEL_VERSION(4, 11, 0)) {
+    k.printk(`${comm(k)}: ${what}, ${mode}, nodemask=(null)`);
+    k.printk(`${comm(k)} cpuset=/ mems_allowed=0`);
+  } else k.printk(`${comm(k)}: ${what}, ${mode}`);
   k.dumpStack();
   if (__ratelimit(k, k.sym.show_mem_rs, HZ, 1)) show_mem(k);
 }

@@ -12,12 +12,15 @@ declare module '../shared/kernel-base.js' {
     /** Of "page allocation failure", and of the memory dump that follows it. */
     nopage_rs: Ptr<'ratelimit_state'>;
     show_mem_rs: Ptr<'ratelimit_state'>;
+    /** Of printk_ratelimit(), which all its callers share. */
+    printk_ratelimit_state: Ptr<'ratelimit_state'>;
   }
 }
 
 export const ratelimitSymbols: Record<string, SymbolSpec> = {
   nopage_rs: { bytes: 8, align: 4 },
   show_mem_rs: { bytes: 8, align: 4 },
+  printk_ratelimit_state: { bytes: 8, align: 4 },
 };
 
 export const DEFAULT_RATELIMIT_INTERVAL = 5 * HZ;
@@ -36,3 +39,7 @@ export function __ratelimit(k: KernelBase, rs: Ptr<'ratelimit_state'>, interval:
   k.write(rs, struct_ratelimit_state.printed, printed + 1);
   return true;
 }
+
+/** __ratelimit() for messages that have no limit of their own. Source: kernel/printk.c, Linux 2.6.22, 2.6.30. */
+export const printk_ratelimit = (k: KernelBase): boolean =>
+  __ratelimit(k, k.sym.printk_ratelimit_state, DEFAULT_RATELIMIT_INTERVAL, DEFAULT_RATELIMIT_BURST);

@@ -29,6 +29,7 @@ import { NULL, type Ptr, ptr, type Vaddr } from '../../shared/types.js';
 import { KERNEL_VERSION } from '../../shared/version.js';
 import { gfp } from '../gfp.js';
 import { kfree, kmalloc } from '../kmalloc.js';
+import { printk_ratelimit } from '../ratelimit.js';
 import { kfree_rcu } from '../rcu.js';
 import { metadataMask } from './pages.js';
 import { ALIGN, PAGE_SIZE, type VmStruct } from './vm-struct.js';
@@ -224,7 +225,9 @@ function overflow(k: Kernel, va: VmapArea, size: number, gfp_mask: number): Vmap
   const version = k.LINUX_VERSION_CODE;
   const quiet = version >= KERNEL_VERSION(4, 12, 0) && (gfp_mask & gfp(k).__GFP_NOWARN) !== 0;
   const what = version < KERNEL_VERSION(2, 6, 30) ? 'allocation' : `allocation for size ${size}`;
-  if (!quiet) k.printk(`vmap ${what} failed: use vmalloc=<size> to increase size.`);
+  // The full stop went with pr_warn().
+  const stop = version < LINUX_4_0 ? '.' : '';
+  if (!quiet && printk_ratelimit(k)) k.printk(`vmap ${what} failed: use vmalloc=<size> to increase size${stop}`);
   kfree(k, va);
   return NULL;
 }

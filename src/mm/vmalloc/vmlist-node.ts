@@ -9,6 +9,7 @@ import { in_interrupt } from '../../shared/irqflags.js';
 import { read_lock, read_unlock, write_lock, write_unlock } from '../../shared/spinlock.js';
 import { NULL, type Vaddr } from '../../shared/types.js';
 import { kfree, kmalloc } from '../kmalloc.js';
+import { printk_ratelimit } from '../ratelimit.js';
 import * as areas from './areas.js';
 import { unmap_kernel_range, vmap_page_range } from './page-range.js';
 import { metadataMask } from './pages.js';
@@ -65,7 +66,9 @@ export function __get_vm_area_node(
   write_unlock(k, k.sym.vmlist_lock);
   if (place !== null) return area;
   kfree(k, area);
-  k.printk('allocation failed: out of vmalloc space - use vmalloc=<size> to increase size.');
+  if (printk_ratelimit(k)) {
+    k.printk('allocation failed: out of vmalloc space - use vmalloc=<size> to increase size.');
+  }
   return NULL;
 }
 

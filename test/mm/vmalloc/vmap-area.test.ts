@@ -241,3 +241,19 @@ describe.each(['2.6.32', '4.12'])('vread() and vwrite() of %s', (kernel) => {
     expect(k.load32(a)).toBe(0xabcdef01);
   });
 });
+
+describe.each([
+  ['2.6.22', 'allocation failed: out of vmalloc space - use vmalloc=<size> to increase size.'],
+  ['2.6.28', 'vmap allocation failed: use vmalloc=<size> to increase size.'],
+  ['2.6.30', 'vmap allocation for size 1073745920 failed: use vmalloc=<size> to increase size.'],
+  ['4.12', 'vmap allocation for size 1073745920 failed: use vmalloc=<size> to increase size'],
+])('addresses that there are not, %s', (kernel, text) => {
+  it('are said to be used up, ten times in five seconds', () => {
+    const k = boot(kernel);
+    const reserve = (size: number): number => get_vm_area(k, size, VM_ALLOC, gfp(k).GFP_KERNEL);
+    // 2.6.22 compares with the end of the range only where an area is in the way.
+    reserve(P);
+    for (let i = 0; i < 12; i++) expect(reserve(1 << 30)).toBe(NULL);
+    expect(dmesgOf(k)).toEqual(new Array(10).fill(text));
+  });
+});

@@ -36,8 +36,8 @@ const inode = (k: Kernel) => sharedObject<'xfs_inode'>(k, 'inode');
 const BYTES = 128 << 10;
 const ORDER = 5;
 
-/** __alloc_pages() compares zone->free_pages with the watermarks without the zone's lock. */
-const UNLOCKED = ['races: pass'];
+/** __alloc_pages() and wakeup_kswapd() compare zone->free_pages with the watermarks without the zone's lock. */
+const UNLOCKED = ['races: pass', 'races: wakeup_kswapd'];
 
 export default race({
   id: '2003-01-xfs-kmem-nofs-deadlock',

@@ -87,7 +87,9 @@ describe('an execution as a Chrome trace', () => {
 
   it('has slices that nest on each track', () => {
     for (const { execution } of [e1, e10]) {
-      expect(crossing(toChromeTrace(execution).traceEvents)).toEqual([]);
+      const { traceEvents } = toChromeTrace(execution);
+      expect(crossing(traceEvents)).toEqual([]);
+      expect(traceEvents.map((e) => e.ts)).toEqual(traceEvents.map((e) => e.ts).toSorted((a, b) => a - b));
     }
   });
 
@@ -191,6 +193,21 @@ describe('the page of a timeline', () => {
     expect(html).toMatch(
       /<li class="lost" data-step="\d+"><b>\d<\/b><span><em>lost<\/em> step \d+, CPU0 thread0, in dma_inv_range/,
     );
+  });
+
+  it('says in two sentences on top who lost what, and by which step', () => {
+    const short = (sample: Sample): string =>
+      /<p class="short">(.*?)<\/p>/.exec(toHtml(sample.execution))?.[1] ?? 'nothing';
+    const { event } = e1.execution.explanation;
+    expect(short(e1)).toMatch(
+      /^CPU1 stored a byte \(step \d+\)\. Nothing but a cache line had it when CPU0 threw that line away/,
+    );
+    expect(short(e1)).toContain(`(step ${event?.step}, in dma_inv_range())`);
+    expect(short(e1)).toMatch(
+      /kmap slot 0, had been that of page 0x20043 \(highmem\); since step \d+ it is that of page 0x20040 \(highmem\), the page of the byte\.$/,
+    );
+    expect(short(e10)).toMatch(/^device0 stored a byte|^CPU\d stored a byte/);
+    expect(short(e10)).toContain("Memory has it, but the reader's cache had an older copy");
   });
 
   it('has every step in its table, and the picture in full for readers without scripts', () => {

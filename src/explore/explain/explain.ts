@@ -8,6 +8,7 @@ import { layoutStatics } from '../../mm/boot.js';
 import { hex2, showVaddr } from '../../shared/types.js';
 import type { ExploreResult } from '../explore.js';
 import { contextOf, fullColumns, shortColumns } from './columns.js';
+import { type Hands, inShort } from './in-short.js';
 import { findLoss, type Loss, type LossKind, type WrongByte } from './loss.js';
 import { Names, where } from './names.js';
 import { waitLines } from './waits.js';
@@ -42,6 +43,8 @@ export interface Explanation {
   /** Every step, in columns. */
   readonly trace: readonly string[];
   readonly culprit: Culprit | null;
+  /** What happened, in a sentence or two, for somebody who has seen neither code nor machine; empty where that is not known. */
+  readonly inShort: string;
   /** What the report tells between its first line and the columns. */
   readonly moments: readonly Moment[];
   /** The event that decided it, and what to write beside it. */
@@ -55,6 +58,7 @@ const ROWS_MAX = 7;
 const LINES_MAX = 19;
 
 interface Story {
+  readonly inShort?: string;
   readonly moments: readonly Moment[];
   readonly culprit: Culprit | null;
   readonly event: TraceEvent | null;
@@ -66,13 +70,13 @@ const told = (text: string, event: TraceEvent | null = null): Moment => ({ text,
 const NOTHING: Story = { moments: [], culprit: null, event: null, mark: '' };
 
 /** Of an execution that is shown without one. */
-export const NO_EXPLANATION: Explanation = { report: [], trace: [], ...NOTHING, byte: null };
+export const NO_EXPLANATION: Explanation = { report: [], trace: [], inShort: '', ...NOTHING, byte: null };
 
 /** Explain a failing execution. @result: of a replay with its history. */
 export function explain(result: ExploreResult): Explanation {
   const { failure, history } = result;
   const names = new Names(result.machine, layoutStatics(result.machine).sym);
-  if (failure === null) return { report: ['no failure'], trace: [], ...NOTHING, byte: null };
+  if (failure === null) return { ...NO_EXPLANATION, report: ['no failure'] };
   const story = tell(failure, result, names);
   const { event, mark, moments } = story;
   const room = Math.max(4, Math.min(ROWS_MAX, LINES_MAX - 2 - moments.length));
@@ -81,7 +85,7 @@ export function explain(result: ExploreResult): Explanation {
     ...moments.slice(0, LINES_MAX - 2 - room).map((m) => m.text),
     ...shortColumns(history.events, event?.step ?? null, mark, room),
   ];
-  return { report, trace: fullColumns(history.events, names, event, mark), byte: null, ...story };
+  return { report, trace: fullColumns(history.events, names, event, mark), inShort: '', byte: null, ...story };
 }
 
 function tell(failure: Failure, result: ExploreResult, names: Names): Story {
@@ -171,6 +175,7 @@ function lostByte(failure: Failure, pfn: number, result: ExploreResult, names: N
   if (read !== null && read !== culprit) moments.push(told(`read   ${at(read)}: at ${placeOf(read, names)}`, read));
   return {
     ...{ moments, byte, event: culprit },
+    inShort: inShort(loss, culprit === null ? null : handsOf(culprit, stored, result.history.events, names)),
     mark: loss.kind === 'stale-line' ? 'old line fetched' : `bytes lost: ${loss.kind}`,
     culprit: culprit === null ? null : culpritOf(loss.kind, culprit, names, text),
   };
@@ -223,17 +228,41 @@ function slotStory(
   events: readonly TraceEvent[],
   names: Names,
 ): Moment[] {
-  const addr = culprit.what === Ev.lineDrop || culprit.what === Ev.lineWriteBack ? culprit.b : (stored?.a ?? culprit.a);
-  const slot = names.slotOf(addr);
-  if (slot < 0) return [];
-  const changes = events.filter(
-    (e) => e.what === Recorded.change && e.seq < culprit.seq && names.slotOfEntry(e.a) === slot,
-  );
-  return changes.slice(-2).map((e) => {
+  const { slot, changes } = changesOfHands(culprit, stored, events, names);
+  return changes.map((e) => {
     const [before, now] = [e.b >>> 12, (e.c >>> 0) >>> 12];
     const what = e.c === 0 ? `taken from ${names.page(before)}` : `given to ${names.page(now)}`;
     return told(`slot ${slot} ${what}: ${at(e)}`, e);
   });
+}
+
+/** The last two changes of the entry of the address by which the byte was lost. */
+function changesOfHands(
+  culprit: TraceEvent,
+  stored: TraceEvent | null,
+  events: readonly TraceEvent[],
+  names: Names,
+): { slot: number; changes: readonly TraceEvent[] } {
+  const addr = culprit.what === Ev.lineDrop || culprit.what === Ev.lineWriteBack ? culprit.b : (stored?.a ?? culprit.a);
+  const slot = names.slotOf(addr);
+  if (slot < 0) return { slot, changes: [] };
+  const changes = events.filter(
+    (e) => e.what === Recorded.change && e.seq < culprit.seq && names.slotOfEntry(e.a) === slot,
+  );
+  return { slot, changes: changes.slice(-2) };
+}
+
+/** How the address came from another page to that of the byte; null where it did not. */
+function handsOf(
+  culprit: TraceEvent,
+  stored: TraceEvent | null,
+  events: readonly TraceEvent[],
+  names: Names,
+): Hands | null {
+  const { slot, changes } = changesOfHands(culprit, stored, events, names);
+  const [taken, given] = changes;
+  if (taken === undefined || given === undefined || taken.c !== 0 || given.c === 0) return null;
+  return { nr: slot, from: names.page(taken.b >>> 12), to: names.page((given.c >>> 0) >>> 12), given };
 }
 
 /** Why the translation was stale: when it was remembered, when its entry changed, and whom the flushes reached. */

@@ -47,11 +47,13 @@ export function toChromeTrace(execution: Execution): ChromeTrace {
   return {
     traceEvents: [
       ...trackNames(execution),
-      ...slices(execution, at),
-      ...locks(execution, at),
-      ...instants(execution, at),
-      ...counters(execution, at),
-      ...arrows(events, at),
+      ...[
+        ...slices(execution, at),
+        ...locks(execution, at),
+        ...instants(execution, at),
+        ...counters(execution, at),
+        ...arrows(events, at),
+      ].sort((a, b) => a.ts - b.ts),
     ],
     displayTimeUnit: 'ns',
     metadata: { experiment, core, kernel, cpus, outcome, message, time: clock },

@@ -73,7 +73,9 @@ function headHtml(execution: Replayed): string {
   const machine = `${core}, Linux ${kernel}, ${cpus} CPU${cpus === 1 ? '' : 's'}; patches: ${patches.join(', ') || 'none'}`;
   const schedule = `${steps} steps, ${preemptions} preemption${preemptions === 1 ? '' : 's'}`;
   const name = caseName === null ? experiment : `${experiment} (${caseName})`;
-  return `<header><h1>${escaped(what)}</h1><p><strong>${escaped(title)}</strong><br>${escaped(name)}: ${escaped(machine)}; ${schedule}</p></header>`;
+  const { inShort } = execution.explanation;
+  const short = inShort === '' ? '' : `<p class="short">${escaped(inShort)}</p>`;
+  return `<header><h1>${escaped(what)}</h1>${short}<p><strong>${escaped(title)}</strong><br>${escaped(name)}: ${escaped(machine)}; ${schedule}</p></header>`;
 }
 
 const LEGEND = [

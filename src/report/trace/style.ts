@@ -2,7 +2,7 @@
 export const STYLE = `
 :root{color-scheme:light}*{box-sizing:border-box}
 body{font:14px/1.4 system-ui,"DejaVu Sans",sans-serif;color:#1c2733;background:#fff;margin:0 auto;max-width:1500px;padding:14px 20px}
-h1{font-size:20px;margin:0 0 4px;color:#b3161b}h2{font-size:15px;margin:22px 0 6px}header p{margin:0 0 8px;color:#445}
+h1{font-size:20px;margin:0 0 4px;color:#b3161b}h2{font-size:15px;margin:22px 0 6px}header p{margin:0 0 8px;color:#445}header p.short{font-size:16px;line-height:1.4;color:#111;max-width:72em}
 #story{list-style:none;margin:10px 0 14px;padding:0;border-left:3px solid #d5dbe3}
 #story li{display:flex;gap:10px;padding:3px 10px;align-items:baseline}#story li[data-step]{cursor:pointer}
 #story b{flex:none;width:20px;text-align:center;font-size:12px;border-radius:10px;background:#56677a;color:#fff}

@@ -4,7 +4,7 @@ import { type Command, Option } from 'commander';
 import type { Explanation } from '../explore/explain/explain.js';
 import type { ExploreOptions, ExploreProgress, ExploreResult, Shard } from '../explore/explore.js';
 import type { Search } from '../explore/identity.js';
-import type { ReplayFile } from '../explore/replay-file.js';
+import type { Replayed, ReplayFile } from '../explore/replay-file.js';
 import type { Found } from '../explore/standing.js';
 import { chanceText, exploringDisplay } from '../report/exploring.js';
 import { count, plural } from '../report/output.js';
@@ -227,7 +227,7 @@ function shardOf(text: string): Shard {
   const [, index = Number.NaN, count = Number.NaN] = (/^(\d+)\/(\d+)$/.exec(text) ?? []).map(Number);
   if (index >= 1 && index <= count && count <= SHARDS_MAX) return { index, count };
   throw new UsageError(
-    `--shard ${quote(text)}: give i/n, part i of n, from 1/${SHARDS_MAX} to ${SHARDS_MAX}/${SHARDS_MAX}`,
+    `--shard ${quote(text)}: give i/n with i from 1 to n, and n at most ${SHARDS_MAX}: 1/4 is the first of four parts`,
   );
 }
 
@@ -278,7 +278,7 @@ function summary(r: ExploreResult): string {
   const claim = r.claimed === null ? '' : r.expected ? ', as claimed' : `, claimed ${r.claimed.join(' or ')}`;
   return (
     `${r.experiment}: ${r.outcome}${claim}\n` +
-    `  ${r.core}, ${r.kernel}, ${r.cpus} CPUs, ${r.strategy}: ${r.executions} executions in ${r.seconds.toFixed(1)} s, ${space}${unseenText(r)}`
+    `  ${r.core}, ${r.kernel}, ${plural(r.cpus, 'CPU')}, ${r.strategy}: ${plural(r.executions, 'execution')} in ${r.seconds.toFixed(1)} s, ${space}${unseenText(r)}`
   );
 }
 
@@ -307,16 +307,17 @@ async function explanation(recorded: ReplayFile, verbose: boolean): Promise<stri
 async function runReplay(host: Host, file: string, options: { json?: boolean; verbose?: boolean }): Promise<number> {
   const { readReplay, replay } = await import('../explore/replay-file.js');
   const recorded = readReplay(file);
-  const { reproduced, sourceChanged, modelChanged, result } = await replay(recorded);
+  const replayed = await replay(recorded);
+  const { reproduced, sourceChanged, modelChanged, divergence, result } = replayed;
   if (options.json === true) {
     const { exploreToJson } = await import('../report/json.js');
     const culprit = result.failure === null ? null : (await explained(recorded)).culprit;
-    host.stdout.write(`${exploreToJson(result, file, { reproduced, sourceChanged, modelChanged, culprit })}\n`);
+    host.stdout.write(
+      `${exploreToJson(result, file, { reproduced, sourceChanged, modelChanged, divergence, culprit })}\n`,
+    );
     return reproduced ? 0 : 1;
   }
-  if (sourceChanged) host.stdout.write('the race, or a module that it imports, has changed since this was recorded\n');
-  if (modelChanged && !reproduced)
-    host.stdout.write('the emulated kernel or hardware has changed since this was recorded\n');
+  for (const line of changesText(replayed)) host.stdout.write(`${line}\n`);
   host.stdout.write(
     `${reproduced ? 'reproduced' : 'not reproduced'}: ${result.outcome}, trace ${result.traceHash}, memory ${result.memoryHash}\n`,
   );
@@ -324,15 +325,27 @@ async function runReplay(host: Host, file: string, options: { json?: boolean; ve
   return reproduced ? 0 : 1;
 }
 
+/** What is another than when it was recorded, a line each. */
+function changesText({ reproduced, sourceChanged, modelChanged, divergence, result }: Replayed): string[] {
+  const lines: string[] = [];
+  if (sourceChanged) lines.push('the race, or a module that it imports, has changed since this was recorded');
+  if (modelChanged && !reproduced) lines.push('the emulated kernel or hardware has changed since this was recorded');
+  if (divergence !== null) lines.push(`diverged at step ${divergence.step}: ${divergence.text}`);
+  else if (result.diverged) lines.push('diverged: a choice of the schedule was not there');
+  return lines;
+}
+
 async function runMinimise(host: Host, file: string, options: { seconds?: number; output?: string }): Promise<number> {
   const { readReplay, replay, writeReplay } = await import('../explore/replay-file.js');
   const { minimise } = await import('../explore/minimise.js');
   const recorded = readReplay(file);
-  const { reproduced, sourceChanged, result } = await replay(recorded);
+  const replayed = await replay(recorded);
+  const { reproduced, sourceChanged, result } = replayed;
   if (!reproduced && result.failure === null) {
     const why = sourceChanged ? 'the race has changed since it was recorded' : `it says ${recorded.outcome}`;
     throw new UsageError(`${file} does not fail any more: ${why}; record the failure again with "explore"`);
   }
+  for (const line of changesText(replayed)) host.stdout.write(`${line}\n`);
   const smaller = await minimise(recorded, { seconds: options.seconds ?? SECONDS });
   const out = options.output ?? file;
   writeReplay(out, smaller);

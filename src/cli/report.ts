@@ -38,11 +38,14 @@ export function addReportCommand(program: Command, context: CommandContext): voi
 async function runReport(host: Host, file: string, { format, output }: Options): Promise<number> {
   const { readReplay, replay } = await import('../explore/replay-file.js');
   const recorded = readReplay(file);
-  const { reproduced, result } = await replay(recorded, { history: true });
+  const { reproduced, divergence, result } = await replay(recorded, { history: true });
   const { executionOf } = await import('../report/trace/execution.js');
   const text = await rendered(format, executionOf(result, await threadNames(recorded.race, result.cpus)));
+  const where = divergence === null ? '' : ` (diverged at step ${divergence.step}: ${divergence.text})`;
   if (!reproduced)
-    host.stderr.write('murphy: not reproduced: race or model have changed; this is what the schedule does now\n');
+    host.stderr.write(
+      `murphy: not reproduced: race or model have changed; this is what the schedule does now${where}\n`,
+    );
   const out = output ?? `${file.replace(/(\.replay)?\.json$/, '')}${FORMATS[format].suffix}`;
   if (out === '-') host.stdout.write(text);
   else {

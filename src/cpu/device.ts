@@ -294,6 +294,10 @@ export function deviceRead(k: DeviceAccess, device: number, register: number): n
   return value;
 }
 
+/** Does it wait for its doorbell? */
+export const deviceWaits = (hw: Int32Array, layout: HwLayout, device: number): boolean =>
+  Atomics.load(hw, layout.devices + device * DEVICE_WORDS + WAITING) !== 0;
+
 /** Tell the device that there is work: wakes waitDoorbell(). */
 export function ringDoorbell(k: DeviceAccess, device: number): void {
   k.point(Point.Raise, device);

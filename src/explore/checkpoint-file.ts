@@ -9,7 +9,7 @@ import { OUTCOMES } from '../lab/types.js';
 import { UsageError } from '../shared/errors.js';
 import { hex8 } from '../shared/types.js';
 import { differenceOf, type Search, searchSchema } from './identity.js';
-import { count, hash } from './schemas.js';
+import { count, hash, wrongIn } from './schemas.js';
 import type { Standing } from './standing.js';
 
 export const CHECKPOINT_VERSION = 2;
@@ -18,7 +18,7 @@ const words = z.array(z.number().int());
 
 const failure = z.looseObject({ outcome: z.enum(OUTCOMES), message: z.string(), execution: count });
 
-const found = z.object({
+const found = z.strictObject({
   signature: z.string(),
   failure,
   count,
@@ -31,7 +31,7 @@ const found = z.object({
   trace: words,
 });
 
-const standing = z.object({
+const standing = z.strictObject({
   begun: count,
   executions: count,
   abandoned: count,
@@ -47,15 +47,15 @@ const standing = z.object({
   dmesg: z.array(z.string()),
   strategy: z.unknown(),
   /** Visited states: the words of their hashes, and what each has cost of the bound, both in base 64. */
-  table: z.object({ hashes: z.base64(), costs: z.base64() }).nullable(),
+  table: z.strictObject({ hashes: z.base64(), costs: z.base64() }).nullable(),
 });
 
-const checkpointFile = z.object({
+const checkpointFile = z.strictObject({
   murphy: z.literal('checkpoint'),
   version: z.literal(CHECKPOINT_VERSION),
   /** CRC-32 of `content` as it stands in the file. */
   checksum: hash,
-  content: z.object({
+  content: z.strictObject({
     search: searchSchema,
     /** A part for each job; null where none has come to its first checkpoint. */
     parts: z.array(standing.nullable()).min(1),
@@ -156,17 +156,14 @@ export function readCheckpoint(file: string): Checkpoint {
   if (data?.murphy !== 'checkpoint') {
     throw bad(typeof data?.murphy === 'string' ? `it is a ${data.murphy} file` : 'it is some other JSON');
   }
+  if (data.version === undefined) throw bad('it says no version');
   if (data.version !== CHECKPOINT_VERSION) {
     throw new UsageError(
       `${file} is a checkpoint of version ${String(data.version)}; this is version ${CHECKPOINT_VERSION}: begin again without --resume`,
     );
   }
   const parsed = checkpointFile.safeParse(data);
-  if (!parsed.success) {
-    const issue = parsed.error.issues[0];
-    const where = issue === undefined || issue.path.length === 0 ? '' : ` at "${issue.path.join('.')}"`;
-    throw bad(`${issue?.message ?? 'wrong shape'}${where}`);
-  }
+  if (!parsed.success) throw bad(wrongIn(parsed.error));
   const { checksum, content } = parsed.data;
   const from = text.indexOf('"content":') + '"content":'.length;
   if (hex8(crc32(text.slice(from, text.lastIndexOf('}')))) !== checksum)

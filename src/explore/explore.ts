@@ -1,7 +1,7 @@
 /** Controlled mode, as the main thread sees it. */
 import type { Remote } from 'comlink';
 import type { MachineConfig } from '../cpu/config.js';
-import { Control, layoutHw } from '../cpu/hw.js';
+import { Control, layoutHw, Stage } from '../cpu/hw.js';
 import { arenaBytes } from '../cpu/memory.js';
 import { formatRecord, readLog } from '../cpu/printk.js';
 import { isAsClaimed } from '../lab/claims.js';
@@ -137,7 +137,7 @@ export interface ExploreResult {
   readonly memoryHash: string;
   /** Numbers of the strategy: classes, states, pruned, part explored. */
   readonly stats: StrategyStats;
-  /** Steps of the failing execution: choice, kind, address. */
+  /** Steps of the failing execution, or of the one that repeats a schedule: choice, kind, address. */
   readonly trace: Int32Array;
   /** What happened, if that was asked for. */
   readonly history: History;
@@ -227,15 +227,19 @@ async function watch(
     // Before the first execution the workers start and boot, which takes a busy host its time.
     const stuck = Atomics.load(hw, Control.execution) !== 0 && isStuck(since);
     if (state.over || (died < 0 && !stuck)) continue;
-    const why = died >= 0 ? `the worker of thread ${died} died: ${all[died]?.death}` : stuckText(ex);
+    const why = died >= 0 ? `the worker of thread ${died} died: ${all[died]?.death}` : stuckText(hw, ex);
     await workers.close();
     throw new UsageError(`${why}; mend the module`);
   }
   return await new Promise<never>(() => {});
 }
 
-const stuckText = (ex: Int32Array): string =>
-  `thread ${holderOf(ex)} makes no step for ${STUCK_MS / 1000} s: an endless loop without a scheduling point`;
+function stuckText(hw: Int32Array, ex: Int32Array): string {
+  const stage = hw[Control.stage];
+  if (stage === Stage.setup) return `setup has not come to its end for ${STUCK_MS / 1000} s: it loops for ever`;
+  if (stage === Stage.check) return `check has not come to its end for ${STUCK_MS / 1000} s: it loops for ever`;
+  return `thread ${holderOf(ex)} makes no step for ${STUCK_MS / 1000} s: an endless loop without a scheduling point`;
+}
 
 async function strategyOf(options: PartOptions, seed: number): Promise<StrategyOptions> {
   const name = options.strategy ?? 'dfs';
@@ -243,14 +247,16 @@ async function strategyOf(options: PartOptions, seed: number): Promise<StrategyO
   if (!isPath && name !== 'replay') oneOf('strategy', name, STRATEGIES);
   const { preemptions, delays, states = false, uniform = false, shard } = options;
   const only = (option: string, given: boolean, ...names: string[]): void => {
-    if (given && !isPath && !names.includes(name)) {
-      throw new UsageError(`strategy "${name}" takes no ${option}; ${names.join(' and ')} do`);
-    }
+    if (!given || isPath || name === 'replay' || names.includes(name)) return;
+    throw new UsageError(`${option} does nothing with strategy "${name}"; it is for ${names.join(' and ')}`);
   };
-  only('bound of preemptions', preemptions !== undefined, 'dfs', 'random', 'replay');
-  only('bound of delays', delays !== undefined, 'dfs', 'replay');
-  only('visited states', states, 'dfs', 'replay');
-  only('uniform choices', uniform, 'random');
+  only('a bound of preemptions', preemptions !== undefined, 'dfs', 'random');
+  only('a bound of delays', delays !== undefined, 'dfs');
+  only('states', states, 'dfs');
+  only('shuffle', options.shuffle === true, 'dfs', 'dpor');
+  only('uniform', uniform, 'random');
+  only('depth', options.depth !== undefined, 'pct');
+  only('stepsExpected', options.stepsExpected !== undefined, 'pct');
   if (preemptions !== undefined && delays !== undefined) {
     throw new UsageError('preemptions and delays are two bounds of one search; give one of them');
   }
@@ -526,7 +532,7 @@ function resultOf(
     preemptions: first?.preemptions ?? 0,
     memoryHash: hex8((first ?? report).memoryHash),
     stats: report.stats,
-    trace: first?.trace ?? new Int32Array(0),
+    trace: first?.trace ?? report.trace ?? new Int32Array(0),
     history,
     dmesg: dmesgOf(x, options),
     machine: config,

@@ -8,9 +8,9 @@ import { type ExploreOptions, STATES_MAX, STEPS_MAX } from './explore.js';
 import { isPath, raceName } from './race-name.js';
 import { count, machine } from './schemas.js';
 
-const shard = z.object({ index: z.number().int().positive(), count: z.number().int().positive() });
+const shard = z.strictObject({ index: z.number().int().positive(), count: z.number().int().positive() });
 
-export const searchSchema = z.object({
+export const searchSchema = z.strictObject({
   race: z.string().min(1),
   experiment: z.string(),
   /** Of the race module with its imports, of the model, of the explorer, and of the module of a user's strategy. */

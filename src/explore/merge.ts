@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { OUTCOMES, type Outcome } from '../lab/types.js';
 import { UsageError } from '../shared/errors.js';
 import { differenceOf, searchSchema } from './identity.js';
-import { count } from './schemas.js';
+import { count, wrongIn } from './schemas.js';
 import { joinStats } from './standing.js';
 
 const failure = z.object({
@@ -73,9 +73,7 @@ export function parseResults(file: string, text: string): Source[] {
     }
     const parsed = shardResult.safeParse(data);
     if (parsed.success) return { file, result: parsed.data };
-    const issue = parsed.error.issues[0];
-    const where = issue === undefined || issue.path.length === 0 ? '' : ` at "${issue.path.join('.')}"`;
-    throw bad(`${issue?.message ?? 'wrong shape'}${where}`);
+    throw bad(wrongIn(parsed.error));
   });
 }
 

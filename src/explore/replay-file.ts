@@ -10,16 +10,17 @@ import { modelHash, sourceHash } from '../lab/source-hash.js';
 import { OUTCOMES } from '../lab/types.js';
 import { UsageError } from '../shared/errors.js';
 import { hex8 } from '../shared/types.js';
+import { type Divergence, divergenceOf, stepsText } from './divergence.js';
 import type { ExploreOptions, ExploreResult } from './explore.js';
 import { explore } from './explore.js';
 import { isPath, raceName } from './race-name.js';
-import { count, hash, machine } from './schemas.js';
+import { count, hash, machine, wrongIn } from './schemas.js';
 import { signatureOf } from './signature.js';
 import type { Found } from './standing.js';
 
 export const REPLAY_VERSION = 3;
 
-const replayFile = z.object({
+const replayFile = z.strictObject({
   murphy: z.literal('replay'),
   version: z.literal(REPLAY_VERSION),
   /** What finds the race again: an experiment's id, or a path; in the file relative to it. */
@@ -40,12 +41,15 @@ const replayFile = z.object({
   steps: count,
   traceHash: hash,
   memoryHash: hash,
+  /** Of each step a byte, see divergence.ts; files of before do not have it. */
+  trace: z.base64().optional(),
+  checksum: hash.optional(),
 });
 
-export type ReplayFile = z.infer<typeof replayFile>;
+export type ReplayFile = Omit<z.infer<typeof replayFile>, 'checksum'>;
 
 /** CRC-32 of everything but `race`, whatever the order and the layout: a path may be mended by hand. */
-function checksumOf({ race: _, checksum: __, ...rest }: Partial<ReplayFile> & { checksum?: unknown }): string {
+function checksumOf({ race: _, checksum: __, ...rest }: { race?: unknown; checksum?: unknown }): string {
   const sorted = (_key: string, value: unknown): unknown =>
     value === null || typeof value !== 'object' || Array.isArray(value)
       ? value
@@ -59,6 +63,7 @@ export async function toReplay(race: string | RaceSpec, result: ExploreResult, f
   const one = found ?? {
     ...{ failure: result.failure, schedule: result.schedule, preemptions: result.preemptions, steps: result.steps },
     ...{ traceHash: Number.parseInt(result.traceHash, 16), memoryHash: Number.parseInt(result.memoryHash, 16) },
+    trace: result.trace,
   };
   const { failure } = one;
   if (failure === null) throw new UsageError(`"${result.experiment}" did not fail, so there is nothing to record`);
@@ -80,6 +85,7 @@ export async function toReplay(race: string | RaceSpec, result: ExploreResult, f
     steps: one.steps,
     traceHash: hex8(one.traceHash),
     memoryHash: hex8(one.memoryHash),
+    trace: stepsText(one.trace),
   };
 }
 
@@ -131,21 +137,19 @@ export function readReplay(file: string): ReplayFile {
   if (data?.murphy !== 'replay') {
     throw bad(typeof data?.murphy === 'string' ? `it is a ${data.murphy as string} file` : 'it is some other JSON');
   }
+  if (data.version === undefined) throw bad('it says no version');
   if (data.version !== REPLAY_VERSION) {
     throw new UsageError(
       `${file} is a replay file of version ${String(data.version)}; this is version ${REPLAY_VERSION}: record it again`,
     );
   }
   const parsed = replayFile.safeParse(data);
-  if (!parsed.success) {
-    const issue = parsed.error.issues[0];
-    const where = issue === undefined || issue.path.length === 0 ? '' : ` at "${issue.path.join('.')}"`;
-    throw bad(`${issue?.message ?? 'wrong shape'}${where}`);
-  }
-  const { race, schedule, stepsMax } = parsed.data;
+  if (!parsed.success) throw bad(wrongIn(parsed.error));
+  const { checksum: _, ...recorded } = parsed.data;
+  const { race, schedule, stepsMax } = recorded;
   if (schedule.length > stepsMax) throw bad(`${schedule.length} choices in at most ${stepsMax} steps`);
   if (data.checksum !== checksumOf(data)) throw bad('it is damaged: its checksum is not that of its content');
-  return isPath(race) ? { ...parsed.data, race: resolve(dirname(file), race) } : parsed.data;
+  return isPath(race) ? { ...recorded, race: resolve(dirname(file), race) } : recorded;
 }
 
 export interface Replayed {
@@ -155,6 +159,8 @@ export interface Replayed {
   readonly sourceChanged: boolean;
   /** The emulated hardware or the kernel code is not what it was recorded with. */
   readonly modelChanged: boolean;
+  /** Where the execution left the recorded one; null when it did not, or the file does not say what was recorded. */
+  readonly divergence: Divergence | null;
   readonly result: ExploreResult;
 }
 
@@ -182,6 +188,8 @@ export async function replay(recorded: ReplayFile, options: { readonly history?:
     reproduced: same,
     sourceChanged: sourceHash(url) !== recorded.sourceHash,
     modelChanged: modelHash() !== recorded.modelHash,
+    divergence:
+      same || recorded.trace === undefined ? null : divergenceOf(recorded.trace, recorded.steps, result.trace),
     result,
   };
 }

@@ -22,3 +22,12 @@ export const machine = z.strictObject({
   cpus: z.number().int().positive(),
   patches: z.array(z.string()),
 }) as unknown as z.ZodType<MachineSpec>;
+
+/** What is wrong with a file, in a few words: the first thing. */
+export function wrongIn(error: z.ZodError): string {
+  const [issue] = error.issues;
+  if (issue === undefined) return 'wrong shape';
+  const inside = issue.path.length === 0 ? '' : ` at "${issue.path.join('.')}"`;
+  if (issue.code === 'unrecognized_keys') return `unknown key "${issue.keys[0]}"${inside}`;
+  return `${issue.message}${inside}`;
+}

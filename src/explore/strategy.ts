@@ -83,6 +83,8 @@ export interface Strategy {
   readonly wants?: Partial<Wants>;
   /** It keeps to its shard (`StrategyOptions.shard`); without saying so a user's strategy is refused shards. */
   readonly sharded?: boolean;
+  /** When nothing is left, every schedule within the bounds has been explored, or one that shows the same: the result says `exhausted`. */
+  readonly exhausts?: boolean;
   /**
    * Before an execution: prepare the shared words, and write the choices that are prescribed, decision by decision. Return: how many, or
    * -1 when nothing is left to explore.
@@ -90,7 +92,7 @@ export interface Strategy {
   begin(shared: Int32Array, execution: number, prefix: Int32Array): number;
   /** Beyond what is prescribed: the choice to take, one of `situation.choices`; -1 to give the execution up. */
   choose(shared: Int32Array, situation: Situation): number;
-  /** After an execution. Return: false when the space is exhausted. */
+  /** After an execution. Return: false when nothing is left to explore. */
   end(execution: Execution, shared: Int32Array): boolean;
   /** Is this execution one of this shard's? Asked before it is judged. */
   counts?(execution: Execution): boolean;

@@ -61,6 +61,8 @@ export interface ExploreReport {
   readonly prescribed: number;
   readonly traceHash: number;
   readonly steps: number;
+  /** Its steps, when it repeats a schedule. */
+  readonly trace: Int32Array | null;
   readonly memoryHash: number;
   /** Steps of all executions together. */
   readonly points: number;
@@ -264,7 +266,7 @@ export class WorkerExplorer extends RaceWorker {
     run.number = this.#begun;
     run.failed = false;
     if (!this.#one(this.#begun)) {
-      this.#exhausted = true;
+      this.#exhausted = this.#strategy.exhausts === true;
       this.#over = true;
       return;
     }
@@ -282,8 +284,9 @@ export class WorkerExplorer extends RaceWorker {
     if (ex[Ex.footprintsLost] !== 0) {
       this.moduleError = 'a step touches more than this strategy can note; take another strategy, or a smaller machine';
     } else if (this.#diverged && this.#strategy.name !== 'replay') this.moduleError = NOT_THE_SAME;
-    else this.#exhausted = !this.#strategy.end(run, this.#strategyWords);
-    this.#over = this.#exhausted || this.moduleError !== null || (this.job.stopAtFailure && this.#chosen() !== null);
+    else this.#over = !this.#strategy.end(run, this.#strategyWords);
+    this.#exhausted = this.#over && this.#strategy.exhausts === true;
+    this.#over ||= this.moduleError !== null || (this.job.stopAtFailure && this.#chosen() !== null);
   }
 
   /**
@@ -391,6 +394,7 @@ export class WorkerExplorer extends RaceWorker {
       failingExecutions: this.failures,
       traceHash: this.#execution.traceHash >>> 0,
       steps: this.#execution.steps,
+      trace: this.#strategy.name === 'replay' ? this.#trace(this.#execution.steps) : null,
       memoryHash: crc32(this.k.memory.bytes),
       points: this.#points,
       decisionsMost: this.#decisionsMost,

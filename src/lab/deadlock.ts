@@ -6,6 +6,7 @@
  */
 
 import type { MachineConfig } from '../cpu/config.js';
+import { deviceWaits } from '../cpu/device.js';
 import type { HwLayout } from '../cpu/hw.js';
 import { HELD_MASK, Seat, Thread, WaitKind } from '../cpu/hw.js';
 import type { Symbols } from '../shared/kernel-base.js';
@@ -122,7 +123,7 @@ export function waitText(m: MachineView, slot: number): string {
   return 'runs';
 }
 
-/** One line for each CPU and each thread that is not running on one: what it holds and waits for. */
+/** One line for each CPU, each thread that is not running on one, and each device that waits: what it holds and waits for. */
 export function describeMachine(m: MachineView): string[] {
   const lines: string[] = [];
   const line = (slot: number, where: string): string => {
@@ -148,5 +149,7 @@ export function describeMachine(m: MachineView): string[] {
     if (kind === WaitKind.none && at(m, base + Thread.onRq) !== 0) continue;
     lines.push(line(slot, `off CPU${at(m, base + Thread.cpu)}: thread${slot}`));
   }
+  for (let i = 0; i < m.config.devicesMax; i++)
+    if (deviceWaits(m.hw, m.layout, i)) lines.push(`device${i}: waits for its doorbell`);
   return lines;
 }

@@ -105,9 +105,16 @@ export abstract class RaceWorker {
     this.races = racesOf(this.k, this.exactPlaces, job.reports);
     this.k.watchSteps(this.races);
     this.k.vars = defineVars(this.k, this.k.layout.raceVars, race.vars ?? []);
-    this.k.irqHandlers = new Map(Object.entries(race.irqs ?? {}).map(([line, fn]) => [Number(line), fn]));
+    this.k.irqHandlers = new Map(
+      Object.entries(race.irqs ?? {}).map(([line, fn]) => [
+        Number(line),
+        (k: Kernel) => this.#named(`interrupt handler ${line} on CPU${k.cpu}`, () => fn(k)),
+      ]),
+    );
     this.k.invariant = race.invariant === undefined ? null : () => this.#lookAtInvariant();
-    for (const [nr, action] of Object.entries(race.softirqs ?? {})) open_softirq(this.k, Number(nr), action);
+    for (const [nr, action] of Object.entries(race.softirqs ?? {})) {
+      open_softirq(this.k, Number(nr), (k) => this.#named(`soft interrupt ${nr} on CPU${k.cpu}`, () => action(k)));
+    }
     this.k.shrinkers = race.shrinkers ?? [];
     this.k.ctors = race.ctors ?? [];
     this.k.clock = () => Math.max(0, Math.round((performance.timeOrigin + performance.now() - job.bootTime) * 1000));
@@ -138,6 +145,26 @@ export abstract class RaceWorker {
         throw new OracleFailure({ ...error.finding, message: `invariant: ${error.finding.message}` });
       }
       if (isAssertion(error)) throw new OracleFailure({ kind: 'report', message: `invariant: ${firstLine(error)}` });
+      this.#blame(error, 'invariant');
+      throw error;
+    }
+  }
+
+  /** What an exception came from, where that is not the thread that it ends. */
+  #blamed: { readonly error: unknown; readonly what: string } | null = null;
+
+  #blame(error: unknown, part: string): void {
+    if (this.#blamed?.error === error) return;
+    const stage = this.k.hw[Control.stage];
+    const where = stage === Stage.setup ? 'setup' : stage === Stage.check ? 'check' : `thread ${this.job.slot}`;
+    this.#blamed = { error, what: `${part} (during ${where})` };
+  }
+
+  #named(what: string, act: () => void): void {
+    try {
+      act();
+    } catch (error) {
+      this.#blame(error, what);
       throw error;
     }
   }
@@ -417,7 +444,11 @@ export abstract class RaceWorker {
           cpu: k.cpu,
           functions: functionsOf(error.stack),
         });
-      } else settle(k, Verdict.error, { outcome: 'report', message: `${what} threw ${nameOfError(error)}` });
+      } else {
+        const blamed = this.#blamed;
+        const who = blamed !== null && blamed.error === error ? blamed.what : what;
+        settle(k, Verdict.error, { outcome: 'report', message: `${who} threw ${nameOfError(error)}` });
+      }
     }
   }
 

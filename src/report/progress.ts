@@ -26,7 +26,9 @@ export function progressLine(progress: Progress): string {
   const perCpu = cpus.map((stats) => `CPU${stats.cpu} ${count(opsPerSecond(stats, progress))}`).join(', ');
   const counts = `${plural(executions, 'execution')}, ${plural(failures, 'failure')}`;
   const name = caseName === '' ? experiment : `${experiment} (${caseName})`;
-  return `${name}: ${seconds.toFixed(1)} of ${secondsMax.toFixed(1)} s, ${counts}; ops/s: ${perCpu}`;
+  // Races that count no operations have no speed but their executions.
+  const speed = cpus.some((stats) => stats.ops > 0) ? `; ops/s: ${perCpu}` : '';
+  return `${name}: ${seconds.toFixed(1)} of ${secondsMax.toFixed(1)} s, ${counts}${speed}`;
 }
 
 /** A line when a case begins, and one every few seconds. */

@@ -73,7 +73,8 @@ export function failureText(failure: Failure): string[] {
     cpu === undefined ? '' : `CPU${cpu}`,
     addr === undefined ? '' : `address V${hex(addr, 8)}`,
   ].filter((part) => part !== '');
-  if (place.length > 0) lines.push(`  ${place.join(', ')}`);
+  // Where only the CPU is known that an assertion was made on, there is nothing to show.
+  if (place.length > (cpu === undefined || failure.outcome !== 'report' ? 0 : 1)) lines.push(`  ${place.join(', ')}`);
   for (const line of failure.state ?? []) lines.push(`  ${line}`);
   return lines;
 }

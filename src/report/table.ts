@@ -59,7 +59,7 @@ export function cpuTable(results: readonly RunResult[], colour = false): string 
   const rows = totals.map(({ stats, seconds }) => [
     `CPU${stats.cpu}`,
     ...[
-      count(seconds > 0 ? stats.ops / seconds : 0),
+      stats.ops === 0 ? '-' : count(stats.ops / Math.max(seconds, 1e-6)),
       count(stats.interrupts),
       count(stats.ipis),
       count(stats.lockAcquired),

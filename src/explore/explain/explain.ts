@@ -1,10 +1,12 @@
 /**
  * A failure in words: what went wrong, who did it, and the interleaving that led there. Everything is found in the history of a replayed execution.
  */
+import { Stage } from '../../cpu/hw.js';
 import { Cause, Ev } from '../../cpu/tracer.js';
 import { Recorded, type TraceEvent } from '../../lab/recorder.js';
 import type { Failure } from '../../lab/types.js';
 import { layoutStatics } from '../../mm/boot.js';
+import { Point } from '../../shared/point.js';
 import { hex2, showVaddr } from '../../shared/types.js';
 import type { ExploreResult } from '../explore.js';
 import { contextOf, fullColumns, shortColumns } from './columns.js';
@@ -95,7 +97,7 @@ function tell(failure: Failure, result: ExploreResult, names: Names): Story {
       return failure.pfn === undefined ? NOTHING : lostByte(failure, failure.pfn, result, names);
     case 'deadlock':
     case 'hang':
-      return { ...NOTHING, moments: waitLines(history, names).map((line) => told(line)) };
+      return { ...NOTHING, moments: [...waitLines(history, names), ...devicesOf(failure)].map((line) => told(line)) };
     case 'oops':
       return fault(failure, history.events, names);
     case 'bug':
@@ -104,6 +106,9 @@ function tell(failure: Failure, result: ExploreResult, names: Names): Story {
       return lostUpdate(history.events, names);
   }
 }
+
+/** Devices have no stack to tell of: what the machine's state says of them. */
+const devicesOf = ({ state = [] }: Failure): string[] => state.filter((line) => line.startsWith('device'));
 
 // ---- bytes -------------------------------------------------------------------------------------------------------
 
@@ -332,34 +337,47 @@ function slotOfBug(addr: number, events: readonly TraceEvent[], names: Names): n
   return entry === undefined ? -1 : names.slotOfEntry(entry.a);
 }
 
-/** A word that was loaded, changed by somebody else, and stored: the change between is lost. */
+/** A word that was loaded, changed by somebody else, and stored: the change between is lost, also where both have stored the same. */
 function lostUpdate(events: readonly TraceEvent[], names: Names): Story {
   const loads = new Map<string, TraceEvent>();
-  let found: { load: TraceEvent; between: TraceEvent; store: TraceEvent } | null = null;
   const changes = new Map<number, TraceEvent>();
+  let found: { load: TraceEvent; between: TraceEvent; store: TraceEvent } | null = null;
   for (const e of events) {
-    if (e.step < 0 || e.stage !== 0) continue;
-    const key = `${contextOf(e)} ${e.what === Recorded.change ? e.a : e.b}`;
-    if (e.what === Ev.step && e.a === 1) loads.set(key, e);
-    if (e.what !== Recorded.change) continue;
-    const load = loads.get(key);
-    const between = changes.get(e.a);
+    if (e.step < 0 || e.stage !== Stage.threads) continue;
+    if (e.what === Recorded.change) changes.set(e.a, e);
+    if (e.what !== Ev.step) continue;
+    const key = `${contextOf(e)} ${e.b}`;
+    if (e.a === Point.Load) loads.set(key, e);
+    if (e.a !== Point.Store) continue;
+    const [load, between] = [loads.get(key), changes.get(e.b)];
     const other = between !== undefined && contextOf(between) !== contextOf(e);
-    if (load !== undefined && between !== undefined && other && between.seq > load.seq)
-      found = { load, between, store: e };
-    changes.set(e.a, e);
+    if (load !== undefined && other && between.seq > load.seq) found = { load, between, store: e };
+    loads.delete(key);
   }
-  if (found === null) return NOTHING;
-  const word = (e: TraceEvent): string => `${(e.b >>> 0).toString(16)} -> ${(e.c >>> 0).toString(16)}`;
-  const name = names.virtual(found.store.a);
-  const lost = `lost   ${at(found.store)}: stored over that change, ${name} ${word(found.store)}`;
+  return found === null ? NOTHING : lostStory(found.load, found.between, found.store, events, names);
+}
+
+function lostStory(
+  load: TraceEvent,
+  between: TraceEvent,
+  store: TraceEvent,
+  events: readonly TraceEvent[],
+  names: Names,
+): Story {
+  const name = names.virtual(store.b);
+  const word = (value: number): string => (value >>> 0).toString(16);
+  const change = events.find((e) => e.what === Recorded.change && e.seq > store.seq && e.a === store.b);
+  // No change of that step: the store was of what was there.
+  const stored = change !== undefined && change.step === store.step ? change.c : between.c;
+  const whose = `the ${word(between.c)} of ${contextOf(between)}, step ${between.step}`;
+  const lost = `lost   ${at(store)}: stores ${word(stored)} to ${name} over ${whose}`;
   const moments = [
-    told(`loaded ${at(found.load)}: ${name}`, found.load),
-    told(`change ${at(found.between)}: ${name} ${word(found.between)}`, found.between),
-    told(lost, found.store),
+    told(`loaded ${at(load)}: ${name}`, load),
+    told(`change ${at(between)}: ${name} ${word(between.b)} -> ${word(between.c)}`, between),
+    told(lost, store),
   ];
   return {
-    ...{ moments, event: found.store, mark: 'update lost' },
-    culprit: culpritOf('superseded', found.store, names, lost),
+    ...{ moments, event: store, mark: `update lost: stores ${word(stored)} over ${whose}` },
+    culprit: { ...culpritOf('superseded', store, names, lost), addr: store.b, operation: 'store' },
   };
 }

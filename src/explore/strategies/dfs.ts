@@ -23,6 +23,7 @@ interface Saved {
 
 export class DepthFirst implements Strategy {
   readonly name: string = 'dfs';
+  readonly exhausts = true;
   readonly wants: { readonly states: boolean; readonly footprints: boolean };
   readonly #o: StrategyOptions;
   readonly #table: StateTable | null;

@@ -89,6 +89,7 @@ const STACKS = Array.from({ length: CPUS }, (_, cpu) => touchedId(Space.stack, c
 
 export class Dpor implements Strategy {
   readonly name = 'dpor';
+  readonly exhausts = true;
   readonly wants = { footprints: true, everyStep: true };
   readonly #o: StrategyOptions;
   readonly #events: Event[] = [];

@@ -48,6 +48,7 @@ const DEAD_ENDS: readonly number[] = [Verdict.deadlock, Verdict.hang];
 export class Collecting implements Strategy {
   readonly name: string;
   readonly wants: NonNullable<Strategy['wants']>;
+  readonly exhausts: boolean;
   readonly #inner: Strategy;
   readonly #seen = new Map<string, number>();
   readonly #classes = new Map<number, number>();
@@ -56,6 +57,7 @@ export class Collecting implements Strategy {
     this.name = inner.name;
     this.wants = classes ? { ...inner.wants, footprints: true } : { ...inner.wants };
     this.#inner = inner;
+    this.exhausts = inner.exhausts === true;
   }
 
   begin(shared: Int32Array, execution: number, prefix: Int32Array): number {

@@ -1,0 +1,242 @@
+/** What is said of a failure, of a replay that goes another way, and of options and files that are wrong. */
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { loadLab } from '../../src/cli/load-lab.js';
+import { main } from '../../src/cli/main.js';
+import { explain } from '../../src/explore/explain/explain.js';
+import { type ExploreOptions, explore } from '../../src/explore/explore.js';
+import { readReplay, replay, toReplay, writeReplay } from '../../src/explore/replay-file.js';
+import { FakeHost } from '../cli/fake.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'murphy-said-'));
+
+class RealHost extends FakeHost {
+  override async lab() {
+    return (await loadLab()) as never;
+  }
+}
+
+async function murphy(...argv: string[]): Promise<{ status: number; stdout: string; stderr: string }> {
+  const host = new RealHost();
+  const status = await main(argv, host);
+  return { status, stdout: host.stdout.text, stderr: host.stderr.text };
+}
+
+function written(name: string, body: string): string {
+  const file = join(folder, name);
+  writeFileSync(
+    file,
+    `import { assertEqual, cpu_relax, race, spin_lock } from 'murphy';\nexport default race({\n${body}\n});\n`,
+  );
+  return file;
+}
+
+const counter = (name: string, add = 'k.shared.x++;'): string =>
+  written(
+    name,
+    `id: 'counter', shared: { x: 0, y: 0 }, threads: [inc, inc], check: (k) => assertEqual(k.shared.x, 2, 'x') });
+function inc(k) {
+  ${add}
+}
+void ({`,
+  );
+
+async function recordedCounter(name: string): Promise<string> {
+  const race = counter(name);
+  const file = join(folder, `${name}.json`);
+  writeReplay(file, await toReplay(race, await explore(race, {})));
+  return file;
+}
+
+describe('the explanation of a lost update', () => {
+  it('names the store that was overwritten, by whom, with both values', async () => {
+    const found = await explore(counter('lost.mjs'), {});
+    const again = await explore(join(folder, 'lost.mjs'), {
+      ...{ strategy: 'replay', schedule: found.schedule, executions: 1, history: true },
+    });
+    const { report, culprit } = explain(again);
+    const text = report.join('\n');
+    expect(text).toMatch(/loaded step 1, CPU0 thread0, in inc: x\n/);
+    expect(text).toMatch(/change step 4, CPU1 thread1, in inc: x 0 -> 1\n/);
+    expect(text).toMatch(/lost {3}step 5, CPU0 thread0, in inc: stores 1 to x over the 1 of CPU1 thread1, step 4\n/);
+    expect(text).toMatch(/<== update lost: stores 1 over the 1 of CPU1 thread1, step 4$/m);
+    expect(culprit).toMatchObject({ kind: 'superseded', step: 5, cpu: 0, operation: 'store' });
+  });
+});
+
+describe('a replay that goes another way', () => {
+  it.each([
+    [
+      'does another step',
+      'k.shared.y = 1; k.shared.x++;',
+      /^diverged at step 1: thread0 does Store .*, which is not what was recorded$/m,
+    ],
+    ['ends earlier', '', /^diverged at step 1: thread1 does Sched .*, which is not what was recorded$/m],
+    ['goes on for longer', 'k.shared.x++; k.shared.y = k.shared.x;', /^diverged at step \d+: thread\d does /m],
+  ])('says where it diverged, when it %s, and that the race has changed', async (name, add, message) => {
+    const file = `${name.replaceAll(' ', '-')}.mjs`;
+    const recorded = await recordedCounter(file);
+    counter(file, add);
+    // Modules stay loaded in a process: the changed one is a file of another name.
+    const other = counter(`changed-${file}`, add);
+    const data = readReplay(recorded);
+    writeReplay(recorded, { ...data, race: other });
+    const { status, stdout } = await murphy('replay', recorded);
+    expect(status).toBe(1);
+    expect(stdout).toContain('the race, or a module that it imports, has changed since this was recorded');
+    expect(stdout).toMatch(message);
+    const json = JSON.parse((await murphy('replay', recorded, '--json')).stdout);
+    expect(json).toMatchObject({ reproduced: false, sourceChanged: true, divergence: { step: expect.any(Number) } });
+  });
+
+  it('is not said to have diverged when it has not', async () => {
+    const recorded = readReplay(await recordedCounter('same.mjs'));
+    expect(await replay(recorded)).toMatchObject({ reproduced: true, divergence: null });
+  });
+
+  it('says nothing of steps that a file of before does not have', async () => {
+    const { trace: _, ...before } = readReplay(await recordedCounter('before.mjs'));
+    expect(await replay(before)).toMatchObject({ reproduced: true, divergence: null });
+  });
+});
+
+describe('minimise', () => {
+  it('says that the race has changed since its failure was recorded', async () => {
+    const recorded = await recordedCounter('minimised.mjs');
+    writeReplay(recorded, {
+      ...readReplay(recorded),
+      race: counter('other.mjs', 'const x = k.shared.x; k.shared.x = x + 1;'),
+    });
+    const { status, stdout } = await murphy('minimise', recorded, '--output', join(folder, 'smaller.json'));
+    expect(status).toBe(0);
+    expect(stdout).toContain('the race, or a module that it imports, has changed since this was recorded\n');
+  });
+});
+
+describe('a file', () => {
+  it('with a key that is not known is refused in a line that names it: a replay file', async () => {
+    const file = await recordedCounter('key.mjs');
+    writeFileSync(file, JSON.stringify({ ...JSON.parse(readFileSync(file, 'utf8')), colour: 'red' }));
+    const { status, stderr } = await murphy('replay', file);
+    expect([status, stderr]).toEqual([
+      2,
+      `murphy: ${file} is not a replay file: unknown key "colour"; record the failure again\n`,
+    ]);
+  });
+
+  it('with a key that is not known is refused in a line that names it: a checkpoint', async () => {
+    const [file, race] = [join(folder, 'checkpoint.json'), counter('checkpoint.mjs')];
+    await murphy('explore', race, '--checkpoint', file, '--quiet', '--output', join(folder, 'c.json'));
+    const data = JSON.parse(readFileSync(file, 'utf8'));
+    for (const [changed, what] of [
+      [{ ...data, colour: 'red' }, 'unknown key "colour"'],
+      [
+        { ...data, content: { ...data.content, search: { ...data.content.search, colour: 1 } } },
+        'unknown key "colour" at "content.search"',
+      ],
+      [{ ...data, version: undefined }, 'it says no version'],
+    ] as const) {
+      writeFileSync(file, JSON.stringify(changed));
+      const { status, stderr } = await murphy('explore', race, '--resume', file, '--quiet');
+      expect([status, stderr]).toEqual([
+        2,
+        `murphy: ${file} is not a checkpoint: ${what}; begin again without --resume\n`,
+      ]);
+    }
+  });
+});
+
+describe('an option', () => {
+  it.each<[ExploreOptions, string]>([
+    [{ strategy: 'dfs', depth: 4 }, 'depth does nothing with strategy "dfs"; it is for pct'],
+    [{ strategy: 'random', depth: 4 }, 'depth does nothing with strategy "random"; it is for pct'],
+    [{ strategy: 'dpor', states: true }, 'states does nothing with strategy "dpor"; it is for dfs'],
+    [{ strategy: 'pos', shuffle: true }, 'shuffle does nothing with strategy "pos"; it is for dfs and dpor'],
+    [
+      { strategy: 'dpor', preemptions: 1 },
+      'a bound of preemptions does nothing with strategy "dpor"; it is for dfs and random',
+    ],
+  ])('that the strategy does not look at is refused: %o', async (options, message) => {
+    await expect(explore(counter('options.mjs'), options)).rejects.toThrow(message);
+  });
+
+  it('--shard says what a part of how many is', async () => {
+    const { status, stderr } = await murphy('explore', counter('shard.mjs'), '--shard', '3/2');
+    expect(status).toBe(2);
+    expect(stderr).toBe(
+      'murphy: --shard "3/2": give i/n with i from 1 to n, and n at most 10000: 1/4 is the first of four parts\n',
+    );
+  });
+
+  it('of which there is one is named in the singular', async () => {
+    const race = written('one.mjs', "id: 'one', machine: { cpus: 1 }, threads: [(k) => k.barrier]");
+    const { stdout } = await murphy('explore', race, '--quiet');
+    expect(stdout).toMatch(/ 1 CPU, dfs: 1 execution in /);
+  });
+});
+
+describe('an exception that is no failure of the kernel', () => {
+  it.each([
+    [
+      'invariant',
+      "invariant: (k) => { if (k.shared.x === 2) throw new Error('no'); }",
+      /^invariant \(during thread 1\) threw Error: no \(/,
+    ],
+    [
+      'interrupt handler',
+      "irqs: { 3() { throw new Error('no'); } }",
+      /^interrupt handler 3 on CPU1 \(during thread 1\) threw Error: no \(/,
+    ],
+    ['thread', '', /^thread 1 threw Error: no \(/],
+  ])('is blamed on where it comes from: %s', async (name, part, message) => {
+    const race = written(
+      `${name.replace(' ', '-')}-throws.mjs`,
+      `id: 'throws', shared: { x: 0 }, ${part === '' ? '' : `${part},`}
+threads: [(k) => { k.raise(1, 3); }, (k) => { k.shared.x = 2; k.shared.x = 3; ${part === '' ? "throw new Error('no');" : ''} }], ${part.startsWith('irqs') ? '' : 'irqs: { 3() {} }'}`,
+    );
+    expect((await explore(race, {})).error).toMatch(message);
+  });
+});
+
+describe('a hang', () => {
+  it('names the device that waits', async () => {
+    const race = written(
+      'device.mjs',
+      `id: 'device', shared: { done: 0 }, devices: [(d) => d.waitDoorbell()],
+threads: [(k) => { while (k.shared.done === 0) cpu_relax(k); }]`,
+    );
+    const found = await explore(race, {});
+    expect(found.failure?.state).toContain('device0: waits for its doorbell');
+    const again = await explore(race, { strategy: 'replay', schedule: found.schedule, executions: 1, history: true });
+    expect(explain(again).report).toContain('device0: waits for its doorbell');
+  });
+
+  it('is what a loop of cpu_relax() is that reads nothing', async () => {
+    const race = written('relax.mjs', "id: 'relax', threads: [(k) => { for (;;) cpu_relax(k); }], stepsMax: 200");
+    const { outcome, failure } = await explore(race, {});
+    expect([outcome, failure?.message]).toEqual(['hang', 'livelock: no end after 200 steps']);
+  });
+});
+
+describe('a strategy of the user that comes to its end', () => {
+  const strategy = (name: string, more: string): string => {
+    const file = join(folder, `${name}.mjs`);
+    writeFileSync(
+      file,
+      `export default () => ({ name: 'own', begin: () => 0, choose: (_, s) => s.choices[0], end: () => false, ${more} });\n`,
+    );
+    return file;
+  };
+
+  it('has exhausted nothing, unless it says so', async () => {
+    const race = written('fine.mjs', "id: 'fine', shared: { x: 0 }, threads: [(k) => k.shared.x, (k) => k.shared.x]");
+    const [few, all] = [strategy('few', ''), strategy('all', 'exhausts: true')];
+    const results = [await explore(race, { strategy: few }), await explore(race, { strategy: all })];
+    expect(results.map((r) => [r.executions, r.exhausted, r.error])).toEqual([
+      [1, false, null],
+      [1, true, null],
+    ]);
+  });
+});

@@ -87,7 +87,7 @@ const WRONG: readonly (readonly [what: string, of: readonly string[], text: Text
     (good) => good.replace('"version":2', '"version":3'),
     /version 3; this is version 2/,
   ],
-  ['without a version', ['replay'], without('version'), /version undefined; this is version 3/],
+  ['without a version', ['replay'], without('version'), /is not a replay file: it says no version/],
   ['without a part', ['replay'], without('schedule'), /"schedule"/],
   ['without a part', ['checkpoint'], without('strategy'), /"content\.search\.strategy"/],
   ['without a part', ['result'], without('search'), /"search"/],

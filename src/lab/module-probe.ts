@@ -4,8 +4,9 @@
  */
 import { Worker } from 'node:worker_threads';
 import { UsageError } from '../shared/errors.js';
+import { busyFactor } from './patience.js';
 
-/** How long a module may take to load. */
+/** How long a module may take to load, on a host that has nothing else to do. */
 export const LOAD_MS = 10_000;
 
 /** Errors are not the probe's business: the main thread meets them again, and names them. */
@@ -23,10 +24,13 @@ const PROBE = `
 export async function probeModule(url: string, name: string, limit = LOAD_MS): Promise<void> {
   const worker = new Worker(PROBE, { eval: true, workerData: url, stdout: true, stderr: true });
   let timer: NodeJS.Timeout | undefined;
+  const patience = Math.round(limit * busyFactor());
   const verdict = await new Promise<string | null>((settle) => {
     timer = setTimeout(() => {
-      settle(`is not done after ${limit / 1000} s, an endless loop at the top of the module?`);
-    }, limit);
+      settle(
+        `is not done after ${Number((patience / 1000).toPrecision(2))} s, an endless loop at the top of the module?`,
+      );
+    }, patience);
     worker.once('message', () => settle(null));
     worker.once('error', () => settle(null));
     // A top-level await that is left with nothing to wait for ends a worker as well.

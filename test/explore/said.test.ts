@@ -220,6 +220,13 @@ threads: [(k) => { while (k.shared.done === 0) cpu_relax(k); }]`,
   });
 });
 
+describe('a setup that loops for ever', () => {
+  it('is named', { timeout: 120_000 }, async () => {
+    const race = written('endless.mjs', "id: 'endless', threads: [() => {}], setup() { for (;;); }");
+    await expect(explore(race, {})).rejects.toThrow('setup has not come to its end for 5 s: it loops for ever');
+  });
+});
+
 describe('a strategy of the user that comes to its end', () => {
   const strategy = (name: string, more: string): string => {
     const file = join(folder, `${name}.mjs`);

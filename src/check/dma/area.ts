@@ -16,6 +16,8 @@ const Head = {
 const TEXT_WORDS = 1 << 14;
 const ENTRIES = 1024;
 const LINE_SLOTS = 1 << 13;
+/** A line that finds no room in so many slots is not followed: in a table that is full each look would go through all of it. */
+const PROBES_MAX = 64;
 
 /** Words of a mapping. */
 export const Entry = {
@@ -121,7 +123,7 @@ export class DmaArea extends CheckerArea {
   line(number: number, make: boolean): number {
     const { epoch } = this;
     let slot = (Math.imul(number, 0x9e3779b1) >>> 12) & (LINE_SLOTS - 1);
-    for (let tries = 0; tries < LINE_SLOTS; tries++) {
+    for (let tries = 0; tries < PROBES_MAX; tries++) {
       const at = this.#lines + slot * Line.words;
       if (this.words[at] === epoch && this.words[at + Line.number] === number) return at;
       if (this.words[at] !== epoch) return make ? this.#makeLine(at, number) : -1;

@@ -13,31 +13,19 @@
  */
 import {
   alloc_page,
-  type Completion,
-  complete,
   type Device,
-  DMA_FROM_DEVICE,
-  deviceWrite,
-  dma_map_single,
-  dma_unmap_single,
   expectWord,
   GFP_KERNEL,
-  init_completion,
   type Kernel,
-  type Paddr,
   type Page,
   page_address,
   page_to_pfn,
-  ptr,
   race,
-  ringDoorbell,
   type Vaddr,
   vaddr,
-  wait_for_completion,
 } from '../src/index.js';
+import { byDevice, fillByDevice, fillOnce, initTransfers, TRANSFER_LINE, transferIrq } from './lib/transfer.js';
 
-const DEVICE = 0;
-const IRQ = 5;
 /** The buffer's place in its page: neither end at a line. */
 const START = 232;
 const bytes = (k: { readonly config: Kernel['config'] }): number => Math.min(k.config.bufferBytes, 480);
@@ -45,10 +33,7 @@ const bytes = (k: { readonly config: Kernel['config'] }): number => Math.min(k.c
 const before = (k: Kernel): readonly number[] => [START - 4, START + bytes(k)];
 const after = (k: Kernel): readonly number[] => [START - 8, START + bytes(k) + 4];
 
-const byDevice = (offset: number): number => (0xde000000 ^ offset) >>> 0;
 const byDriver = (offset: number): number => (0xc9000000 ^ offset) >>> 0;
-
-const transferDone = (k: Kernel): Completion => ptr<'completion'>(k.sym.race_data);
 
 /** Store with the line in the cache: ARM926 does not bring it in for a store. */
 function update(k: Kernel, addr: Vaddr, offset: number): void {
@@ -60,11 +45,7 @@ function fillBuffer(k: Kernel): void {
   const page = k.vars.page as Page;
   const addr = page_address(k, page);
   for (const offset of before(k)) update(k, addr, offset);
-  const bus = dma_map_single(k, vaddr(addr + START), bytes(k), DMA_FROM_DEVICE);
-  deviceWrite(k, DEVICE, 0, bus);
-  ringDoorbell(k, DEVICE);
-  wait_for_completion(k, transferDone(k));
-  dma_unmap_single(k, bus, bytes(k), DMA_FROM_DEVICE);
+  fillByDevice(k, vaddr(addr + START), bytes(k));
   for (const offset of after(k)) update(k, addr, offset);
   expectContents(k, page, addr);
 }
@@ -78,11 +59,7 @@ function expectContents(k: Kernel, page: Page, addr: Vaddr): void {
     expectAt(offset, byDevice(offset), 'stored by the device');
 }
 
-function writeBuffer(d: Device): void {
-  d.waitDoorbell();
-  d.transferIn(d.register(0) as Paddr, bytes(d), (offset) => byDevice(START + offset));
-  d.raise(0, IRQ);
-}
+const writeBuffer = (d: Device): void => fillOnce(d, bytes(d), (offset) => byDevice(START + offset));
 
 export default race({
   id: '2009-03-dma-edge-neighbour-lost',
@@ -105,11 +82,11 @@ export default race({
   vars: ['page'],
 
   setup(k) {
-    init_completion(k, transferDone(k));
+    initTransfers(k);
     k.vars.page = alloc_page(k, GFP_KERNEL);
   },
 
-  irqs: { [IRQ]: (k) => complete(k, transferDone(k)) },
+  irqs: { [TRANSFER_LINE]: transferIrq },
   devices: [writeBuffer],
   threads: [fillBuffer],
 });

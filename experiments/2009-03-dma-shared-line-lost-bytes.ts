@@ -15,31 +15,19 @@
  */
 import {
   alloc_page,
-  type Completion,
-  complete,
   type Device,
-  DMA_FROM_DEVICE,
-  deviceWrite,
-  dma_map_single,
-  dma_unmap_single,
   expectWord,
   fillMemory,
   GFP_KERNEL,
-  init_completion,
   type Kernel,
-  type Paddr,
   type Page,
   page_address,
   page_to_pfn,
-  ptr,
   race,
-  ringDoorbell,
   vaddr,
-  wait_for_completion,
 } from '../src/index.js';
+import { byDevice, fillByDevice, fillOnce, initTransfers, TRANSFER_LINE, transferIrq } from './lib/transfer.js';
 
-const DEVICE = 0;
-const IRQ = 5;
 const L1_CACHE_BYTES = 32;
 const bytes = (k: { readonly config: Kernel['config'] }): number => Math.min(k.config.bufferBytes, 8 * L1_CACHE_BYTES);
 /** Times that the neighbour adds to each of its words. */
@@ -48,18 +36,11 @@ const OLD = 0x01d01d01;
 
 /** Where the buffer begins in its page: at a line of 32 bytes that is not one of 64, or two words behind. */
 const start = (k: Kernel): number => 7 * L1_CACHE_BYTES + (k.has('mutant-unaligned-dma-buffer') ? 8 : 0);
-const byDevice = (offset: number): number => (0xde000000 ^ offset) >>> 0;
-
-const transferDone = (k: Kernel): Completion => ptr<'completion'>(k.sym.race_data);
 
 function fillBuffer(k: Kernel): void {
   const page = k.vars.page as Page;
   const buffer = vaddr(page_address(k, page) + start(k));
-  const bus = dma_map_single(k, buffer, bytes(k), DMA_FROM_DEVICE);
-  deviceWrite(k, DEVICE, 0, bus);
-  ringDoorbell(k, DEVICE);
-  wait_for_completion(k, transferDone(k));
-  dma_unmap_single(k, bus, bytes(k), DMA_FROM_DEVICE);
+  fillByDevice(k, buffer, bytes(k));
   for (let offset = 0; offset < bytes(k); offset += 4) {
     const seen = k.load32(vaddr(buffer + offset));
     expectWord(page_to_pfn(k, page), start(k) + offset, byDevice(offset), seen, 'stored by the device');
@@ -79,11 +60,7 @@ function addBesideBuffer(k: Kernel): void {
   }
 }
 
-function writeBuffer(d: Device): void {
-  d.waitDoorbell();
-  d.transferIn(d.register(0) as Paddr, bytes(d), byDevice);
-  d.raise(0, IRQ);
-}
+const writeBuffer = (d: Device): void => fillOnce(d, bytes(d));
 
 export default race({
   id: '2009-03-dma-shared-line-lost-bytes',
@@ -111,13 +88,13 @@ export default race({
   vars: ['page'],
 
   setup(k) {
-    init_completion(k, transferDone(k));
+    initTransfers(k);
     const page = alloc_page(k, GFP_KERNEL);
     k.vars.page = page;
     fillMemory(k, page, () => OLD);
   },
 
-  irqs: { [IRQ]: (k) => complete(k, transferDone(k)) },
+  irqs: { [TRANSFER_LINE]: transferIrq },
   devices: [writeBuffer],
   threads: [fillBuffer, addBesideBuffer],
 });

@@ -13,61 +13,34 @@
  */
 import {
   alloc_page,
-  type Completion,
-  complete,
   type Device,
-  DMA_FROM_DEVICE,
-  deviceWrite,
-  dma_map_single,
-  dma_unmap_single,
   expectWord,
   fillMemory,
   GFP_KERNEL,
-  init_completion,
   type Kernel,
-  type Paddr,
   type Page,
   page_address,
   page_to_pfn,
-  ptr,
   race,
-  ringDoorbell,
   vaddr,
-  wait_for_completion,
 } from '../src/index.js';
+import { byDevice, fillByDevice, fillOnce, initTransfers, TRANSFER_LINE, transferIrq } from './lib/transfer.js';
 
-const DEVICE = 0;
-const DONE = 5;
 const OLD = 0x01d01d01;
 const LINE = 32;
 
 const bytesUsed = (k: { config: Kernel['config'] }): number => Math.min(k.config.bufferBytes, 256);
 /** How often each line comes in. */
 const fetches = (k: { config: Kernel['config'] }): number => (k.config.bufferBytes < 4096 ? 1 : 8);
-const byDevice = (offset: number): number => (0xde000000 ^ offset) >>> 0;
-
-const transferDone = (k: Kernel): Completion => ptr<'completion'>(k.sym.race_data);
 
 function fillBuffer(k: Kernel): void {
   const page = k.vars.page as Page;
   const buffer = page_address(k, page);
-  const bus = dma_map_single(k, buffer, bytesUsed(k), DMA_FROM_DEVICE);
-  deviceWrite(k, DEVICE, 0, bus);
-  ringDoorbell(k, DEVICE);
-  wait_for_completion(k, transferDone(k));
-  dma_unmap_single(k, bus, bytesUsed(k), DMA_FROM_DEVICE);
+  fillByDevice(k, buffer, bytesUsed(k));
   for (let offset = 0; offset < bytesUsed(k); offset += LINE) {
     const seen = k.load32(vaddr(buffer + offset));
     expectWord(page_to_pfn(k, page), offset, byDevice(offset), seen, 'stored by the device');
   }
-}
-
-function writeBuffer(d: Device): void {
-  d.waitDoorbell();
-  for (let offset = 0; offset < bytesUsed(d); offset += LINE) {
-    d.write32((d.register(0) + offset) as Paddr, byDevice(offset));
-  }
-  d.raise(0, DONE);
 }
 
 /** CPU 0's cache brings lines of the buffer in by itself, at any moment. */
@@ -76,6 +49,8 @@ function fetchAhead(d: Device): void {
     for (let offset = 0; offset < bytesUsed(d); offset += LINE) d.prefetch(0, vaddr(d.vars.buffer! + offset));
   }
 }
+
+const writeBuffer = (d: Device): void => fillOnce(d, bytesUsed(d), byDevice, LINE);
 
 export default race({
   id: '2010-03-dma-speculative-fill-stale-bytes',
@@ -99,14 +74,14 @@ export default race({
   vars: ['page', 'buffer'],
 
   setup(k) {
-    init_completion(k, transferDone(k));
+    initTransfers(k);
     const page = alloc_page(k, GFP_KERNEL);
     k.vars.page = page;
     k.vars.buffer = page_address(k, page);
     fillMemory(k, page, () => OLD);
   },
 
-  irqs: { [DONE]: (k) => complete(k, transferDone(k)) },
+  irqs: { [TRANSFER_LINE]: transferIrq },
   devices: [writeBuffer, fetchAhead, fetchAhead],
   threads: [{ run: fillBuffer, cpu: 0, name: 'driver' }],
 });

@@ -5,6 +5,8 @@ import { LINUX_4_4 } from '../shared/version.js';
 const FRAMES = 24;
 /** Functions of the oops itself. */
 const PRINTING = ['show_regs', 'dump_backtrace', 'do_kernel_fault', 'parisc_terminate', 'dump_stack', 'backtrace'];
+/** Static functions with one caller, which the compiler put into it: seed 001 returns from get_index() to prio_tree_next(). */
+const INLINED = ['prio_tree_first', '__flush_dcache_aliases'];
 /** The kernel's names of one word; others of one word are ours. */
 const ONE_WORD =
   /^(vmalloc|vzalloc|vfree|vmap|vunmap|vread|vwrite|kmalloc|kzalloc|kfree|kvmalloc|kvzalloc|kvfree|kmap|kunmap|kswapd|schedule)$/;
@@ -22,7 +24,7 @@ export function kernelFunctions(): string[] {
     if (name === undefined) continue;
     if (!ONE_WORD.test(name) && !/^_*[a-z0-9]+(_[A-Za-z0-9]+)+$/.test(name)) continue;
     // A function that passes on to another of its name, an architecture's, is one.
-    if (PRINTING.includes(name) || names.at(-1) === name) continue;
+    if (PRINTING.includes(name) || INLINED.includes(name) || names.at(-1) === name) continue;
     names.push(name);
   }
   return names.slice(0, FRAMES);

@@ -279,6 +279,21 @@ export function dmabounce_sync_single(
   sync_single(k, device, handle, size, dir);
 }
 
+/** An operation on each entry of a list. */
+function eachEntry(
+  k: Kernel,
+  sg: readonly Scatterlist[],
+  dir: DmaDirection,
+  where: string,
+  op: (entry: Scatterlist) => void,
+): void {
+  checkDirection(k, dir, where);
+  for (const entry of sg) {
+    k.op();
+    op(entry);
+  }
+}
+
 /** Every entry as it needs it. An entry that could not be mapped has the handle 0, and counts. Context: any. Return: number of entries. */
 export function dmabounce_map_sg(
   k: Kernel,
@@ -286,12 +301,9 @@ export function dmabounce_map_sg(
   sg: readonly Scatterlist[],
   dir: DmaDirection,
 ): number {
-  checkDirection(k, dir, 'dma_map_sg');
-  for (const s of sg) {
-    k.op();
-    const addr = vaddr(lowmem_page_address(k, s.page) + s.offset);
-    s.dma_address = map_single(k, device, addr, s.length, dir);
-  }
+  eachEntry(k, sg, dir, 'dma_map_sg', (s) => {
+    s.dma_address = map_single(k, device, vaddr(lowmem_page_address(k, s.page) + s.offset), s.length, dir);
+  });
   return sg.length;
 }
 
@@ -301,11 +313,7 @@ export function dmabounce_unmap_sg(
   sg: readonly Scatterlist[],
   dir: DmaDirection,
 ): void {
-  checkDirection(k, dir, 'dma_unmap_sg');
-  for (const s of sg) {
-    k.op();
-    unmap_single(k, device, s.dma_address, s.length, dir);
-  }
+  eachEntry(k, sg, dir, 'dma_unmap_sg', (s) => unmap_single(k, device, s.dma_address, s.length, dir));
 }
 
 /** For the CPU and for the device alike. */
@@ -315,9 +323,5 @@ export function dmabounce_sync_sg(
   sg: readonly Scatterlist[],
   dir: DmaDirection,
 ): void {
-  checkDirection(k, dir, 'dma_sync_sg');
-  for (const s of sg) {
-    k.op();
-    sync_single(k, device, s.dma_address, s.length, dir);
-  }
+  eachEntry(k, sg, dir, 'dma_sync_sg', (s) => sync_single(k, device, s.dma_address, s.length, dir));
 }

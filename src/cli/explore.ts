@@ -1,5 +1,6 @@
 /** `explore EXPERIMENT`, `replay FILE`, `minimise FILE`, `report FILE`: controlled mode. */
-import { basename } from 'node:path';
+import { existsSync } from 'node:fs';
+import { basename, dirname, resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import type { Explanation } from '../explore/explain/explain.js';
 import type { ExploreOptions, ExploreProgress, ExploreResult, Shard } from '../explore/explore.js';
@@ -166,6 +167,7 @@ async function runExplore(host: Host, name: string, options: Options): Promise<n
   const { explore } = await import('../explore/explore.js');
   const { keeping } = await import('../explore/checkpoint-file.js');
   const { searchOf } = await import('../explore/identity.js');
+  checkFolder(options.output);
   const ci = new CiOutput(host, 'murphy explore', options);
   const asked = exploreOptions(options, await host.lab());
   const search = await searchOf(name, asked);
@@ -186,6 +188,14 @@ async function runExplore(host: Host, name: string, options: Options): Promise<n
       clear();
     }
   });
+}
+
+/** Said before a search that may take hours, not after it. */
+function checkFolder(output: string | undefined): void {
+  if (output === undefined || existsSync(dirname(resolve(output)))) return;
+  throw new UsageError(
+    `--output ${output}: there is no folder ${dirname(resolve(output))}; make it, or give another path`,
+  );
 }
 
 async function show(

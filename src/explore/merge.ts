@@ -64,6 +64,8 @@ export function parseResults(file: string, text: string): Source[] {
   const bad = (why: string): UsageError =>
     new UsageError(`${file} has no result of "explore --json": ${why}; explore that shard again`);
   if (lines.length === 0) throw bad('it is empty');
+  const kind = /^\s*\{\s*"murphy":\s*"(\w+)"/.exec(text)?.[1];
+  if (kind !== undefined) throw bad(`it is a ${kind} file`);
   return lines.map((line) => {
     let data: unknown;
     try {

@@ -84,7 +84,9 @@ export async function searchFailure(name: string, run: RunResult, options: Searc
   const { result } = await replay(least, { history: true });
   const head =
     hit === null ? 'not the same failure, but the nearest found' : 'the same failure under controlled scheduling';
-  const size = `${least.preemptions} preemptions, ${least.schedule.length} prescribed choices, ${least.steps} steps`;
+  const many = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`;
+  const length = many(least.schedule.length, 'prescribed choice');
+  const size = `${many(least.preemptions, 'preemption')}, ${length}, ${many(least.steps, 'step')}`;
   return { replay: least, same: hit !== null, lines: [`${head}: ${size}`, ...explain(result).report] };
 }
 

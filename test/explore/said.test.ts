@@ -1,5 +1,5 @@
 /** What is said of a failure, of a replay that goes another way, and of options and files that are wrong. */
-import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -126,6 +126,15 @@ describe('a file', () => {
     ]);
   });
 
+  it('that is a replay file is no result to merge', async () => {
+    const file = await recordedCounter('merged.mjs');
+    const { status, stderr } = await murphy('merge', file);
+    expect([status, stderr]).toEqual([
+      2,
+      `murphy: ${file} has no result of "explore --json": it is a replay file; explore that shard again\n`,
+    ]);
+  });
+
   it('with a key that is not known is refused in a line that names it: a checkpoint', async () => {
     const [file, race] = [join(folder, 'checkpoint.json'), counter('checkpoint.mjs')];
     await murphy('explore', race, '--checkpoint', file, '--quiet', '--output', join(folder, 'c.json'));
@@ -160,6 +169,13 @@ describe('an option', () => {
     ],
   ])('that the strategy does not look at is refused: %o', async (options, message) => {
     await expect(explore(counter('options.mjs'), options)).rejects.toThrow(message);
+  });
+
+  it('--output that names a folder that there is not is refused before the search', async () => {
+    const [log, output] = [join(folder, 'never.log'), join(folder, 'nowhere', 'x.json')];
+    const { status, stderr } = await murphy('explore', counter('output.mjs'), '--log', log, '--output', output);
+    expect([status, existsSync(log)]).toEqual([2, false]);
+    expect(stderr).toMatch(/^murphy: --output .*: there is no folder .*nowhere; make it, or give another path\n$/);
   });
 
   it('--shard says what a part of how many is', async () => {

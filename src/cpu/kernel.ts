@@ -182,6 +182,8 @@ export class Kernel<S extends object = object, E extends string = never> impleme
   invariant: (() => void) | null = null;
   /** Machine time, microseconds: host time since boot in parallel mode, steps in controlled mode. */
   clock: () => number = () => 0;
+  /** The same for the log, which nobody who runs can read. */
+  timestamp: () => number = () => 0;
   vectors: Vectors | null = null;
   scheduler: Scheduler | null = null;
   controller: Controller | null = null;
@@ -1181,7 +1183,7 @@ export class Kernel<S extends object = object, E extends string = never> impleme
   }
 
   printk(text: string): void {
-    appendLog(this.hw, this.layout, this.cpu, this.clock(), text);
+    appendLog(this.hw, this.layout, this.cpu, this.timestamp(), text);
   }
 
   dumpStack(): void {

@@ -11,7 +11,7 @@ import { RaceWorker } from '../lab/race-worker.js';
 import { type History, NO_HISTORY, Recorder } from '../lab/recorder.js';
 import type { Failure } from '../lab/types.js';
 import { struct_thread_info } from '../mm/boot.js';
-import { MurphyError } from '../shared/errors.js';
+import { MurphyError, UsageError } from '../shared/errors.js';
 import { Point } from '../shared/point.js';
 import { hex8 } from '../shared/types.js';
 import { struct_task_struct } from '../shared/wait.js';
@@ -198,7 +198,8 @@ export class WorkerExplorer extends RaceWorker {
     this.#recorder = history === null ? null : new Recorder(k, history, () => this.#baton.clock);
     k.setTracer(bothTracers(k.tracer, this.#recorder));
     k.controller = this.#baton;
-    k.clock = () => this.#baton.clock;
+    k.timestamp = () => this.#baton.clock;
+    k.clock = () => this.#clock();
     k.onStuck = null;
     k.onQuiet = null;
     this.#execution = this.#view();
@@ -213,6 +214,16 @@ export class WorkerExplorer extends RaceWorker {
   /** States are compared: statements that forget what they read are told apart. */
   watchStatements(Watch: typeof Statements): void {
     this.k.uses = new Watch(this.k, () => this.#baton.nested);
+  }
+
+  /** The steps of everybody: dpor and searches of states, to whom steps of others that touch nothing in common are none, must not be asked. */
+  #clock(): number {
+    if (this.k.footprint !== null && this.#baton.waits !== null) {
+      throw new UsageError(
+        'k.clock() counts the steps of everybody, which dpor and --states leave out of account; take dfs without --states, pct, pos or random',
+      );
+    }
+    return this.#baton.clock;
   }
 
   /** A worker other than slot 0: executions as the baton brings them, until the exploration ends. */

@@ -23,7 +23,7 @@ import type { Kernel } from '../cpu/kernel.js';
 import { readLog } from '../cpu/printk.js';
 import { enqueue } from '../cpu/sched.js';
 import { createKernel, layoutStatics, restoreFrames, start_kernel } from '../mm/boot.js';
-import { ExecutionStopped, KernelBug, OracleFailure } from '../shared/errors.js';
+import { ExecutionStopped, KernelBug, OracleFailure, UsageError } from '../shared/errors.js';
 import { type Footprint, Space } from '../shared/footprint.js';
 import { Point } from '../shared/point.js';
 import { hex8, ptr } from '../shared/types.js';
@@ -117,7 +117,9 @@ export abstract class RaceWorker {
     }
     this.k.shrinkers = race.shrinkers ?? [];
     this.k.ctors = race.ctors ?? [];
-    this.k.clock = () => Math.max(0, Math.round((performance.timeOrigin + performance.now() - job.bootTime) * 1000));
+    this.k.timestamp = () =>
+      Math.max(0, Math.round((performance.timeOrigin + performance.now() - job.bootTime) * 1000));
+    this.k.clock = this.k.timestamp;
     this.k.onStuck = (k) => this.lookForCycle(k);
     this.k.onQuiet = (k) => {
       k.printk('INFO: no task can run any more: blocked for ever');
@@ -491,10 +493,16 @@ export abstract class RaceWorker {
   /** The thread's function, from its first statement to its end; then the CPU goes to others. */
   protected runBody(body: ThreadFn): void {
     const { k } = this;
-    body(
+    const returned: unknown = body(
       k,
       this.job.threads.findIndex((t) => t.slot === this.job.slot),
     );
+    if (returned instanceof Promise) {
+      returned.catch(() => {});
+      throw new UsageError(
+        'it is an async function: what it awaits, nobody schedules; make it a plain function, which waits by waitUntil() or a lock',
+      );
+    }
     k.checkInvariant();
     this.lockdep?.taskExit();
     if (k.preemptCount !== 0)

@@ -86,7 +86,7 @@ describe('the explanation of bytes that a device moves', () => {
     });
     expect(culprit).toMatchObject({ kind: 'stale-line', cpu: -1, operation: 'fill', functions: ['fetchAhead'] });
     const text = report.join('\n');
-    expect(text).toMatch(/stored step \d+, device0, in writeBuffer: at page 0x10014, by a device/);
+    expect(text).toMatch(/stored step \d+, device0, in fillOnce < writeBuffer: at page 0x10014, by a device/);
     expect(text).toMatch(
       /stale {2}step \d+, device[12], in fetchAhead: brought the line of page 0x10014 in the cache of CPU0, with older bytes; nothing threw it away/,
     );

@@ -83,7 +83,7 @@ describe('the results of shards', () => {
     const cases: [string, RegExp][] = [
       ['', /it is empty/],
       [good.slice(0, 100), /no JSON, or cut short/],
-      ['{"murphy":"replay"}', /at "experiment"/],
+      ['{"murphy":"replay"}', /it is a replay file/],
       [good.replace('"search"', '"sought"'), /at "search"/],
     ];
     for (const [i, [content, message]] of cases.entries()) {

@@ -216,6 +216,30 @@ threads: [(k) => { k.raise(1, 3); }, (k) => { k.shared.x = 2; k.shared.x = 3; ${
   });
 });
 
+describe('a thread that cannot be searched', () => {
+  it('is refused when it is an async function', async () => {
+    const race = written(
+      'async.mjs',
+      `id: 'async', shared: { x: 0 }, threads: [async (k) => { k.shared.x++; await 1; k.shared.x++; }]`,
+    );
+    expect((await explore(race, {})).error).toMatch(
+      /^thread 0 threw UsageError: it is an async function: .*make it a plain function/,
+    );
+  });
+
+  it('is refused when it reads the clock where steps of others are left out of account', async () => {
+    const race = written(
+      'clock.mjs',
+      `id: 'clock', shared: { a: 0, o: 0 }, threads: [
+(k) => { const t = k.clock(); k.shared.o = k.clock() - t; }, (k) => { k.shared.a = 1; }]`,
+    );
+    const refused = /^thread 0 threw UsageError: k\.clock\(\) counts the steps of everybody/;
+    expect((await explore(race, { strategy: 'dpor' })).error).toMatch(refused);
+    expect((await explore(race, { strategy: 'dfs', states: true })).error).toMatch(refused);
+    expect((await explore(race, { strategy: 'dfs' })).exhausted).toBe(true);
+  });
+});
+
 describe('a hang', () => {
   it('names the device that waits', async () => {
     const race = written(

@@ -7,9 +7,10 @@ import { join } from 'node:path';
 import { ROOT } from './prepare.mjs';
 
 const PROGRAMMES = 100;
-const TESTS = ['explore/agreement', 'explore/statistics', 'explore/determinism', 'smp/stress'].map(
-  (name) => `test/${name}.test.ts`,
-);
+const TESTS = [
+  ...['agreement', 'determinism', 'long', 'resume', 'statistics', 'vmalloc'].map((name) => `explore/${name}`),
+  'smp/stress',
+].map((name) => `test/${name}.test.ts`);
 
 function run(args, env = {}) {
   return new Promise((resolve) => {

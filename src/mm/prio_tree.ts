@@ -10,6 +10,7 @@ import type { Kernel } from '../cpu/kernel.js';
 import type { Place } from '../cpu/place.js';
 import { struct_prio_tree_node, struct_prio_tree_root, struct_vm_area_struct } from '../shared/structs/configured.js';
 import { NULL, type Ptr, ptr, type Vaddr, vaddr } from '../shared/types.js';
+import { KERNEL_VERSION } from '../shared/version.js';
 
 export type PrioTreeRoot = Ptr<'prio_tree_root'>;
 export type PrioTreeNode = Ptr<'prio_tree_node'>;
@@ -42,7 +43,8 @@ export const prio_tree_empty = (k: Kernel, root: PrioTreeRoot): boolean =>
  */
 function place(k: Kernel, root: PrioTreeRoot, node: PrioTreeNode, addr: number): Place {
   const { cpus, oabi, debugSpinlock, preempt } = k.config;
-  const known = cpus === 1 && oabi && !debugSpinlock && !preempt && addr === node + struct_prio_tree_node.start.offset;
+  const kernel = k.LINUX_VERSION_CODE === KERNEL_VERSION(2, 6, 22) && cpus === 1 && oabi && !debugSpinlock && !preempt;
+  const known = kernel && addr === node + struct_prio_tree_node.start.offset;
   return {
     symbol: 'get_index',
     code: known ? { offset: 0x1c, size: 0x50, lr: 'prio_tree_next+0x60/0x194' } : null,

@@ -13,7 +13,8 @@ const race = (id: string): string => `${here('tiny')}#${id}`;
 
 /** With one worker; races of two or three take longer, for the hand-overs. */
 const EXECUTIONS = 100_000;
-const EXECUTIONS_OF_SEVERAL = process.env.MURPHY_LONG === undefined ? 10_000 : EXECUTIONS;
+const LONG = process.env.MURPHY_LONG !== undefined;
+const EXECUTIONS_OF_SEVERAL = LONG ? EXECUTIONS : 10_000;
 const SEED = 20_090_304;
 /** One-sided normal quantile of 1e-6. */
 const Z = 4.753;
@@ -104,7 +105,7 @@ describe('PCT', () => {
     MINUTES,
   );
 
-  it(
+  it.runIf(LONG)(
     'hits a defect of depth three that wants the thread stopped last to go on first, as often as is guaranteed',
     async () => {
       const [depth, steps, threads] = [3, 11, 3];

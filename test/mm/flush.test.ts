@@ -84,6 +84,7 @@ describe('flush_dcache_page() of a slab page on ARM926, before page_mapping() kn
     expect(pc(machine())).toEqual(['PC is at get_index+0x1c/0x50', 'LR is at prio_tree_next+0x60/0x194']);
     expect(pc(machine({ oabi: false }))).toEqual(['PC is at get_index+?/?', 'LR is at ?']);
     expect(pc(machine({ preempt: true }))).toEqual(['PC is at get_index+?/?', 'LR is at ?']);
+    expect(pc(machine({ kernel: '2.6.28' }))).toEqual(['PC is at get_index+?/?', 'LR is at ?']);
   });
 
   it('has the lines of the kernel, in its order, with question marks for what is not modelled', () => {

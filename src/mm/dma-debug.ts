@@ -53,7 +53,9 @@ export function debug_dma_unmap_page(k: Kernel, bus: Paddr, size: number, dir: D
 
 export function debug_dma_mapping_sg(k: Kernel, sg: readonly Scatterlist[]): void {
   if (k.dmaWatch === null) return;
-  for (const s of sg) k.dmaWatch.mapping(SG, 0, page_to_phys(k, s.page) + s.offset, s.length, sg.length);
+  for (const s of sg) {
+    k.dmaWatch.mapping(SG, linear(k, s.page, s.offset), page_to_phys(k, s.page) + s.offset, s.length, sg.length);
+  }
 }
 
 export function debug_dma_map_sg(k: Kernel, sg: readonly Scatterlist[], dir: DmaDirection): void {

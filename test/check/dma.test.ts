@@ -13,7 +13,8 @@ import { DMA_BIDIRECTIONAL, DMA_FROM_DEVICE, DMA_TO_DEVICE, type Scatterlist } f
 import { debug_dma_assert_idle, dma_debug_device_change } from '../../src/mm/dma-debug.js';
 import * as dma from '../../src/mm/dma-mapping.js';
 import { gfp } from '../../src/mm/gfp.js';
-import { lowmem_page_address, type Page, page_to_phys, pfn_to_page } from '../../src/mm/page.js';
+import { vmalloc_to_page } from '../../src/mm/memory.js';
+import { lowmem_page_address, type Page, PageHighMem, page_to_phys, pfn_to_page } from '../../src/mm/page.js';
 import { alloc_pages } from '../../src/mm/page_alloc.js';
 import { vmalloc } from '../../src/mm/vmalloc.js';
 import { NULL, type Paddr, type Vaddr, vaddr } from '../../src/shared/types.js';
@@ -84,11 +85,17 @@ describe('the DMA API, used as it should be', () => {
   });
 });
 
-/** What a driver does wrong, and by whose rules it is an error: from a version on, or never. */
-type Wrong = readonly [DmaError, DmaRules, RegExp, (w: Watched) => void];
+/** What a driver does wrong, from which version on it is an error, what is said of it, and what comes near it and is right. */
+type Wrong = readonly [DmaError, DmaRules, RegExp, (w: Watched) => void, (w: Watched) => void];
 const map = (w: Watched, dir: 0 | 1 | 2 = DMA_FROM_DEVICE, offset = 0): Paddr =>
   dma.dma_map_single(w.k, at(w.addr, offset), 256, dir);
 const mapPage = (w: Watched, offset = 0): Paddr => dma.dma_map_page(w.k, w.page, offset, 256, DMA_FROM_DEVICE);
+const asked = (w: Watched, bus: Paddr): Paddr => {
+  dma.dma_mapping_error(w.k, bus);
+  return bus;
+};
+const unmap = (w: Watched, bus: Paddr, dir: 0 | 1 | 2 = DMA_FROM_DEVICE): void =>
+  dma.dma_unmap_single(w.k, bus, 256, dir);
 const entries = (w: Watched, count: number, length = 64): Scatterlist[] =>
   Array.from({ length: count }, (_, i) => ({ page: w.page, offset: i * 64, length, dma_address: 0 as Paddr }));
 
@@ -98,18 +105,27 @@ const WRONG: readonly Wrong[] = [
     '2.6.30',
     /tries to free an invalid DMA memory address$/,
     (w) => w.k.dmaWatch?.unmapped(0, 0, 0xffffffff, 256, DMA_FROM_DEVICE, 0),
+    (w) => w.k.dmaWatch?.mappingError(0xffffffff),
   ],
   [
     'not-allocated',
     '2.6.30',
     /tries to free DMA memory it has not allocated \[device address=0x00000000[0-9a-f]{8}\] \[size=256 bytes\]$/,
     (w) => dma.dma_unmap_single(w.k, w.k.__pa(w.addr), 256, DMA_FROM_DEVICE),
+    (w) => unmap(w, asked(w, map(w))),
   ],
   [
     'size',
     '2.6.30',
     /with different size \[device address=\S+\] \[map size=256 bytes\] \[unmap size=128 bytes\]$/,
     (w) => dma.dma_unmap_single(w.k, map(w), 128, DMA_FROM_DEVICE),
+    (w) => {
+      // Two mappings of one address: that which fits is unmapped, whichever came first.
+      const [whole, part] = [map(w), dma.dma_map_single(w.k, w.addr, 128, DMA_FROM_DEVICE)];
+      asked(w, part);
+      dma.dma_unmap_single(w.k, part, 128, DMA_FROM_DEVICE);
+      unmap(w, whole);
+    },
   ],
   [
     'function',
@@ -120,6 +136,11 @@ const WRONG: readonly Wrong[] = [
       dma.dma_map_sg(w.k, sg, DMA_FROM_DEVICE);
       dma.dma_unmap_single(w.k, (sg[0] as Scatterlist).dma_address, 64, DMA_FROM_DEVICE);
     },
+    (w) => {
+      const sg = entries(w, 1);
+      dma.dma_map_sg(w.k, sg, DMA_FROM_DEVICE);
+      dma.dma_unmap_sg(w.k, sg, DMA_FROM_DEVICE);
+    },
   ],
   [
     'cpu-address',
@@ -128,6 +149,10 @@ const WRONG: readonly Wrong[] = [
     (w) => {
       const memory = dma_alloc_coherent(w.k, NULL, 256, gfp(w.k).GFP_KERNEL);
       w.k.dmaWatch?.unmapped(3, memory.addr + 8, memory.handle, 256, 0, 0);
+    },
+    (w) => {
+      const memory = dma_alloc_coherent(w.k, NULL, 256, gfp(w.k).GFP_KERNEL);
+      dma_free_coherent(w.k, NULL, 256, memory.addr, memory.handle);
     },
   ],
   [
@@ -139,30 +164,45 @@ const WRONG: readonly Wrong[] = [
       dma.dma_map_sg(w.k, sg, DMA_FROM_DEVICE);
       dma.dma_unmap_sg(w.k, sg.slice(0, 1), DMA_FROM_DEVICE);
     },
+    (w) => {
+      const sg = entries(w, 2);
+      dma.dma_map_sg(w.k, sg, DMA_FROM_DEVICE);
+      dma.dma_unmap_sg(w.k, sg, DMA_FROM_DEVICE);
+    },
   ],
   [
     'direction',
     '2.6.30',
     /with different direction .*\[mapped with DMA_FROM_DEVICE\] \[unmapped with DMA_TO_DEVICE\]$/,
     (w) => dma.dma_unmap_single(w.k, map(w), 256, DMA_TO_DEVICE),
+    (w) => unmap(w, asked(w, map(w, DMA_TO_DEVICE)), DMA_TO_DEVICE),
   ],
   [
     'map-error-unchecked',
     '4.9',
     /failed to check map error\[device address=\S+\] \[size=256 bytes\] \[mapped as (page|single)\]$/,
     (w) => dma.dma_unmap_page(w.k, mapPage(w), 256, DMA_FROM_DEVICE),
+    (w) => dma.dma_unmap_page(w.k, asked(w, mapPage(w)), 256, DMA_FROM_DEVICE),
   ],
   [
     'stack',
     '2.6.30',
     /maps memory from stack \[addr=[0-9a-f]{8}\]$/,
     (w) => dma.dma_map_single(w.k, at(w.k.sym.thread_stacks, 64), 64, DMA_TO_DEVICE),
+    (w) => {
+      const { k } = w;
+      // The stack of another thread, and what lies right behind one's own.
+      for (const at of [k.sym.thread_stacks + 512 + 64, k.sym.thread_stacks + 512]) {
+        asked(w, dma.dma_map_single(k, vaddr(at), 64, DMA_TO_DEVICE));
+      }
+    },
   ],
   [
     'text',
     '2.6.30',
     /maps memory from kernel text or rodata \[addr=[0-9a-f]{8}\] \[len=64\]$/,
     (w) => dma.dma_map_single(w.k, vaddr(w.k.config.pageOffset + 0x1000), 64, DMA_TO_DEVICE),
+    (w) => asked(w, dma.dma_map_single(w.k, w.k.sym._sdata, 64, DMA_TO_DEVICE)),
   ],
   [
     'invalid-area',
@@ -175,6 +215,7 @@ const WRONG: readonly Wrong[] = [
         // ARM has a BUG of its own.
       }
     },
+    (w) => asked(w, dma.dma_map_single(w.k, at(w.addr, 4096 * 4 - 64), 64, DMA_TO_DEVICE)),
   ],
   [
     'vmalloc-area',
@@ -187,36 +228,51 @@ const WRONG: readonly Wrong[] = [
         // The same.
       }
     },
+    (w) => {
+      // The memory is the same; its linear address may be mapped.
+      const page = vmalloc_to_page(w.k, vmalloc(w.k, 4096));
+      asked(w, dma.dma_map_single(w.k, lowmem_page_address(w.k, page), 64, DMA_TO_DEVICE));
+    },
   ],
   [
     'sync-not-allocated',
     '2.6.30',
     /tries to sync DMA memory it has not allocated/,
     (w) => dma.dma_sync_single_for_cpu(w.k, w.k.__pa(w.addr), 64, DMA_FROM_DEVICE),
+    (w) => dma.dma_sync_single_for_cpu(w.k, asked(w, map(w)), 64, DMA_FROM_DEVICE),
   ],
   [
     'sync-range',
     '2.6.30',
     /outside allocated range .*\[allocation size=256 bytes\] \[sync offset\+size=300\]$/,
     (w) => dma.dma_sync_single_for_cpu(w.k, map(w), 300, DMA_FROM_DEVICE),
+    (w) => {
+      const bus = map(w);
+      dma.dma_sync_single_for_cpu(w.k, bus, 256, DMA_FROM_DEVICE);
+      dma.dma_sync_single_range_for_cpu(w.k, bus, 192, 64, DMA_FROM_DEVICE);
+      dma.dma_sync_single_range_for_device(w.k, bus, 192, 64, DMA_FROM_DEVICE);
+    },
   ],
   [
     'sync-direction',
     '2.6.30',
     /syncs DMA memory with different direction .*\[mapped with DMA_FROM_DEVICE\] \[synced with DMA_TO_DEVICE\]$/,
     (w) => dma.dma_sync_single_for_cpu(w.k, map(w), 256, DMA_TO_DEVICE),
+    (w) => dma.dma_sync_single_for_cpu(w.k, map(w), 256, DMA_FROM_DEVICE),
   ],
   [
     'sync-for-cpu',
     '2.6.30',
     /syncs device read-only DMA memory for cpu/,
     (w) => dma.dma_sync_single_for_cpu(w.k, map(w, DMA_TO_DEVICE), 256, DMA_FROM_DEVICE),
+    (w) => dma.dma_sync_single_for_cpu(w.k, map(w, DMA_TO_DEVICE), 256, DMA_TO_DEVICE),
   ],
   [
     'sync-for-device',
     '2.6.30',
     /syncs device write-only DMA memory to device/,
     (w) => dma.dma_sync_single_for_device(w.k, map(w), 256, DMA_TO_DEVICE),
+    (w) => dma.dma_sync_single_for_device(w.k, map(w), 256, DMA_FROM_DEVICE),
   ],
   [
     'sync-sg-count',
@@ -227,6 +283,11 @@ const WRONG: readonly Wrong[] = [
       dma.dma_map_sg(w.k, sg, DMA_FROM_DEVICE);
       dma.dma_sync_sg_for_cpu(w.k, sg.slice(0, 1), DMA_FROM_DEVICE);
     },
+    (w) => {
+      const sg = entries(w, 2);
+      dma.dma_map_sg(w.k, sg, DMA_FROM_DEVICE);
+      dma.dma_sync_sg_for_cpu(w.k, sg, DMA_FROM_DEVICE);
+    },
   ],
   [
     'pending',
@@ -234,6 +295,10 @@ const WRONG: readonly Wrong[] = [
     /has pending DMA allocations while released from device \[count=1\]$/,
     (w) => {
       map(w);
+      dma_debug_device_change(w.k);
+    },
+    (w) => {
+      unmap(w, asked(w, map(w)));
       dma_debug_device_change(w.k);
     },
   ],
@@ -245,10 +310,14 @@ const WRONG: readonly Wrong[] = [
       const page = pfn_to_page(w.k, ((page_to_phys(w.k, w.page) >>> 12) + 64) as never);
       dma.dma_map_sg(w.k, [{ page, offset: 0, length: 69632, dma_address: 0 as Paddr }], DMA_TO_DEVICE);
     },
+    (w) => {
+      const page = pfn_to_page(w.k, ((page_to_phys(w.k, w.page) >>> 12) + 64) as never);
+      dma.dma_map_sg(w.k, [{ page, offset: 0, length: 65536, dma_address: 0 as Paddr }], DMA_TO_DEVICE);
+    },
   ],
 ];
 
-describe.each(WRONG)('dma-debug: %s', (kind, since, words, wrong) => {
+describe.each(WRONG)('dma-debug: %s', (kind, since, words, wrong, right) => {
   it.each(['2.6.30', '4.9', '5.10'] as const)(`is reported from ${since} on: %s`, (rules) => {
     const w = watched(rules);
     wrong(w);
@@ -256,6 +325,55 @@ describe.each(WRONG)('dma-debug: %s', (kind, since, words, wrong) => {
     const reported = ['2.6.30', '4.9', '5.10'].indexOf(rules) >= ['2.6.30', '4.9', '5.10'].indexOf(since);
     if (!reported) expect(w.kinds()).not.toContain(kind);
     else expect(found?.headline).toMatch(new RegExp(`^DMA-API: .*${words.source}`));
+  });
+
+  it.each(['2.6.30', '4.9', '5.10'] as const)('is not said of what is right: %s', (rules) => {
+    const w = watched(rules);
+    right(w);
+    expect(w.kinds()).toEqual([]);
+  });
+});
+
+describe('what dma-debug says of memory by its address', () => {
+  it('it says of pages and of lists as well', () => {
+    const w = watched();
+    const page = pfn_to_page(w.k, (w.k.__pa(vaddr(w.k.config.pageOffset + 0x1000)) >>> 12) as never);
+    dma.dma_map_page(w.k, page, 0, 64, DMA_TO_DEVICE);
+    dma.dma_map_sg(w.k, [{ page, offset: 0, length: 64, dma_address: 0 as Paddr }], DMA_TO_DEVICE);
+    expect(w.kinds()).toEqual(['text', 'text']);
+  });
+
+  it('it does not say of pages without one', () => {
+    const w = watched();
+    const page = alloc_pages(w.k, gfp(w.k).GFP_KERNEL | gfp(w.k).__GFP_HIGHMEM, 0);
+    expect(PageHighMem(w.k, page)).toBe(true);
+    dma.dma_map_page(w.k, page, 0, 64, DMA_TO_DEVICE);
+    expect(w.kinds()).toEqual([]);
+  });
+});
+
+describe('which of several mappings is meant', () => {
+  /** One buffer of 256 bytes, and its first 128, from the same address. */
+  const twice = (rules: DmaRules, act: (w: Watched, bus: Paddr) => void): string[] => {
+    const w = watched(rules);
+    const bus = dma.dma_map_single(w.k, w.addr, 128, DMA_FROM_DEVICE);
+    map(w);
+    asked(w, bus);
+    act(w, bus);
+    return w.kinds();
+  };
+  const versions = ['2.6.30', '4.9', '5.10'] as const;
+
+  it.each(versions)('is that which fits, whichever came first: %s', (rules) => {
+    expect(twice(rules, (w, bus) => unmap(w, bus))).toEqual([]);
+    expect(twice(rules, (w, bus) => dma.dma_sync_single_for_cpu(w.k, bus, 256, DMA_FROM_DEVICE))).toEqual([]);
+  });
+
+  it.each(versions)('is none where none fits: %s', (rules) => {
+    expect(twice(rules, (w, bus) => dma.dma_unmap_single(w.k, bus, 64, DMA_FROM_DEVICE))).toEqual(['not-allocated']);
+    expect(twice(rules, (w, bus) => dma.dma_sync_single_for_cpu(w.k, bus, 64, DMA_FROM_DEVICE))).toEqual([
+      'sync-not-allocated',
+    ]);
   });
 });
 
@@ -378,6 +496,27 @@ describe('ownership', () => {
     expect(text).toContain('last written by thread0 on CPU0:');
   });
 
+  it('lets a device have what maintenance has brought to memory', () => {
+    const w = watched();
+    w.k.load32(w.addr);
+    w.k.store32(w.addr, 0x11223344);
+    const bus = map(w, DMA_TO_DEVICE);
+    expect(w.device.read32(bus)).toBe(0x11223344);
+    expect(w.kinds()).toEqual([]);
+  });
+
+  it('lets the CPU have what the device wrote, and write lines back that the device did not write', () => {
+    const w = watched();
+    const bus = map(w);
+    w.device.write32(bus, 0x55667788);
+    unmap(w, bus);
+    expect(w.k.load32(w.addr)).toBe(0x55667788);
+    w.k.store32(w.addr, 1);
+    w.k.mmu.evict(w.addr);
+    expect(w.k.memory.words[(w.k.__pa(w.addr) - w.k.config.core.physBase) >>> 2]).toBe(1);
+    expect(w.kinds()).toEqual([]);
+  });
+
   it('shows bytes that were in the cache before the device wrote', () => {
     const w = watched();
     const bus = map(w);
@@ -422,6 +561,15 @@ describe('ownership', () => {
     w.k.dmaWatch?.mapping(1, 0, w.k.__pa(w.addr) + 4096, 256, 0);
     w.k.mmu.cacheLine(2, w.addr);
     expect(w.kinds()).toEqual(['wrong-line']);
+  });
+
+  it('may have lines of its own thrown away', () => {
+    const w = watched();
+    w.k.load32(w.addr);
+    w.k.store32(w.addr, 0x11223344);
+    w.k.dmaWatch?.mapping(1, 0, w.k.__pa(w.addr), 256, 0);
+    w.k.mmu.cacheLine(2, w.addr);
+    expect(w.kinds()).toEqual([]);
   });
 
   it('is not looked at where devices see the caches', () => {

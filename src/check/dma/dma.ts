@@ -333,10 +333,13 @@ export class DmaChecker implements DmaWatch, Tracer {
   mapping(type: number, addr: number, pa: number, size: number, sg: number): void {
     this.#from = pa;
     this.#bytes = type === DmaType.sg ? 0 : size;
-    if (type === DmaType.single) this.#checkArea(addr, size);
+    // Pages of highmem have no address to look at.
+    if (addr !== 0) this.#checkArea(addr, size);
+    if (type === DmaType.single && atLeast(this.#rules, '5.10')) this.#checkLinear(addr, size);
     if (sg > 0) this.#checkSegment(pa, size);
   }
 
+  /** Source: check_for_stack(), check_for_illegal_area(), which see every mapping of lowmem. */
   #checkArea(addr: number, size: number): void {
     const k = this.#k;
     const at = `[addr=${hex8(addr)}]`;
@@ -345,7 +348,12 @@ export class DmaChecker implements DmaWatch, Tracer {
     if (addr >= k.config.pageOffset && addr < k.sym._sdata) {
       this.#error('text', `device driver maps memory from kernel text or rodata ${at} [len=${size}]`, -1);
     }
-    if (!atLeast(this.#rules, '5.10')) return;
+  }
+
+  /** Source: debug_dma_map_single(), Linux 5.10. */
+  #checkLinear(addr: number, size: number): void {
+    const k = this.#k;
+    const at = `[addr=${hex8(addr)}]`;
     const linear = addr >= k.config.pageOffset && addr < k.config.pageOffset + k.config.lowmemPages * 4096;
     if (addr >= k.arch.VMALLOC_START(k) && addr < k.arch.VMALLOC_END(k)) {
       this.#error('vmalloc-area', `device driver maps memory from vmalloc area ${at} [len=${size}]`, -1);
@@ -477,12 +485,21 @@ export class DmaChecker implements DmaWatch, Tracer {
   }
 
   /** The mapping at the same bus address that fits best; -1 when there is none, or several and none fits. */
-  #find({ type, bus, size, direction, nents }: Told): number {
-    const same = this.area.entries().filter((at) => this.area.word(at, Entry.bus) >>> 0 === bus >>> 0);
+  #find(told: Told): number {
+    return this.#best(this.#at(told.bus), told);
+  }
+
+  /** Mappings at a bus address. */
+  #at(bus: number): number[] {
+    return this.area.entries().filter((at) => this.area.word(at, Entry.bus) >>> 0 === bus >>> 0);
+  }
+
+  /** Source: hash_bucket_find(). */
+  #best(same: readonly number[], { type, size, direction, nents }: Omit<Told, 'addr' | 'bus'>): number {
     if (same.length <= 1) return same[0] ?? -1;
     const fits = (at: number): boolean =>
       this.area.word(at, Entry.size) === size &&
-      this.area.word(at, Entry.type) === type &&
+      typeName(this.area.word(at, Entry.type), this.#rules) === typeName(type, this.#rules) &&
       this.area.word(at, Entry.direction) === direction &&
       (!atLeast(this.#rules, '5.10') || this.area.word(at, Entry.nents) === nents);
     return same.find(fits) ?? -1;
@@ -510,7 +527,12 @@ export class DmaChecker implements DmaWatch, Tracer {
 
   #checkSync(bus: number, end: number, direction: number, forCpu: boolean, nents: number): void {
     const where = `[device address=${address(bus)}]`;
-    const at = this.#findContaining(bus, end);
+    const at = this.#findContaining(bus, {
+      type: nents > 0 ? DmaType.sg : DmaType.single,
+      size: end,
+      direction,
+      nents,
+    });
     if (at < 0) {
       const text = `device driver tries to sync DMA memory it has not allocated ${where} [size=${end} bytes]`;
       this.#error('sync-not-allocated', text, -1);
@@ -545,14 +567,15 @@ export class DmaChecker implements DmaWatch, Tracer {
     }
   }
 
-  /** By the same address; from 4.9 on also by one inside. */
-  #findContaining(bus: number, bytes: number): number {
-    const entries = this.area.entries();
-    const from = (at: number): number => this.area.word(at, Entry.bus) >>> 0;
-    const exact = entries.find((at) => from(at) === bus >>> 0);
-    if (exact !== undefined) return exact;
-    if (!atLeast(this.#rules, '4.9')) return -1;
-    return entries.find((at) => from(at) <= bus && bus + bytes <= from(at) + this.area.word(at, Entry.size)) ?? -1;
+  /** By the same address; from 4.9 on the one that has all of the range, or, where there is none, that which begins like it. */
+  #findContaining(bus: number, told: Omit<Told, 'addr' | 'bus'>): number {
+    const same = this.#at(bus);
+    if (!atLeast(this.#rules, '4.9')) return this.#best(same, told);
+    const containing = this.area.entries().filter((at) => {
+      const from = this.area.word(at, Entry.bus) >>> 0;
+      return from <= bus && bus + told.size <= from + this.area.word(at, Entry.size);
+    });
+    return containing.length > 0 ? this.#best(containing, told) : this.#best(same, told);
   }
 
   /** The driver lets go of its device. Source: dma_debug_device_change(), Linux 4.9. */

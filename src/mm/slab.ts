@@ -17,6 +17,7 @@ import {
   local_irq_restore,
   local_irq_save,
   might_sleep,
+  might_sleep_if,
 } from '../shared/irqflags.js';
 import {
   container_of,
@@ -30,8 +31,10 @@ import {
 import { spin_lock, spin_unlock } from '../shared/spinlock.js';
 import { PG_slab } from '../shared/structs/page.js';
 import { NULL, ptr, type Vaddr, vaddr } from '../shared/types.js';
+import { LINUX_2_6 } from '../shared/version.js';
 import { gfp, gfpflags_allow_blocking } from './gfp.js';
 import { initSpin, lockSpin, unlockSpin } from './lock-types.js';
+import { lockdep_trace_alloc } from './lockdep.js';
 import { lowmem_page_address, page_plus } from './page.js';
 import { __free_pages, alloc_pages } from './page_alloc.js';
 import {
@@ -384,7 +387,10 @@ function cache_flusharray(k: Kernel, s: SlabCache, ac: ArrayCache): void {
  * Return:  NULL when the page allocator has nothing.
  */
 export function kmem_cache_alloc(k: Kernel, s: SlabCache, flags: number): Vaddr {
+  lockdep_trace_alloc(k, flags);
   k.op();
+  // cache_alloc_debugcheck_before(), which is there without CONFIG_DEBUG_SLAB as well.
+  if (k.LINUX_VERSION_CODE >= LINUX_2_6) might_sleep_if(k, gfpflags_allow_blocking(k, flags), 'mm/slab.c:0');
   const irqs = local_irq_save(k);
   const ac = cpu_cache_get(k, s);
   let objp: Vaddr;

@@ -1,0 +1,207 @@
+/**
+ * Where the memory code looks at its context: each row of spec/checkers.md §2.3, where it must complain, and where the same call must not.
+ * The rows of the page allocator, of SLUB and of debug_kmap_atomic() are in page_alloc-slowpath.test.ts and arm-highmem.test.ts, the texts in formats.test.ts.
+ */
+import { describe, expect, it } from 'vitest';
+import type { MachineConfig } from '../../src/cpu/config.js';
+import type { Kernel } from '../../src/cpu/kernel.js';
+import { patchesOf } from '../../src/lab/catalogue.js';
+import { dma_alloc_coherent, dma_free_coherent } from '../../src/mm/arm/dma-coherent.js';
+import { gfp } from '../../src/mm/gfp.js';
+import {
+  kmalloc,
+  kmem_cache_alloc,
+  kmem_cache_create,
+  kmem_cache_destroy,
+  kmem_cache_free,
+} from '../../src/mm/kmalloc.js';
+import { kmap, kunmap } from '../../src/mm/kmap.js';
+import { alloc_page } from '../../src/mm/page_alloc.js';
+import { VM_ALLOC } from '../../src/mm/vmalloc/vm-struct.js';
+import { get_vm_area, vfree, vmalloc, vmap, vunmap } from '../../src/mm/vmalloc.js';
+import { HARDIRQ_OFFSET } from '../../src/shared/irqflags.js';
+import { NULL, type Vaddr } from '../../src/shared/types.js';
+import { localMachine, messagesOf } from '../machine.js';
+
+/** What is got ready in process context, and what is then called in whichever context. */
+interface Call {
+  readonly what: string;
+  prepare(k: Kernel): Vaddr;
+  act(k: Kernel, got: Vaddr): unknown;
+}
+
+const nothing = (): Vaddr => NULL;
+const highPage = (k: Kernel): Vaddr => alloc_page(k, gfp(k).GFP_KERNEL | gfp(k).__GFP_HIGHMEM);
+function arrayOfPage(k: Kernel): Vaddr {
+  const array = kmalloc(k, 4, gfp(k).GFP_KERNEL);
+  k.store32(array, alloc_page(k, gfp(k).GFP_KERNEL));
+  return array;
+}
+
+const CALLS = {
+  /** From a cache that has an object to give: no page is needed. */
+  object: {
+    what: 'kmem_cache_alloc() with GFP_KERNEL',
+    prepare: (k) => {
+      const cache = kmem_cache_create(k, 'victims', 40, 0, 0);
+      kmem_cache_free(k, cache, kmem_cache_alloc(k, cache, gfp(k).GFP_KERNEL));
+      return cache;
+    },
+    act: (k, cache) => kmem_cache_alloc(k, cache as never, gfp(k).GFP_KERNEL),
+  },
+  area: {
+    what: 'get_vm_area()',
+    prepare: nothing,
+    act: (k) => get_vm_area(k, 4096, VM_ALLOC, gfp(k).GFP_ATOMIC),
+  },
+  vfree: { what: 'vfree()', prepare: (k) => vmalloc(k, 4096), act: vfree },
+  vmap: { what: 'vmap()', prepare: arrayOfPage, act: (k, array) => vmap(k, array, 1) },
+  vunmap: { what: 'vunmap()', prepare: (k) => vmap(k, arrayOfPage(k), 1), act: vunmap },
+  kmap: { what: 'kmap()', prepare: highPage, act: (k, page) => kmap(k, page as never) },
+  kunmap: {
+    what: 'kunmap()',
+    prepare: (k) => {
+      const page = highPage(k);
+      kmap(k, page as never);
+      return page;
+    },
+    act: (k, page) => kunmap(k, page as never),
+  },
+  create: { what: 'kmem_cache_create()', prepare: nothing, act: (k) => kmem_cache_create(k, 'more', 40, 0, 0) },
+  destroy: {
+    what: 'kmem_cache_destroy()',
+    prepare: (k) => kmem_cache_create(k, 'less', 40, 0, 0),
+    act: (k, cache) => kmem_cache_destroy(k, cache as never),
+  },
+} satisfies Record<string, Call>;
+
+const CONTEXTS = {
+  process: () => {},
+  interrupt: (k: Kernel) => {
+    k.preemptCount += HARDIRQ_OFFSET;
+  },
+  lock: (k: Kernel) => {
+    k.preemptCount += 1;
+  },
+  masked: (k: Kernel) => {
+    k.irqsOff = true;
+  },
+} satisfies Record<string, (k: Kernel) => void>;
+type Context = keyof typeof CONTEXTS;
+
+/** What is said of a call: "BUG", "sleeps", or nothing. */
+function saidOf(
+  kernel: string,
+  call: Call,
+  context: Context,
+  options: Partial<MachineConfig> = {},
+  core = 'vivt-shared',
+): string {
+  const { k } = localMachine(core, { kernel, patches: patchesOf(kernel), lowmemPages: 512, ...options });
+  const got = call.prepare(k);
+  const before = messagesOf(k).length;
+  CONTEXTS[context](k);
+  try {
+    call.act(k, got);
+  } catch (error) {
+    return /in_interrupt|in interrupt|early error|kmem_cache_destroy/.test(String(error)) ? 'BUG' : String(error);
+  }
+  const said = messagesOf(k).slice(before);
+  return said.some((line) => line.startsWith('BUG: sleeping function')) ? 'sleeps' : said.join('\n');
+}
+
+type Row = readonly [call: keyof typeof CALLS, kernel: string, context: Context, said: string];
+
+/** Each call in a context that it must not be made in, and in one that comes near it and is right. */
+const ROWS: readonly Row[] = [
+  ['area', '2.6.22', 'interrupt', 'BUG'],
+  ['area', '2.6.22', 'lock', ''],
+  ['area', '2.6.30', 'interrupt', 'BUG'],
+  ['area', '4.10', 'interrupt', 'BUG'],
+  ['area', '4.10', 'lock', 'sleeps'],
+  ['vfree', '2.6.22', 'interrupt', 'BUG'],
+  ['vfree', '2.6.22', 'lock', ''],
+  ['vfree', '2.6.30', 'interrupt', 'BUG'],
+  ['vfree', '4.10', 'interrupt', ''],
+  ['vunmap', '2.6.22', 'interrupt', 'BUG'],
+  ['vunmap', '2.6.22', 'lock', ''],
+  ['vunmap', '2.6.30', 'interrupt', 'BUG'],
+  ['vunmap', '2.6.30', 'lock', 'sleeps'],
+  ['vunmap', '4.10', 'lock', 'sleeps'],
+  ['vmap', '2.6.30', 'lock', 'sleeps'],
+  ['vmap', '4.10', 'masked', 'sleeps'],
+  ['kmap', '2.6.22', 'lock', 'sleeps'],
+  ['kmap', '2.6.30', 'lock', 'sleeps'],
+  ['kmap', '4.10', 'masked', 'sleeps'],
+  ['kunmap', '2.6.30', 'interrupt', 'BUG'],
+  ['kunmap', '2.6.30', 'lock', ''],
+];
+
+describe.each(ROWS)('%s of %s, context %s', (name, kernel, context, said) => {
+  it(said === '' ? 'is silent' : `says ${said}, and nothing in process context`, () => {
+    const call: Call = CALLS[name];
+    expect(saidOf(kernel, call, context)).toBe(said);
+    expect(saidOf(kernel, call, 'process')).toBe('');
+  });
+});
+
+describe('kmap() of PA-RISC, which has no highmem', () => {
+  it('may sleep by what it says, where nobody may', () => {
+    const call: Call = { ...CALLS.kmap, prepare: (k) => alloc_page(k, gfp(k).GFP_KERNEL) };
+    expect(saidOf('2.6.22', call, 'lock', {}, 'pcxl2')).toBe('sleeps');
+    expect(saidOf('2.6.22', call, 'process', {}, 'pcxl2')).toBe('');
+  });
+});
+
+describe('SLAB', () => {
+  const slab = { slab: 'slab' } as const;
+
+  it('asks whether it may sleep for each object, although it has one', () => {
+    for (const kernel of ['2.6.22', '2.6.30', '4.10']) {
+      expect(saidOf(kernel, CALLS.object, 'lock', slab)).toBe('sleeps');
+      expect(saidOf(kernel, CALLS.object, 'masked', slab)).toBe('sleeps');
+      expect(saidOf(kernel, CALLS.object, 'process', slab)).toBe('');
+    }
+  });
+
+  it('does not ask for a mask that does not allow to sleep', () => {
+    const call: Call = {
+      ...CALLS.object,
+      act: (k, cache) => kmem_cache_alloc(k, cache as never, gfp(k).GFP_ATOMIC),
+    };
+    expect(saidOf('2.6.22', call, 'lock', slab)).toBe('');
+  });
+
+  it('makes and destroys no cache in an interrupt', () => {
+    for (const call of [CALLS.create, CALLS.destroy]) {
+      expect(saidOf('2.6.22', call, 'interrupt', slab)).toBe('BUG');
+      expect(saidOf('2.6.22', call, 'process', slab)).toBe('');
+    }
+  });
+});
+
+describe('dma_free_coherent() of ARM', () => {
+  const call = (kernel: string, context: Context): string[] => {
+    const { k } = localMachine('vivt-shared', { kernel, patches: patchesOf(kernel), lowmemPages: 512 });
+    const memory = dma_alloc_coherent(k, NULL, 256, gfp(k).GFP_KERNEL);
+    CONTEXTS[context](k);
+    dma_free_coherent(k, NULL, 256, memory.addr, memory.handle);
+    return messagesOf(k).filter((line) => line.startsWith('WARNING'));
+  };
+
+  it('warns with interrupts off, and not under a lock', () => {
+    for (const kernel of ['2.6.22', '2.6.30']) {
+      expect(call(kernel, 'masked')).toEqual([expect.stringContaining('dma_free_coherent()')]);
+      expect(call(kernel, 'lock')).toEqual([]);
+    }
+  });
+});
+
+describe('the rate of complaints', () => {
+  it('is one in a second, whatever complains', () => {
+    const { k } = localMachine('arm926', { kernel: '2.6.30', patches: [] });
+    CONTEXTS.lock(k);
+    for (let i = 0; i < 3; i++) kmalloc(k, 32, gfp(k).GFP_KERNEL);
+    expect(messagesOf(k).filter((line) => line.startsWith('BUG: sleeping'))).toHaveLength(1);
+  });
+});

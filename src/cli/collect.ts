@@ -10,7 +10,7 @@ import { caseTable, cpuTable, verdict } from '../report/table.js';
 import { UsageError } from '../shared/errors.js';
 import { CiOutput } from './ci.js';
 import type { Host } from './host.js';
-import type { Interrupt } from './interrupt.js';
+import { type Interrupt, stoppedStatus, unlessStopped } from './interrupt.js';
 
 const DMESG_LINES_MAX = 40;
 
@@ -42,7 +42,7 @@ export async function collect(
       if (interrupt.signal.aborted) break;
     }
   } catch (error) {
-    if (!interrupt.signal.aborted || !isAbort(error)) throw error;
+    unlessStopped(interrupt)(error);
   } finally {
     progress.clear();
     ci.end();
@@ -51,18 +51,13 @@ export async function collect(
     }
   }
   const stopped = interrupt.exitCode();
-  if (stopped !== null) {
-    if (collected.length === 0) host.stderr.write('murphy: interrupted before the first result\n');
-    return stopped;
-  }
+  if (stopped !== null) return stoppedStatus(host, stopped, collected.length);
   const broken = collected.find((result) => result.error !== null);
   if (broken !== undefined) {
     throw new UsageError(`${resultName(broken)} ended early: ${broken.error}; what it had collected is shown`);
   }
   return collected.every((result) => result.expected) ? 0 : 1;
 }
-
-const isAbort = (error: unknown): boolean => error instanceof Error && error.name === 'AbortError';
 
 function printResult(host: Host, result: RunResult, options: CollectOptions): void {
   const log = options.json ? host.stderr : host.stdout;

@@ -8,7 +8,7 @@ import type { Search } from '../explore/identity.js';
 import type { Replayed, ReplayFile } from '../explore/replay-file.js';
 import type { Found } from '../explore/standing.js';
 import { chanceText, exploringDisplay } from '../report/exploring.js';
-import { count, plural } from '../report/output.js';
+import { count, oneLine, plural } from '../report/output.js';
 import { UsageError } from '../shared/errors.js';
 import { addCiOptions, CiOutput } from './ci.js';
 import type { CommandContext } from './command.js';
@@ -181,6 +181,13 @@ async function runExplore(host: Host, name: string, options: Options): Promise<n
     try {
       const result = await explore(name, { ...asked, ...kept, signal, onExploring });
       clear();
+      const stopped = exitCode();
+      if (stopped !== null && result.executions === 0 && result.error === null) {
+        ci.begin(0);
+        ci.end();
+        host.stderr.write('murphy: interrupted before the first execution: nothing has been explored\n');
+        return stopped;
+      }
       await show(host, name, result, search, options, ci);
       if (result.interrupted && kept.file !== null) host.stderr.write(`murphy: go on with --resume ${kept.file}\n`);
       return exitCode() ?? (result.expected ? 0 : 1);
@@ -284,7 +291,7 @@ async function printFailures(
 }
 
 function summary(r: ExploreResult): string {
-  const space = r.exhausted ? 'exhausted' : 'not exhausted';
+  const space = `${r.interrupted ? 'interrupted, ' : ''}${r.exhausted ? 'exhausted' : 'not exhausted'}`;
   const claim = r.claimed === null ? '' : r.expected ? ', as claimed' : `, claimed ${r.claimed.join(' or ')}`;
   return (
     `${r.experiment}: ${r.outcome}${claim}\n` +
@@ -318,12 +325,12 @@ async function runReplay(host: Host, file: string, options: { json?: boolean; ve
   const { readReplay, replay } = await import('../explore/replay-file.js');
   const recorded = readReplay(file);
   const replayed = await replay(recorded);
-  const { reproduced, sourceChanged, modelChanged, divergence, result } = replayed;
+  const { reproduced, differences, sourceChanged, modelChanged, divergence, result } = replayed;
   if (options.json === true) {
     const { exploreToJson } = await import('../report/json.js');
     const culprit = result.failure === null ? null : (await explained(recorded)).culprit;
     host.stdout.write(
-      `${exploreToJson(result, file, { reproduced, sourceChanged, modelChanged, divergence, culprit })}\n`,
+      `${exploreToJson(result, file, { reproduced, differences, sourceChanged, modelChanged, divergence, culprit })}\n`,
     );
     return reproduced ? 0 : 1;
   }
@@ -331,6 +338,7 @@ async function runReplay(host: Host, file: string, options: { json?: boolean; ve
   host.stdout.write(
     `${reproduced ? 'reproduced' : 'not reproduced'}: ${result.outcome}, trace ${result.traceHash}, memory ${result.memoryHash}\n`,
   );
+  for (const difference of differences) host.stdout.write(`  ${oneLine(difference)}\n`);
   host.stdout.write(`${(await explanation(recorded, options.verbose === true)).join('\n')}\n`);
   return reproduced ? 0 : 1;
 }
@@ -356,12 +364,19 @@ async function runMinimise(host: Host, file: string, options: { seconds?: number
     throw new UsageError(`${file} does not fail any more: ${why}; record the failure again with "explore"`);
   }
   for (const line of changesText(replayed)) host.stdout.write(`${line}\n`);
-  const smaller = await minimise(recorded, { seconds: options.seconds ?? SECONDS });
   const out = options.output ?? file;
-  writeReplay(out, smaller);
   const size = (f: ReplayFile): string =>
     `${plural(f.preemptions, 'preemption')}, ${plural(f.schedule.length, 'choice')}`;
-  host.stdout.write(`before: ${size(recorded)}; now: ${size(smaller)}: ${basename(out)}\n`);
-  host.stdout.write(`${(await explanation(smaller, false)).join('\n')}\n`);
-  return 0;
+  return interruptible(
+    host,
+    () => {},
+    async ({ signal, exitCode }) => {
+      const smaller = await minimise(recorded, { seconds: options.seconds ?? SECONDS, signal });
+      writeReplay(out, smaller);
+      const now = `${size(smaller)}${signal.aborted ? ', interrupted' : ''}`;
+      host.stdout.write(`before: ${size(recorded)}; now: ${now}: ${basename(out)}\n`);
+      host.stdout.write(`${(await explanation(smaller, false)).join('\n')}\n`);
+      return exitCode() ?? 0;
+    },
+  );
 }

@@ -39,3 +39,17 @@ export async function interruptible<T>(
     for (const [name, handler] of handlers) host.offSignal(name, handler);
   }
 }
+
+/** For catch(): null where @interrupt has ended what throws; anything else is an error. */
+export const unlessStopped =
+  ({ signal }: Interrupt) =>
+  (error: unknown): null => {
+    if (!signal.aborted || !(error instanceof Error && error.name === 'AbortError')) throw error;
+    return null;
+  };
+
+/** The exit status of what was stopped. @collected: results that there are; without any the user hears of it. */
+export function stoppedStatus(host: Host, status: number, collected: number): number {
+  if (collected === 0) host.stderr.write('murphy: interrupted before the first result\n');
+  return status;
+}

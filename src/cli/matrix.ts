@@ -14,7 +14,7 @@ import { UsageError } from '../shared/errors.js';
 import { addCiOptions, CiOutput } from './ci.js';
 import type { CommandContext } from './command.js';
 import { type Host, invocation } from './host.js';
-import { type Interrupt, interruptible } from './interrupt.js';
+import { type Interrupt, interruptible, stoppedStatus, unlessStopped } from './interrupt.js';
 import type { Lab } from './lab.js';
 import { addCheckOptions, checkOptions, quote, seconds, wholeNumber } from './options.js';
 import { didYouMean } from './suggest.js';
@@ -116,9 +116,9 @@ async function runMatrix(host: Host, filters: readonly string[], options: Option
         for (const race of chosen) {
           for (const one of race.cases) {
             if (interrupt.signal.aborted) break;
-            const row = await observe(lab, race, one, options, interrupt);
+            const row = await observe(lab, race, one, options, interrupt).catch(unlessStopped(interrupt));
             // Called off before it said anything: no observation.
-            if (interrupt.signal.aborted && row.outcome === 'clean') break;
+            if (row === null || (interrupt.signal.aborted && row.outcome === 'clean')) break;
             rows.push(row);
             ci.add(row);
             if (!ci.ktap) print(host, row, options);
@@ -127,10 +127,10 @@ async function runMatrix(host: Host, filters: readonly string[], options: Option
       } finally {
         ci.end();
         if (options.json !== true && !ci.ktap && rows.length > 0)
-          host.stdout.write(`\n${summary(rows, hasColour(host.stdout, host.env))}`);
+          host.stdout.write(`\n${summary(rows, interrupt.signal.aborted, hasColour(host.stdout, host.env))}`);
       }
       const stopped = interrupt.exitCode();
-      if (stopped !== null) return stopped;
+      if (stopped !== null) return stoppedStatus(host, stopped, rows.length);
       const broken = rows.find((row) => row.error !== null);
       if (broken !== undefined) {
         throw new UsageError(`${broken.experiment} (${broken.caseName}) ended early: ${broken.error}`);
@@ -258,7 +258,7 @@ function howText(row: MatrixRow): string {
 }
 
 /** A line for each row of the specifications: how many cases, and how they were settled. */
-function summary(rows: readonly MatrixRow[], colour: boolean): string {
+function summary(rows: readonly MatrixRow[], interrupted: boolean, colour: boolean): string {
   const specs = [...new Set(rows.flatMap((row) => (row.spec.length === 0 ? ['(none)'] : row.spec)))].sort(bySpec);
   const cells = specs.map((spec) => {
     const of = rows.filter((row) => row.spec.includes(spec) || (spec === '(none)' && row.spec.length === 0));
@@ -281,10 +281,11 @@ function summary(rows: readonly MatrixRow[], colour: boolean): string {
   const list = wrong.map(
     (row) => `\n  ${row.experiment} (${row.caseName}): ${row.outcome}, claimed ${row.claimed.join(' or ')}`,
   );
+  const cut = interrupted ? ', interrupted' : '';
   const verdict =
     wrong.length === 0
-      ? `${plural(rows.length, 'case')}, every outcome as claimed`
-      : `${wrong.length} of ${plural(rows.length, 'case')} not as claimed:${list.join('')}`;
+      ? `${plural(rows.length, 'case')}, every outcome as claimed${cut}`
+      : `${wrong.length} of ${plural(rows.length, 'case')} not as claimed${cut}:${list.join('')}`;
   return `${table(head, cells, colour)}\n${verdict}\n`;
 }
 

@@ -14,13 +14,15 @@ export function addMergeCommand(program: Command, context: CommandContext): void
     .summary('join the results of the shards of one search')
     .description(
       'Add up the executions of the shards, list each distinct failure once, and say whether the whole search is exhausted: only when ' +
-        'every shard is there and exhausted. Shards of another race, configuration, strategy or version are refused, and so is a shard twice.',
+        'every shard is there and exhausted. While one is missing, a search that has found nothing counts as a failed one. Shards of another race, configuration, strategy or version are refused, and so is a shard twice.',
     )
     .option('--json', 'one JSON object on standard output')
     .action(async (files: string[], options: { json?: boolean }) => {
       context.exitCode = await runMerge(context.host, files, options.json === true);
     });
 }
+
+const NAMED_MAX = 8;
 
 function textOf(file: string): string {
   try {
@@ -35,18 +37,26 @@ async function runMerge(host: Host, files: readonly string[], json: boolean): Pr
   const merged = mergeResults(files.flatMap((file) => parseResults(file, textOf(file))));
   if (json) host.stdout.write(`${JSON.stringify(merged)}\n`);
   else print(host, merged);
+  const { count, missing } = merged.shards;
+  if (missing.length > 0) {
+    const names = missing.slice(0, NAMED_MAX).map((index) => `${index}/${count}`);
+    const more = missing.length > NAMED_MAX ? `, and ${missing.length - NAMED_MAX} more` : '';
+    host.stderr.write(
+      `murphy: this is not the whole search: ${plural(missing.length, 'shard')} missing: ${names.join(', ')}${more}\n`,
+    );
+  }
   return merged.expected ? 0 : 1;
 }
 
 function print(host: Host, merged: Merged): void {
   const { experiment, outcome, claimed, expected, executions, exhausted, failures } = merged;
   const { count, present, missing } = merged.shards;
+  const partly = missing.length > 0 && outcome === 'clean';
   const claim = claimed === null ? '' : expected ? ', as claimed' : `, claimed ${claimed.join(' or ')}`;
   const lines = [
-    `${experiment}: ${outcome}${claim}`,
+    `${experiment}: ${outcome}${partly ? ', as far as it is known' : claim}`,
     `  ${present.length} of ${plural(count, 'shard')}: ${plural(executions, 'execution')}, ${exhausted ? 'exhausted' : 'not exhausted'}`,
   ];
-  if (missing.length > 0) lines.push(`  missing: ${missing.map((index) => `${index}/${count}`).join(', ')}`);
   for (const { signature, count: times, message, replay } of failures) {
     lines.push(`${plural(times, 'execution')} failed like this: ${signature}`, `  ${message}`);
     if (replay !== null) lines.push(`  replay with: ${invocation(host)} replay ${replay}`);

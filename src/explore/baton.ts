@@ -1060,7 +1060,7 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
     const host = this.#host;
     if (Atomics.load(this.#hw, Control.abort) !== 0) throw STOPPED;
     this.#nameLockWaits();
-    const state = [...describeMachine(host), ...(host.reported?.() ?? [])];
+    const state = [...this.#describe(), ...(host.reported?.() ?? [])];
     const locks = state.some((line) => /spins on|inter-processor/.test(line)) || anyCycle(host) !== null;
     host.printk(
       locks ? 'INFO: deadlock: these wait for each other for ever' : 'INFO: no task can run any more: blocked for ever',
@@ -1075,6 +1075,11 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
     });
     if (inside) throw STOPPED;
     return -1;
+  }
+
+  #describe(): string[] {
+    const states = this.#contextsAt + Ctx.state;
+    return describeMachine(this.#host, (slot) => this.#ex[states + slot * Ctx.words] !== CtxState.waiting);
   }
 
   /** A context that stands before a held lock waits for it: say so where reports look. */
@@ -1094,7 +1099,7 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
       outcome: 'hang',
       message: `livelock: no end after ${this.#layout.stepsMax} steps`,
       cpu: this.#host.cpu,
-      state: describeMachine(this.#host),
+      state: this.#describe(),
     });
     if (inside) throw STOPPED;
     return -1;

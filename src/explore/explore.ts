@@ -1,7 +1,7 @@
 /** Controlled mode, as the main thread sees it. */
 import type { Remote } from 'comlink';
 import type { MachineConfig } from '../cpu/config.js';
-import { Control, layoutHw, Stage } from '../cpu/hw.js';
+import { Attention, Control, layoutHw, Seat, Stage } from '../cpu/hw.js';
 import { arenaBytes } from '../cpu/memory.js';
 import { formatRecord, readLog } from '../cpu/printk.js';
 import { isAsClaimed } from '../lab/claims.js';
@@ -17,7 +17,7 @@ import { hex8 } from '../shared/types.js';
 import type { ExploreActor, ExploreDeviceActor } from './actor.js';
 import { ExecutionLog } from './execution-log.js';
 import type { ExploreJob } from './explore-job.js';
-import { handoversOf, holderOf, layoutEx, type Wants } from './shared-state.js';
+import { DEVICE_CONTEXT, handoversOf, holderOf, layoutEx, type Wants } from './shared-state.js';
 import { chooseFound, type Found, joinTallies, type Standing, type Tally, tallyFrom } from './standing.js';
 import { makeStrategy, STRATEGIES } from './strategies/index.js';
 import { StateTable, tableBytes } from './strategies/state-table.js';
@@ -105,6 +105,7 @@ export interface ExploreResult {
   readonly strategy: string;
   readonly outcome: Outcome;
   readonly claimed: readonly Outcome[] | null;
+  /** As claimed; not when it was stopped before anything was explored. */
   readonly expected: boolean;
   /** Executions that came to their end. */
   readonly executions: number;
@@ -194,13 +195,14 @@ const sumOf = (words: Int32Array): number => words.reduce((sum, word) => (sum + 
 /**
  * Rejects when a worker dies or nothing moves any more; the workers are gone then. Passes Ctrl-C on.
  *
- * @steps: what is written at every step. A single context can go on for long without an execution coming to its end.
+ * @steps: what is written at every step. A single context can go on for long without an execution coming to its end. @seats: of the CPUs, as indices.
  */
 async function watch(
   workers: WorkerPool,
   hw: Int32Array,
   ex: Int32Array,
   steps: Int32Array,
+  seats: readonly number[],
   signal: AbortSignal | undefined,
   state: Watched,
 ): Promise<never> {
@@ -227,18 +229,25 @@ async function watch(
     // Before the first execution the workers start and boot, which takes a busy host its time.
     const stuck = Atomics.load(hw, Control.execution) !== 0 && isStuck(since);
     if (state.over || (died < 0 && !stuck)) continue;
-    const why = died >= 0 ? `the worker of thread ${died} died: ${all[died]?.death}` : stuckText(hw, ex);
+    const why = died >= 0 ? `the worker of thread ${died} died: ${all[died]?.death}` : stuckText(hw, ex, seats);
     await workers.close();
     throw new UsageError(`${why}; mend the module`);
   }
   return await new Promise<never>(() => {});
 }
 
-function stuckText(hw: Int32Array, ex: Int32Array): string {
-  const stage = hw[Control.stage];
-  if (stage === Stage.setup) return `setup has not come to its end for ${STUCK_MS / 1000} s: it loops for ever`;
-  if (stage === Stage.check) return `check has not come to its end for ${STUCK_MS / 1000} s: it loops for ever`;
-  return `thread ${holderOf(ex)} makes no step for ${STUCK_MS / 1000} s: an endless loop without a scheduling point`;
+/** What loops for ever: the innermost of thread, interrupt handler, setup or check, and invariant. @seats: of the CPUs, as indices. */
+function stuckText(hw: Int32Array, ex: Int32Array, seats: readonly number[]): string {
+  const lasts = `for ${STUCK_MS / 1000} s`;
+  const [holder, stage] = [holderOf(ex), hw[Control.stage]];
+  const who = holder < DEVICE_CONTEXT ? `thread ${holder}` : `device ${holder - DEVICE_CONTEXT}`;
+  const part = stage === Stage.setup ? 'setup' : stage === Stage.check ? 'check' : who;
+  const inspecting = seats.some((seat) => ((hw[seat + Seat.attention] as number) & Attention.inspect) !== 0);
+  if (inspecting) return `the invariant (during ${part}) has not come to its end ${lasts}: it loops for ever`;
+  if (part !== who) return `${part} has not come to its end ${lasts}: it loops for ever`;
+  const cpu = seats.findIndex((seat) => hw[seat + Seat.irqDepth] !== 0 && hw[seat + Seat.current] === holder);
+  const handler = cpu < 0 ? '' : `an interrupt handler on CPU${cpu}, in `;
+  return `${handler}${who} makes no step ${lasts}: an endless loop without a scheduling point`;
 }
 
 async function strategyOf(options: PartOptions, seed: number): Promise<StrategyOptions> {
@@ -301,6 +310,8 @@ interface Exploration {
   readonly ex: Int32Array;
   /** Of it, the steps of all contexts. */
   readonly steps: Int32Array;
+  /** Of each CPU, its seat in `hw`. */
+  readonly seats: readonly number[];
   readonly claimed: readonly Outcome[] | null;
   readonly caseName: string | null;
 }
@@ -366,6 +377,7 @@ async function layOut(race: RaceSpec, module: string, options: PartOptions): Pro
     hw: new Int32Array(buffers.hw),
     ex: new Int32Array(exploreJob.buffer),
     steps: new Int32Array(exploreJob.buffer).subarray(exLayout.trails, exLayout.details),
+    seats: Array.from({ length: config.cpus }, (_, cpu) => layout.seats + cpu * Seat.words),
     claimed,
     caseName: chosen?.name ?? null,
   };
@@ -398,7 +410,7 @@ async function explorePart(name: string | RaceSpec, options: PartOptions): Promi
   try {
     workers.hold(true);
     const work = conduct(workers, x, options, state);
-    const result = await Promise.race([work, watch(workers, x.hw, x.ex, x.steps, options.signal, state)]);
+    const result = await Promise.race([work, watch(workers, x.hw, x.ex, x.steps, x.seats, options.signal, state)]);
     workers.hold(false);
     return resultOf(loaded.race, x, options, result.report, result.history);
   } catch (error) {
@@ -435,6 +447,7 @@ async function conduct(
   const slice = Math.min(SLICE_SECONDS, every);
   let due = performance.now() + every * 1000;
   for (;;) {
+    if (options.signal?.aborted === true) Atomics.store(x.hw, Control.quit, 1);
     const left = (deadline - performance.now()) / 1000;
     state.leading = true;
     const report = await leader.lead(Math.max(0, Math.min(slice, left)));
@@ -496,6 +509,7 @@ function resultOf(
   const first = chooseFound(tally.failures, options.wanted ?? null, claimed ?? []);
   const outcome = (first ?? tally.failures[0])?.failure.outcome ?? 'clean';
   const { executions, abandoned, seconds } = tally;
+  const interrupted = Atomics.load(hw, Control.quit) !== 0;
   return {
     experiment: race.id,
     title: race.title,
@@ -509,7 +523,7 @@ function resultOf(
     strategy: options.strategy ?? 'dfs',
     outcome,
     claimed,
-    expected: isAsClaimed(outcome, claimed, first?.failure ?? null),
+    expected: (!interrupted || executions > 0) && isAsClaimed(outcome, claimed, first?.failure ?? null),
     executions,
     abandoned,
     exhausted: tally.exhausted,
@@ -536,7 +550,7 @@ function resultOf(
     history,
     dmesg: dmesgOf(x, options),
     machine: config,
-    interrupted: Atomics.load(hw, Control.quit) !== 0,
+    interrupted,
     error: report.moduleError,
   };
 }

@@ -39,6 +39,7 @@ function joinResults(results: readonly ExploreResult[], options: ExploreOptions)
   const about = results.find((r) => r.failure !== null && r.schedule === chosen?.schedule) ?? first;
   const outcome = (chosen ?? tally.failures[0])?.failure.outcome ?? 'clean';
   const seconds = Math.max(...results.map((r) => r.seconds));
+  const interrupted = options.signal?.aborted === true;
   const { executions, abandoned, exhausted, points, failures, failingExecutions, ...most } = tally;
   return {
     ...about,
@@ -49,10 +50,10 @@ function joinResults(results: readonly ExploreResult[], options: ExploreOptions)
       handovers: most.handovers,
       diverged: most.diverged,
     },
-    expected: isAsClaimed(outcome, claimed, chosen?.failure ?? null),
+    expected: (!interrupted || executions > 0) && isAsClaimed(outcome, claimed, chosen?.failure ?? null),
     executionsPerSecond: Math.round(executions / Math.max(seconds, 1e-6)),
     stats: joinStats(results.map((r) => r.stats)),
-    interrupted: options.signal?.aborted === true,
+    interrupted,
     error: results.find((r) => r.error !== null)?.error ?? null,
   };
 }
@@ -107,7 +108,10 @@ export async function exploreInJobs(
   };
   signal?.addEventListener('abort', stopAll);
   try {
-    const results = await Promise.all(Array.from({ length: jobs }, (_, job) => one(job)));
+    const parts = Array.from({ length: jobs }, (_, job) => one(job));
+    // Nobody hears of what happened before.
+    if (signal?.aborted === true) stopAll();
+    const results = await Promise.all(parts);
     if (thrown.length > 0) throw thrown[0];
     return joinResults(results, options);
   } finally {

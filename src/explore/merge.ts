@@ -50,6 +50,7 @@ type Joined = 'experiment' | 'outcome' | 'claimed' | 'executions' | 'exhausted' 
 
 /** The properties of a result, without its shard; those that are joined have a type. */
 export interface Merged extends Pick<ShardResult, Joined> {
+  /** As claimed; of nothing found, only when no shard is missing. */
   readonly expected: boolean;
   readonly replay: string | null;
   readonly executionsPerSecond: number;
@@ -137,7 +138,12 @@ export function mergeResults(sources: readonly Source[]): Merged {
   return {
     ...rest,
     ...{ failure: about.failure, culprit: about.culprit, traceHash: about.traceHash, memoryHash: about.memoryHash },
-    ...{ outcome, expected: claimed.includes(outcome), replay: chosen?.replay ?? null, failures },
+    ...{
+      outcome,
+      expected: claimed.includes(outcome) && (missing.length === 0 || outcome !== 'clean'),
+      replay: chosen?.replay ?? null,
+      failures,
+    },
     ...{ executions, seconds, executionsPerSecond: Math.round(executions / Math.max(seconds, 1e-6)) },
     exhausted: missing.length === 0 && results.every((r) => r.exhausted),
     abandoned: sum((r) => r.abandoned),

@@ -153,8 +153,10 @@ export function readReplay(file: string): ReplayFile {
 }
 
 export interface Replayed {
-  /** Same outcome, same trace, same memory. */
+  /** Same outcome, same message, same trace, same memory. */
   readonly reproduced: boolean;
+  /** What is another than recorded, in words: outcome, message, trace, memory. */
+  readonly differences: readonly string[];
   /** The race module, or what it imports, is not what was recorded. */
   readonly sourceChanged: boolean;
   /** The emulated hardware or the kernel code is not what it was recorded with. */
@@ -169,6 +171,19 @@ export function machineOf(replay: ReplayFile): ExploreOptions {
   return { machine: exactMachine(replay.machine), seed: replay.seed, stepsMax: replay.stepsMax };
 }
 
+function differencesOf(recorded: ReplayFile, now: ExploreResult): string[] {
+  const message = now.failure?.message ?? '';
+  const found: string[] = [];
+  if (now.outcome !== recorded.outcome) found.push(`the outcome was ${recorded.outcome}, and is ${now.outcome}`);
+  else if (message !== recorded.message) {
+    found.push(`the outcome is the same, and its message another: it was "${recorded.message}", and is "${message}"`);
+  }
+  if (now.traceHash !== recorded.traceHash) found.push(`the trace was ${recorded.traceHash}, and is ${now.traceHash}`);
+  if (now.memoryHash !== recorded.memoryHash)
+    found.push(`memory in the end was ${recorded.memoryHash}, and is ${now.memoryHash}`);
+  return found;
+}
+
 /** Run the recorded schedule again. */
 export async function replay(recorded: ReplayFile, options: { readonly history?: boolean } = {}): Promise<Replayed> {
   const { url } = await loadRace(recorded.race);
@@ -179,13 +194,11 @@ export async function replay(recorded: ReplayFile, options: { readonly history?:
     executions: 1,
     history: options.history ?? false,
   });
-  const same =
-    result.outcome === recorded.outcome &&
-    result.traceHash === recorded.traceHash &&
-    result.memoryHash === recorded.memoryHash &&
-    !result.diverged;
+  const differences = differencesOf(recorded, result);
+  const same = differences.length === 0 && !result.diverged;
   return {
     reproduced: same,
+    differences,
     sourceChanged: sourceHash(url) !== recorded.sourceHash,
     modelChanged: modelHash() !== recorded.modelHash,
     divergence:

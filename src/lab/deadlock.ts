@@ -123,12 +123,16 @@ export function waitText(m: MachineView, slot: number): string {
   return 'runs';
 }
 
-/** One line for each CPU, each thread that is not running on one, and each device that waits: what it holds and waits for. */
-export function describeMachine(m: MachineView): string[] {
+/**
+ * One line for each CPU, each thread that is not running on one, and each device that waits: what it holds and waits for. @hasBegun: has the thread made
+ * a step? Where nobody knows, it has.
+ */
+export function describeMachine(m: MachineView, hasBegun: (slot: number) => boolean = () => true): string[] {
   const lines: string[] = [];
   const line = (slot: number, where: string): string => {
     const held = heldBy(m, slot).map((lock) => symbolOf(m, lock));
-    return `${where} ${waitText(m, slot)}; holds ${held.length === 0 ? 'no lock' : held.join(', ')}`;
+    const does = hasBegun(slot) ? waitText(m, slot) : 'has not begun';
+    return `${where} ${does}; holds ${held.length === 0 ? 'no lock' : held.join(', ')}`;
   };
   const shown = new Set<number>();
   for (let cpu = 0; cpu < m.config.cpus; cpu++) {

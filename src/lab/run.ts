@@ -281,7 +281,10 @@ class Run {
       await Promise.race([all.catch(() => {}), sleep(POLL_MS)]);
       const dead = this.#dead();
       if (dead !== null) await giveUp(`${dead} while it loaded experiment "${this.loaded.race.id}"; mend the module`);
-      if (this.options.signal?.aborted === true) await giveUp('interrupted while the workers loaded the race');
+      if (this.options.signal?.aborted === true) {
+        await this.pool.close();
+        throw new DOMException('interrupted while the workers loaded the race', 'AbortError');
+      }
       if (!done && performance.now() - started > PREPARE_MS) {
         await giveUp(
           `experiment "${this.loaded.race.id}" does not load in its workers within ${PREPARE_MS / 1000} s: an endless loop at the top of the module?`,
@@ -391,7 +394,9 @@ class Run {
     const outcome: Outcome = cycle === undefined ? 'hang' : 'deadlock';
     const stuck = seats.findIndex((seat, cpu) => Atomics.load(this.#hw, seat + Seat.pong) === before[cpu]);
     const stage = Atomics.load(this.#hw, Control.stage);
-    const what = stage === Stage.setup ? 'setup' : stage === Stage.check ? 'check' : 'the execution';
+    const part = stage === Stage.setup ? 'setup' : stage === Stage.check ? 'check' : 'the execution';
+    const inspecting = seats.some((seat) => (Atomics.load(this.#hw, seat + Seat.attention) & Attention.inspect) !== 0);
+    const what = inspecting ? `the invariant, during ${part},` : part;
     const who = stage === Stage.threads && stuck >= 0 ? `CPU${stuck} is stuck` : `${what} does not end`;
     const message = `BUG: soft lockup: ${who} for ${seconds.toFixed(1)} s`;
     settle(this.#view, outcome === 'hang' ? Verdict.hang : Verdict.deadlock, { outcome, message, state });

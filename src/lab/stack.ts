@@ -26,12 +26,19 @@ function belongs(name: string, file: string): boolean {
   return file !== '' && !file.startsWith('node:') && !/\/(dist\/)?workers\/|native|<anonymous>/.test(file);
 }
 
+/** Lists of functions that a race has. V8 calls those without a name by their list, `race.threads`, but not all of them: the first goes without. */
+const LISTS = /\.(threads|devices|shrinkers|ctors)$/;
+
+/** A function's own name; empty for one that has none. @guess: as V8 has it, which may be `exports.name`. */
+const ownName = (guess: string): string => (LISTS.test(guess) ? '' : guess.slice(guess.lastIndexOf('.') + 1));
+
 /** Functions on the stack of an error, innermost first. @stack: `error.stack`. */
 export function functionsOf(stack: string | undefined): string[] {
   const names: string[] = [];
   for (const line of (stack ?? '').split('\n')) {
-    const frame = /^\s*at (?:async )?(?:[\w$]+\.)?([\w$]+)(?: \[as \w+\])? \((.*?):\d+:\d+\)$/.exec(line);
-    if (frame !== null && belongs(frame[1] as string, frame[2] as string)) names.push(frame[1] as string);
+    const frame = /^\s*at (?:async )?([\w$.]+)(?: \[as \w+\])? \((.*?):\d+:\d+\)$/.exec(line);
+    const name = ownName(frame?.[1] ?? '');
+    if (name !== '' && belongs(name, frame?.[2] as string)) names.push(name);
   }
   return names;
 }
@@ -47,8 +54,8 @@ export function callers(): string[] {
   Error.stackTraceLimit = stackTraceLimit;
   const names: string[] = [];
   for (const site of sites) {
-    const name = site.getFunctionName();
-    if (name !== null && belongs(name, site.getFileName() ?? '')) names.push(name);
+    const name = ownName(site.getFunctionName() ?? '');
+    if (name !== '' && belongs(name, site.getFileName() ?? '')) names.push(name);
   }
   return names;
 }

@@ -22,8 +22,13 @@ export function resultName(result: Pick<RunResult, 'experiment' | 'caseName'>): 
   return result.caseName === null ? result.experiment : `${result.experiment} (${result.caseName})`;
 }
 
+/** Stopped before anything came to its end: there is nothing that could be as claimed, or not. */
+export const saysNothing = (result: Pick<RunResult, 'interrupted' | 'executions' | 'failure'>): boolean =>
+  result.interrupted && result.executions === 0 && result.failure === null;
+
 /** `wrong-bytes, as claimed`; `clean, but wrong-bytes or oops was claimed`. */
 export function outcomeText(result: RunResult): string {
+  if (saysNothing(result)) return 'nothing has come to its end';
   if (result.claimed === null) return `${result.outcome}, and nothing was claimed`;
   if (result.expected) return `${result.outcome}, as claimed`;
   return `${result.outcome}, but ${result.claimed.join(' or ')} was claimed`;
@@ -32,7 +37,7 @@ export function outcomeText(result: RunResult): string {
 /** A paragraph per result. */
 export function resultText(result: RunResult, colour = false): string {
   const colours = picocolors.createColors(colour);
-  const paint = result.expected ? colours.green : colours.red;
+  const paint = saysNothing(result) ? String : result.expected ? colours.green : colours.red;
   const machine = [result.core, result.kernel, plural(result.cpus, 'CPU'), `${result.seconds.toFixed(1)} s`].join(', ');
   const counts = `${plural(result.executions, 'execution')}, ${failuresText(result)}`;
   const lines = [

@@ -3,7 +3,7 @@ import Table from 'cli-table3';
 import picocolors from 'picocolors';
 import type { CpuStats, RunResult } from '../lab/types.js';
 import { count, plural } from './output.js';
-import { failureCount, outcomeText, resultName } from './result.js';
+import { failureCount, outcomeText, resultName, saysNothing } from './result.js';
 
 type Cell = string | { readonly content: string; readonly hAlign: 'right' };
 
@@ -35,6 +35,7 @@ export function table(head: readonly Cell[], rows: readonly (readonly Cell[])[],
 export function caseTable(results: readonly RunResult[], colour = false): string {
   const colours = picocolors.createColors(colour);
   const expected = (result: RunResult): string => {
+    if (saysNothing(result)) return '-';
     if (result.claimed === null) return 'no claim';
     return result.expected ? colours.green('yes') : colours.red('NO');
   };
@@ -46,7 +47,7 @@ export function caseTable(results: readonly RunResult[], colour = false): string
     right(count(result.cpus)),
     right(count(result.executions)),
     right(count(failureCount(result))),
-    result.outcome + (result.interrupted ? ' (interrupted)' : ''),
+    (saysNothing(result) ? 'none' : result.outcome) + (result.interrupted ? ' (interrupted)' : ''),
     expected(result),
   ]);
   const head = ['experiment', 'case', 'core', 'kernel', right('CPUs'), right('executions'), right('failures')];
@@ -107,13 +108,15 @@ function add(a: CpuStats, b: CpuStats): CpuStats {
 
 /** One line: does what was seen agree with what the experiments claim? */
 export function verdict(results: readonly RunResult[]): string {
-  const wrong = results.filter((result) => !result.expected);
+  const said = results.filter((result) => !saysNothing(result));
+  if (said.length === 0) return 'verdict: none, interrupted before anything came to its end';
+  const wrong = said.filter((result) => !result.expected);
   const cut = results.some((result) => result.interrupted) ? ', interrupted' : '';
   if (wrong.length === 0) {
-    const silent = results.filter((result) => result.claimed === null).length;
+    const silent = said.filter((result) => result.claimed === null).length;
     const note = silent === 0 ? '' : ` (${silent} without a claim)`;
-    return `verdict: ${plural(results.length, 'case')}, every outcome as claimed${note}${cut}`;
+    return `verdict: ${plural(said.length, 'case')}, every outcome as claimed${note}${cut}`;
   }
   const list = wrong.map((result) => `${resultName(result)}: ${outcomeText(result)}`).join('; ');
-  return `verdict: ${wrong.length} of ${plural(results.length, 'case')} not as claimed${cut}: ${list}`;
+  return `verdict: ${wrong.length} of ${plural(said.length, 'case')} not as claimed${cut}: ${list}`;
 }

@@ -51,9 +51,23 @@ describe('the results of shards', () => {
   });
 
   it('are not exhausted while a shard is missing, which is named', async () => {
-    const { status, stdout } = await murphy('merge', await shard('1/3'), await shard('3/3'));
+    const { status, stdout, stderr } = await murphy('merge', await shard('1/3'), await shard('3/3'));
     expect(status).toBe(0);
-    expect(stdout).toMatch(/2 of 3 shards: .* not exhausted\n {2}missing: 2\/3\n/);
+    expect(stdout).toMatch(/2 of 3 shards: .* not exhausted\n/);
+    expect(stderr).toBe('murphy: this is not the whole search: 1 shard missing: 2/3\n');
+  });
+
+  it('that have found nothing are not as claimed while one is missing', async () => {
+    const [race, file] = [join(folder, 'fine.mjs'), join(folder, 'fine.json')];
+    const claim = "cases: [{ name: 'reads', outcome: 'clean' }]";
+    const spec = `{ id: 'fine', shared: { x: 0 }, ${claim}, threads: [(k) => k.shared.x, (k) => k.shared.x] }`;
+    writeFileSync(race, `import { race } from 'murphy';\nexport default race(${spec});\n`);
+    writeFileSync(file, (await murphy('explore', race, '--json', '--quiet', '--shard', '1/2')).stdout);
+    const one = await murphy('merge', file);
+    expect([one.status, one.stdout.split('\n')[0]]).toEqual([1, 'fine: clean, as far as it is known']);
+    expect(one.stderr).toBe('murphy: this is not the whole search: 1 shard missing: 2/2\n');
+    const json = JSON.parse((await murphy('merge', file, '--json')).stdout);
+    expect([json.outcome, json.expected]).toEqual(['clean', false]);
   });
 
   it('are not exhausted when one of them is not', async () => {

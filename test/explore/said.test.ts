@@ -3,6 +3,7 @@ import { existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import type { StopSignal } from '../../src/cli/host.js';
 import { loadLab } from '../../src/cli/load-lab.js';
 import { main } from '../../src/cli/main.js';
 import { explain } from '../../src/explore/explain/explain.js';
@@ -28,9 +29,17 @@ function written(name: string, body: string): string {
   const file = join(folder, name);
   writeFileSync(
     file,
-    `import { assertEqual, cpu_relax, race, spin_lock } from 'murphy';\nexport default race({\n${body}\n});\n`,
+    `import { assertEqual, cpu_relax, race, spin_lock, spin_unlock } from 'murphy';\nexport default race({\n${body}\n});\n`,
   );
   return file;
+}
+
+/** As if the user had pressed Ctrl-C, or a system had asked for the end, as soon as anybody listens. */
+class HastyHost extends RealHost {
+  override onSignal(signal: StopSignal, handler: () => void): void {
+    super.onSignal(signal, handler);
+    if (signal === 'SIGTERM') handler();
+  }
 }
 
 const counter = (name: string, add = 'k.shared.x++;'): string =>
@@ -91,6 +100,18 @@ describe('a replay that goes another way', () => {
     expect(json).toMatchObject({ reproduced: false, sourceChanged: true, divergence: { step: expect.any(Number) } });
   });
 
+  it('is not taken for reproduced when only the message is another, which it shows', async () => {
+    const recorded = await recordedCounter('message.mjs');
+    writeReplay(recorded, { ...readReplay(recorded), message: 'x: expected 3, saw 1' });
+    const { status, stdout } = await murphy('replay', recorded);
+    expect(status).toBe(1);
+    expect(stdout).toMatch(/^not reproduced: report, trace /m);
+    expect(stdout).toContain(
+      '\n  the outcome is the same, and its message another: it was "x: expected 3, saw 1", and is "x: expected 2, saw 1"\n',
+    );
+    expect(stdout).not.toContain('diverged');
+  });
+
   it('is not said to have diverged when it has not', async () => {
     const recorded = readReplay(await recordedCounter('same.mjs'));
     expect(await replay(recorded)).toMatchObject({ reproduced: true, divergence: null });
@@ -102,7 +123,34 @@ describe('a replay that goes another way', () => {
   });
 });
 
+describe('a command that is stopped before it has anything to say', () => {
+  it.each([
+    ['explore', 'before the first execution: nothing has been explored'],
+    ['explore --json', 'before the first execution: nothing has been explored'],
+    ['explore --jobs 2', 'before the first execution: nothing has been explored'],
+    ['run', 'before the first result'],
+  ])('says so, and does not end as if all was well: %s', async (command, when) => {
+    const host = new HastyHost();
+    const [name = '', ...options] = command.split(' ');
+    const status = await main([name, counter('stopped.mjs'), '--quiet', ...options], host);
+    expect([status, host.stdout.text]).toEqual([143, '']);
+    expect(host.stderr.lines.at(-1)).toBe(`murphy: interrupted ${when}`);
+  });
+
+  it('is no result as claimed', async () => {
+    const stopped = await explore(counter('stopped.mjs'), { signal: AbortSignal.abort() });
+    expect(stopped).toMatchObject({ executions: 0, interrupted: true, expected: false });
+  });
+});
+
 describe('minimise', () => {
+  it('keeps what it has when it is stopped, and says that there may be less', async () => {
+    const host = new HastyHost();
+    const status = await main(['minimise', await recordedCounter('stopped-minimise.mjs')], host);
+    expect(status).toBe(143);
+    expect(host.stdout.text).toMatch(/^before: .*; now: .*, interrupted: stopped-minimise/);
+  });
+
   it('says that the race has changed since its failure was recorded', async () => {
     const recorded = await recordedCounter('minimised.mjs');
     writeReplay(recorded, {
@@ -260,10 +308,61 @@ threads: [(k) => { while (k.shared.done === 0) cpu_relax(k); }]`,
   });
 });
 
-describe('a setup that loops for ever', () => {
-  it('is named', { timeout: 120_000 }, async () => {
-    const race = written('endless.mjs', "id: 'endless', threads: [() => {}], setup() { for (;;); }");
-    await expect(explore(race, {})).rejects.toThrow('setup has not come to its end for 5 s: it loops for ever');
+describe('what loops for ever', { timeout: 120_000 }, () => {
+  it.each([
+    ['setup', 'setup() { for (;;); }', 'setup has not come to its end for 5 s: it loops for ever'],
+    ['check', 'check() { for (;;); }', 'check has not come to its end for 5 s: it loops for ever'],
+    [
+      'invariant',
+      'invariant(k) { while (k.shared.x === 1); }',
+      'the invariant (during thread 0) has not come to its end for 5 s: it loops for ever',
+    ],
+    [
+      'handler',
+      'irqs: { 3() { for (;;); } }',
+      'an interrupt handler on CPU0, in thread 0 makes no step for 5 s: an endless loop without a scheduling point',
+    ],
+    [
+      'device',
+      'devices: [() => { for (;;); }]',
+      'device 0 makes no step for 5 s: an endless loop without a scheduling point',
+    ],
+  ])('is named: %s', async (name, part, message) => {
+    const raise = name === 'handler' ? 'k.raise(0, 3);' : '';
+    const threads = `threads: [(k) => { ${raise} k.shared.x = 1; k.shared.x = 2; }]`;
+    const race = written(`endless-${name}.mjs`, `id: 'endless', shared: { x: 0 }, ${threads}, ${part}`);
+    await expect(explore(race, {})).rejects.toThrow(message);
+  });
+});
+
+describe('a deadlock of functions without a name', () => {
+  it('is told of both threads in the same form', async () => {
+    const race = written(
+      'nameless.mjs',
+      `id: 'nameless', locks: ['a', 'b'], threads: [
+(k) => take(k, k.locks.a, k.locks.b), (k) => take(k, k.locks.b, k.locks.a)] });
+function take(k, one, other) { spin_lock(k, one); spin_lock(k, other); spin_unlock(k, other); spin_unlock(k, one); }
+void ({`,
+    );
+    const { schedule } = await explore(race, {});
+    const again = await explore(race, { strategy: 'replay', schedule, executions: 1, history: true });
+    expect(explain(again).report.slice(2, 4)).toEqual([
+      'CPU0 thread0, in take: spins on b, held by CPU1 thread1 (taken at step 3 in take)',
+      'CPU1 thread1, in take: spins on a, held by CPU0 thread0 (taken at step 1 in take)',
+    ]);
+  });
+});
+
+describe('a thread that has not made a step', () => {
+  it('is not said to run', async () => {
+    const race = written(
+      'idle.mjs',
+      "id: 'idle', threads: [(k) => { for (;;) cpu_relax(k); }, () => {}], stepsMax: 50",
+    );
+    expect((await explore(race, {})).failure?.state).toEqual([
+      'CPU0: thread0 (interrupts on) runs; holds no lock',
+      'CPU1: thread1 (interrupts on) has not begun; holds no lock',
+    ]);
   });
 });
 

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { Machine, type RunOptions, type RunResult, UsageError } from '../../src/index.js';
-import { probeModule } from '../../src/lab/module-probe.js';
+import { isLate, probeModule } from '../../src/lab/module-probe.js';
 import { loadRace } from '../../src/lab/modules.js';
 
 const fixture = (name: string): string => fileURLToPath(new URL(`../fixtures/robustness/${name}.ts`, import.meta.url));
@@ -141,10 +141,21 @@ describe('a race module that is no good', () => {
   it('is refused when loading it does not end, or waits for ever', async () => {
     const loops = pathToFileURL(written('i.mjs', 'for (;;);\n')).href;
     const waits = pathToFileURL(written('j.mjs', 'await new Promise(() => {});\n')).href;
-    expect(await refusal(probeModule(loops, 'i.mjs', 500))).toMatch(
+    expect(await refusal(probeModule(loops, 'i.mjs', { given: 500, slow: 1000, clock: 60_000 }))).toMatch(
       /i.mjs does not load: it is not done after [\d.]+ s/,
     );
     expect(await refusal(probeModule(waits, 'j.mjs'))).toMatch(/j.mjs does not load: it .* waits for what never comes/);
+  });
+
+  it.each<[number, number, boolean]>([
+    [10_000, 9500, true],
+    [10_000, 4000, false],
+    [19_000, 4000, false],
+    [20_000, 2000, true],
+    [30_000, 1000, false],
+    [60_000, 0, true],
+  ])('has loaded for too long after %i ms, of which it was given %i: %s', (clock, work, late) => {
+    expect(isLate(clock, work)).toBe(late);
   });
 
   it('is loaded once in a worker, and never again while its text is the same', async () => {

@@ -109,7 +109,7 @@ describe('murphy matrix', () => {
       return asClaimed(_, options);
     };
     expect(await host.murphy('matrix')).toBe(130);
-    expect(host.stdout.text).toMatch(/1 case, every outcome as claimed\n$/);
+    expect(host.stdout.text).toMatch(/1 case, every outcome as claimed, interrupted\n$/);
     expect(host.stdout.text).not.toContain('(pinned)');
   });
 

@@ -4,6 +4,7 @@
  * parallel mode as well, where a clean run says that nothing was found.
  */
 import { type Command, Option } from 'commander';
+import type { LockdepRules } from '../check/lockdep/rules.js';
 import type { ExploreResult } from '../explore/explore.js';
 import { isAsClaimed } from '../lab/claims.js';
 import type { Case, RaceSpec } from '../lab/race.js';
@@ -34,7 +35,7 @@ interface Options {
   preemptions?: number;
   seed?: number;
   check?: string;
-  lockdep?: '2.6.30' | '5.10';
+  lockdep?: LockdepRules;
   json?: boolean;
   ktap?: boolean;
   junit?: string;

@@ -1,5 +1,6 @@
 /** Options that several commands share: their text, and what counts as a good value. */
 import { type Command, Option } from 'commander';
+import { LOCKDEP_RULES, type LockdepRules } from '../check/lockdep/rules.js';
 import { ALL_CHECKERS, CHECKERS } from '../cpu/config.js';
 import { CPUS_MAX } from '../lab/configure.js';
 import type { MachineChoice } from '../lab/types.js';
@@ -37,7 +38,7 @@ export interface MachineOptions {
   kernel?: string;
   slab?: 'slub' | 'slab';
   check?: string;
-  lockdep?: '2.6.30' | '5.10';
+  lockdep?: LockdepRules;
   /** In the order of the command line; a leading `-` takes away. */
   patch?: string[];
   /** Boot parameters of the kernel. */
@@ -60,7 +61,7 @@ const addWords =
 export function addCheckOptions(command: Command): Command {
   return command
     .option('--check <names>', `checkers that watch: ${CHECKERS.join(', ')}, or all`)
-    .addOption(new Option('--lockdep <rules>', 'whose rules lockdep follows').choices(['2.6.30', '5.10']));
+    .addOption(new Option('--lockdep <rules>', 'whose rules lockdep follows').choices(LOCKDEP_RULES));
 }
 
 export function addMachineOptions(command: Command): Command {

@@ -95,7 +95,7 @@ export interface MachineConfig extends SlabOptions {
   readonly seed: number;
   /** Checkers that watch, with commas between them; none when empty. */
   readonly check?: string;
-  /** Rules of the lock validator: those of 2.6.30, or those of 5.10. Empty: as the kernel version has them. */
+  /** Rules of the lock validator: those of 2.6.22, 2.6.30, 4.9 or 5.10. Empty: as the kernel version has them. */
   readonly lockdepRules?: string;
   /** `linux`: the first report ends all checking. `continue`: only the same report about the same classes is left out. */
   readonly lockdepMode?: string;

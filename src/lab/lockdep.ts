@@ -1,10 +1,11 @@
 /** The lock validator of a machine, as its configuration asks for it. */
 import { Area } from '../check/lockdep/area.js';
 import { allHeldLocks } from '../check/lockdep/held.js';
-import { Lockdep, type LockdepMode, type LockdepReport, type LockdepRules } from '../check/lockdep/lockdep.js';
+import { Lockdep, type LockdepMode, type LockdepReport } from '../check/lockdep/lockdep.js';
+import type { LockdepRules } from '../check/lockdep/rules.js';
 import { checksOf, type MachineConfig } from '../cpu/config.js';
 import type { Kernel } from '../cpu/kernel.js';
-import { KERNEL_VERSION, versionCode } from '../shared/version.js';
+import { KERNEL_VERSION, LINUX_2_6, versionCode } from '../shared/version.js';
 import { heldBy, type MachineView } from './deadlock.js';
 import { functionsOf } from './stack.js';
 
@@ -22,10 +23,16 @@ export const PLACES = {
   functions: (place: unknown): readonly string[] => functionsOf((place as Error).stack),
 };
 
-/** Rules by kernel version, where nobody asks for others: those of 5.10 are for what comes after the kernels of the catalogue. */
+/**
+ * Rules by kernel version, where nobody asks for others: those of the nearest kernel whose rules there are. Nest locks and room for 48 held
+ * locks came with 2.6.27. 2.5.53 had no lockdep: it gets the oldest rules that know of reclaim, since its defects lie there.
+ */
 export const rulesOf = ({ lockdepRules = '', kernel }: MachineConfig): LockdepRules => {
   if (lockdepRules !== '') return lockdepRules as LockdepRules;
-  return versionCode(kernel) >= KERNEL_VERSION(5, 0, 0) ? '5.10' : '2.6.30';
+  const version = versionCode(kernel);
+  if (version >= KERNEL_VERSION(5, 0, 0)) return '5.10';
+  if (version >= KERNEL_VERSION(4, 0, 0)) return '4.9';
+  return version >= LINUX_2_6 && version < KERNEL_VERSION(2, 6, 27) ? '2.6.22' : '2.6.30';
 };
 
 const watches = (config: MachineConfig): boolean => checksOf(config.check).includes('lockdep');

@@ -35,7 +35,7 @@ export interface MachineSpec extends Partial<SlabOptions> {
   readonly parameters?: Readonly<Record<string, number>>;
   /** Checkers that watch, with commas between them: `lockdep`, `races`. */
   readonly check?: string;
-  /** '2.6.30' or '5.10'; empty: as the kernel has them. */
+  /** '2.6.22', '2.6.30', '4.9' or '5.10'; empty: those of the kernel version. */
   readonly lockdepRules?: string;
   /** 'linux': the first report ends all checking; 'continue': only repeated ones are left out. */
   readonly lockdepMode?: string;

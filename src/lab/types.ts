@@ -1,5 +1,6 @@
 /** What a run answers with: typed results, as the public API returns them and as `--json` prints them. */
 
+import type { LockdepRules } from '../check/lockdep/rules.js';
 import type { MachineConfig } from '../cpu/config.js';
 import type { MachineSpec } from './race.js';
 import type { History } from './recorder.js';
@@ -140,8 +141,8 @@ export interface RunOptions {
   readonly slab?: 'slub' | 'slab';
   /** Checkers that watch, with commas between them: `lockdep`, `races`. */
   readonly check?: string;
-  /** Rules of the lock validator: those of 2.6.30 or of 5.10; without, as the kernel has them. */
-  readonly lockdepRules?: '2.6.30' | '5.10';
+  /** Whose rules the lock validator follows; without, those of the kernel version. */
+  readonly lockdepRules?: LockdepRules;
   /** Patches to add to, and to take away from, those that the version contains. */
   readonly patches?: readonly string[];
   readonly noPatches?: readonly string[];

@@ -22,7 +22,7 @@ const steps = (text: string): LockStep[] =>
 const reports = (text: string, more: Partial<LockProgram> = {}): readonly LockdepReport[] =>
   runLockProgram({ steps: steps(text), ...more }).reports;
 const kinds = (text: string, more: Partial<LockProgram> = {}): string[] => reports(text, more).map((r) => r.kind);
-const RULES: readonly LockdepRules[] = ['2.6.30', '5.10'];
+const RULES: readonly LockdepRules[] = ['2.6.22', '2.6.30', '4.9', '5.10'];
 const TWO_OF_X = { X1: { class: 'X' }, X2: { class: 'X' } } as const;
 
 describe.each(RULES)('rules of %s: deadlocks', (rules) => {
@@ -41,7 +41,7 @@ describe.each(RULES)('rules of %s: deadlocks', (rules) => {
     expect(kinds('spin_lock X1; spin_lock_nested X2 1', { rules, locks: TWO_OF_X })).toEqual([]);
     const locks = { ...TWO_OF_X, O: {} };
     const nest = 'spin_lock O; spin_lock_nest_lock X1 O; spin_lock_nest_lock X2 O';
-    expect(kinds(nest, { rules, locks })).toEqual([]);
+    expect(kinds(nest, { rules, locks })).toEqual(rules === '2.6.22' ? ['recursive'] : []);
     expect(kinds('spin_lock X1; spin_trylock X2', { rules, locks: TWO_OF_X })).toEqual([]);
   });
 
@@ -113,7 +113,8 @@ describe.each(RULES)('rules of %s: interrupts', (rules) => {
     const order = (a: string, b: string): string => off(`spin_lock ${a}; ${taken(b)}; spin_unlock ${a}`);
     const [report] = reports(`${learnt}; ${order('A', 'B')}`, { rules });
     expect(report).toMatchObject({ kind: 'safe-unsafe', classes: ['A', 'B'] });
-    expect(report?.headline).toContain('HARDIRQ-safe -> HARDIRQ-unsafe lock order detected');
+    const state = rules === '2.6.22' ? 'hard' : 'HARDIRQ';
+    expect(report?.headline).toContain(`${state}-safe -> ${state}-unsafe lock order detected`);
     expect(kinds(`${learnt}; ${order('B', 'A')}`, { rules })).toEqual([]);
     // With a lock between them.
     expect(kinds(`${learnt}; ${order('C', 'B')}; ${order('A', 'C')}`, { rules })).toEqual(['safe-unsafe']);
@@ -135,10 +136,9 @@ describe.each(RULES)('rules of %s: interrupts', (rules) => {
 describe('recursive readers', () => {
   const readThenSpin = 'read_lock R; spin_lock B; spin_unlock B; read_unlock R';
 
-  it('make a cycle with a writer by the rules of 5.10, none by those of 2.6.30', () => {
+  it('make a cycle with a writer by the rules of 5.10, none by older ones', () => {
     const text = `${readThenSpin}; spin_lock B; write_lock R; write_unlock R; spin_unlock B`;
-    expect(kinds(text, { rules: '5.10' })).toEqual(['circular']);
-    expect(kinds(text, { rules: '2.6.30' })).toEqual([]);
+    for (const rules of RULES) expect(kinds(text, { rules })).toEqual(rules === '5.10' ? ['circular'] : []);
   });
 
   it('make no cycle among themselves', () => {
@@ -155,12 +155,20 @@ describe('recursive readers', () => {
 describe('reclaim', () => {
   const reclaim = 'reclaim_enter; mutex_lock F; mutex_unlock F; reclaim_exit';
 
-  it('that takes a lock which is held over an allocation is inconsistent by 2.6.30, circular by 5.10', () => {
+  it('that takes a lock which is held over an allocation is inconsistent by 2.6.30 and 4.9, circular by 5.10', () => {
     const text = `${reclaim}; mutex_lock F; alloc_gfp_kernel; mutex_unlock F`;
-    const [old] = reports(text, { rules: '2.6.30' });
-    expect(old?.kind).toBe('inconsistent');
-    expect(old?.lines).toContain('inconsistent {IN-RECLAIM_FS-W} -> {RECLAIM_FS-ON-W} usage.');
+    for (const rules of ['2.6.30', '4.9'] as const) {
+      const [old] = reports(text, { rules });
+      expect(old?.kind).toBe('inconsistent');
+      expect(old?.lines).toContain('inconsistent {IN-RECLAIM_FS-W} -> {RECLAIM_FS-ON-W} usage.');
+    }
     expect(reports(text, { rules: '5.10' })[0]).toMatchObject({ kind: 'circular', classes: ['fs_reclaim', 'F'] });
+  });
+
+  it('is nothing that 2.6.22 knows of', () => {
+    const rules = '2.6.22';
+    expect(kinds(`${reclaim}; mutex_lock F; alloc_gfp_kernel; mutex_unlock F`, { rules })).toEqual([]);
+    expect(kinds(`mutex_lock F; alloc_gfp_kernel; mutex_unlock F; ${reclaim}`, { rules })).toEqual([]);
   });
 
   it('says nothing of an allocation that calls no filesystem, or of other locks', () => {
@@ -184,15 +192,27 @@ describe('what is done with a lock', () => {
     expect(kinds(good, { locks })).toEqual([]);
   });
 
-  it('is reported by 5.10 when the outer lock of a nest is not held', () => {
+  it('is reported by 4.9 and 5.10 when the outer lock of a nest is not held', () => {
     const locks = { ...TWO_OF_X, O: {} };
-    expect(kinds('spin_lock_nest_lock X1 O', { rules: '5.10', locks })).toEqual(['nest']);
+    const headlines = (text: string, rules: LockdepRules): string[] =>
+      reports(text, { rules, locks }).map((r) => r.headline);
+    const alone = 'spin_lock_nest_lock X1 O';
+    expect(headlines(alone, '4.9')).toEqual(['[ BUG: Nested lock was not taken ]']);
+    expect(headlines(alone, '5.10')).toEqual(['WARNING: Nested lock was not taken']);
+    for (const rules of ['2.6.22', '2.6.30'] as const) expect(headlines(alone, rules)).toEqual([]);
+    for (const rules of RULES) expect(headlines(`spin_lock O; ${alone}`, rules)).toEqual([]);
   });
 
-  it('ends at 48 held locks', () => {
-    const names = Array.from({ length: 49 }, (_, i) => `spin_lock L${i}`);
-    expect(kinds(names.slice(0, 48).join('; '))).toEqual([]);
-    expect(kinds(names.join('; '))).toEqual(['full']);
+  it.each([
+    ['2.6.22', 30],
+    ['2.6.30', 48],
+    ['4.9', 48],
+    ['5.10', 48],
+  ] as const)('has no room by the rules of %s for %i held locks', (rules, max) => {
+    const names = Array.from({ length: max }, (_, i) => `spin_lock L${i}`);
+    expect(kinds(names.slice(1).join('; '), { rules })).toEqual([]);
+    const [report] = reports(names.join('; '), { rules });
+    expect(report).toMatchObject({ kind: 'full', headline: 'BUG: MAX_LOCK_DEPTH too low!' });
   });
 });
 
@@ -217,6 +237,80 @@ describe('a report', () => {
     ]);
     expect(report?.lines).toContain('-> #1 (B){+.+...}:');
     expect(report?.lines).toContain('1 lock held by thread0/0:');
+  });
+
+  it('has the signs and words of 2.6.22', () => {
+    const rules = '2.6.22';
+    const [circular] = reports(abba, { rules });
+    expect(circular?.lines).toContainEqual(expect.stringMatching(/^ \(A\)\{--\.\.\}, at: /));
+    expect(circular?.lines).toContain('-> #1 (B){--..}:');
+    const used = 'hardirq_enter; spin_lock A; spin_unlock A; hardirq_exit; spin_lock A';
+    const [state] = reports(used, { rules });
+    expect(state?.lines).toContain('inconsistent {in-hardirq-W} -> {hardirq-on-W} usage.');
+    expect(state?.lines).toContainEqual(expect.stringMatching(/^ \(A\)\{\+\.\.\.\}, at: /));
+    // Order: hard, soft, then both for readers.
+    const readers = 'softirq_enter; read_lock R; read_unlock R; softirq_exit; read_lock R; read_unlock R';
+    expect(runLockProgram({ rules, steps: steps(readers) }).proc.lockdep).toContain(' ..-?: R');
+    const order = 'local_irq_disable; spin_lock B; spin_lock C; spin_unlock C; spin_unlock B; local_irq_enable';
+    const inIrq = 'hardirq_enter; spin_lock B; spin_unlock B; hardirq_exit';
+    const [inversion] = reports(`${order}; spin_lock C; spin_unlock C; ${inIrq}`, { rules });
+    expect(inversion?.lines).toContain('but this lock took another, hard-irq-unsafe lock in the past:');
+    expect(inversion?.lines).toContain("the first lock's dependencies:");
+  });
+
+  it('draws how it would go wrong from 4.9 on', () => {
+    const scenario = (text: string, rules: LockdepRules): readonly string[] => {
+      const lines = reports(text, { rules })[0]?.lines ?? [];
+      const first = lines.findIndex((line) => /^( Possible .* scenario:|Chain exists of:)$/.test(line));
+      return first < 0 ? [] : lines.slice(first, lines.indexOf(' *** DEADLOCK ***') + 1);
+    };
+    const order = 'local_irq_disable; spin_lock B; spin_lock C; spin_unlock C; spin_unlock B; local_irq_enable';
+    const inIrq = 'hardirq_enter; spin_lock B; spin_unlock B; hardirq_exit';
+    const safeUnsafe = `${inIrq}; spin_lock C; spin_unlock C; ${order}`;
+    const inversion = `${order}; spin_lock C; spin_unlock C; ${inIrq}`;
+    const aa = 'spin_lock A; spin_lock A';
+    const state = 'spin_lock A; spin_unlock A; hardirq_enter; spin_lock A';
+    const columns = ['       CPU0                    CPU1', '       ----                    ----'];
+    for (const rules of ['4.9', '5.10'] as const) {
+      expect(scenario(aa, rules)).toContain('  lock(A);');
+      expect(scenario(abba, rules)).toEqual(expect.arrayContaining([...columns, '  lock(B);']));
+      expect(scenario(state, rules)).toContain('  <Interrupt>');
+      for (const text of [safeUnsafe, inversion]) {
+        expect(scenario(text, rules)).toEqual([
+          ' Possible interrupt unsafe locking scenario:',
+          '',
+          ...columns,
+          '  lock(C);',
+          '                               local_irq_disable();',
+          '                               lock(B);',
+          '                               lock(C);',
+          '  <Interrupt>',
+          '    lock(B);',
+          '',
+          ' *** DEADLOCK ***',
+        ]);
+      }
+    }
+    for (const rules of ['2.6.22', '2.6.30'] as const) {
+      for (const text of [aa, abba, state, safeUnsafe, inversion]) expect(scenario(text, rules)).toEqual([]);
+    }
+  });
+
+  it('names the lock between the two where there is one', () => {
+    const order = (a: string, b: string): string =>
+      `local_irq_disable; spin_lock ${a}; spin_lock ${b}; spin_unlock ${b}; spin_unlock ${a}; local_irq_enable`;
+    const text = `${order('A', 'B')}; ${order('B', 'C')}; spin_lock C; spin_unlock C; hardirq_enter; spin_lock A`;
+    const [report] = reports(text, { rules: '4.9' });
+    expect(report?.kind).toBe('inversion');
+    expect(report?.lines).toContain('  A --> B --> C');
+  });
+
+  it('of a lock held at exit has the words of the version', () => {
+    const headline = (rules: LockdepRules): string | undefined =>
+      reports('spin_lock A; task_exit', { rules })[0]?.headline;
+    expect(headline('2.6.30')).toBe('[ BUG: lock held at task exit time! ]');
+    expect(headline('4.9')).toBe('[ BUG: thread0/0 still has locks held! ]');
+    expect(headline('5.10')).toBe('WARNING: thread0/0 still has locks held!');
   });
 
   it('has those of 5.10', () => {

@@ -38,6 +38,18 @@ describe('lockdep in parallel mode', () => {
     expect(result.failure?.message).toBe('WARNING: possible circular locking dependency detected');
   });
 
+  it('follows the rules of the kernel, where nobody asks for others', async () => {
+    const log = async (kernel: string): Promise<string> =>
+      (await run('two-orders', { check: 'lockdep', kernel, executions: 1 })).dmesg.join('\n');
+    const old = await log('2.6.22');
+    expect(old).toContain('-> #1 (dcache_lock){--..}:');
+    expect(old).not.toContain('scenario');
+    expect(await log('2.6.30')).toContain('-> #1 (dcache_lock){+.+...}:');
+    const newer = await log('4.12');
+    expect(newer).toContain('-> #1 (dcache_lock){+.+...}:');
+    expect(newer).toContain('Possible unsafe locking scenario:');
+  });
+
   it('is silent about one order and about interrupts off, and where nobody asks', async () => {
     expect(await run('one-order', { check: 'lockdep' })).toMatchObject({ outcome: 'clean', dmesg: [] });
     expect(await run('interrupts-off', { check: 'lockdep', cpus: 1 })).toMatchObject({ outcome: 'clean', dmesg: [] });

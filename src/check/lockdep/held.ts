@@ -3,8 +3,8 @@
  * their chains are in the shared area, and a chain's key follows from the classes in it.
  */
 import { type Area, Chain, Head, SUBCLASSES_MAX } from './area.js';
-import type { LockdepRules } from './lockdep.js';
-import { lockLine } from './report.js';
+import { lockLine } from './report-parts.js';
+import { type LockdepRules, type RuleSet, ruleSet } from './rules.js';
 
 export interface HeldByTask {
   readonly slot: number;
@@ -16,24 +16,24 @@ type Key = readonly [low: number, high: number];
 const NEW_CHAIN: Key = [0, 0];
 
 /** A lock line for each, with the function that first took the lock in this chain; locks that have no class are no locks to lockdep. */
-function linesOf(area: Area, rules: LockdepRules, locks: readonly number[]): string[] {
+function linesOf(area: Area, does: RuleSet, locks: readonly number[]): string[] {
   let key = NEW_CHAIN;
   const lines: string[] = [];
   for (const lock of locks) {
     const base = area.classOf(lock);
     if (base === 0) continue;
-    const found = followed(area, rules, key, base);
+    const found = followed(area, does, key, base);
     key = found.key;
-    lines.push(` #${lines.length}: ${lockLine({ area, rules }, lock >>> 0, found.id, found.site)}`);
+    lines.push(` #${lines.length}: ${lockLine({ area, does }, lock >>> 0, found.id, found.site)}`);
   }
   return lines;
 }
 
 /** The class, or subclass, by which a chain goes on: from what is held already, or in an interrupt from the beginning. */
-function followed(area: Area, rules: LockdepRules, from: Key, base: number): { key: Key; id: number; site: string } {
+function followed(area: Area, does: RuleSet, from: Key, base: number): { key: Key; id: number; site: string } {
   const subclasses = area.at.subclasses + base * SUBCLASSES_MAX;
   const ids = [base, ...area.words.subarray(subclasses, subclasses + SUBCLASSES_MAX)].filter((id) => id !== 0);
-  const reads = rules === '5.10' ? [0, 2, 1] : [0];
+  const reads = does.strong ? [0, 2, 1] : [0];
   for (const start of [from, NEW_CHAIN]) {
     for (const id of ids) {
       for (const read of reads) {
@@ -56,7 +56,7 @@ const mixed = ([low, high]: Key, element: number): Key => [
 /** @tasks: those that live. Empty when none holds a lock. */
 export function allHeldLocks(area: Area, rules: LockdepRules, tasks: readonly HeldByTask[]): string[] {
   const lines = tasks.flatMap(({ slot, locks }) => {
-    const held = linesOf(area, rules, locks);
+    const held = linesOf(area, ruleSet(rules), locks);
     if (held.length === 0) return [];
     return [`${held.length} lock${held.length > 1 ? 's' : ''} held by thread${slot}/${slot}:`, ...held];
   });

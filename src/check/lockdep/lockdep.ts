@@ -1,8 +1,8 @@
 /**
  * The lock validator: what one worker's thread does with locks, against what everybody has done with their classes.
  *
- * Models kernel/lockdep.c, Linux 2.6.30, and kernel/locking/lockdep.c, Linux 5.10 (`rules`); spec/checkers.md §3. Classes and the graph are in
- * the shared area; the stack of held locks is the thread's own, interrupts of its CPU included, as in the kernel.
+ * Models kernel/lockdep.c, Linux 2.6.22 and 2.6.30, and kernel/locking/lockdep.c, Linux 4.9 and 5.10 (rules.ts); spec/checkers.md §3. Classes and
+ * the graph are in the shared area; the stack of held locks is the thread's own, interrupts of its CPU included, as in the kernel.
  * Left out: cross-release, wait types, the redundancy check of CONFIG_LOCKDEP_SMALL.
  */
 import type { Kernel } from '../../cpu/kernel.js';
@@ -12,6 +12,8 @@ import type { Places } from '../places.js';
 import { Area, CHAIN_LOCKS_MAX, CHAINS_MAX, Chain, CLASSES_MAX, Class, Head, SUBCLASSES_MAX } from './area.js';
 import { depOf, Graph, type Hop, reverseDepOf } from './graph.js';
 import * as report from './report.js';
+import { className, context, type Text } from './report-parts.js';
+import { type LockdepRules, type RuleSet, ruleSet } from './rules.js';
 import {
   ACQUIRE_BITS,
   ACQUIRE_MASKS,
@@ -28,10 +30,10 @@ import {
   USED_IN_ALL,
 } from './usage.js';
 
-export type LockdepRules = '2.6.30' | '5.10';
+export { LOCKDEP_RULES, type LockdepRules } from './rules.js';
+
 export type LockdepMode = 'linux' | 'continue';
 
-export const LOCKDEP_RULES: readonly LockdepRules[] = ['2.6.30', '5.10'];
 export const LOCKDEP_MODES: readonly LockdepMode[] = ['linux', 'continue'];
 
 /** A report, as the kernel prints it. */
@@ -69,6 +71,7 @@ export interface LockdepOptions {
   readonly onReport?: (report: LockdepReport) => void;
 }
 
+/** The most that any rules allow. */
 const HELD_MAX = 48;
 const CACHE = 256;
 const NO_SITE = '';
@@ -96,7 +99,8 @@ export class Lockdep implements LockWatch {
   declare readonly k: Kernel;
   declare readonly area: Area;
   declare readonly graph: Graph;
-  declare readonly rules: LockdepRules;
+  /** Whose words and rules. */
+  declare readonly does: RuleSet;
   declare readonly held: Held[];
   depth = 0;
   /** irq events, and when each was last: hard on, hard off. */
@@ -109,6 +113,7 @@ export class Lockdep implements LockWatch {
   readonly #base: number = 0;
   readonly #classes: number = 0;
   readonly #modern: boolean = false;
+  readonly #depthMax: number = HELD_MAX;
   /** Names of static memory by address. */
   readonly #symbols: ReadonlyMap<number, string>;
   /** Classes of instances as last seen, by address hash. */
@@ -133,8 +138,9 @@ export class Lockdep implements LockWatch {
     this.#words = k.hw;
     this.#base = this.area.base;
     this.#classes = this.area.at.classes;
-    this.rules = options.rules;
-    this.#modern = options.rules === '5.10';
+    this.does = ruleSet(options.rules);
+    this.#modern = this.does.strong;
+    this.#depthMax = this.does.depthMax;
     this.#mode = options.mode;
     this.#places = options.places;
     this.#exact = options.exact;
@@ -214,8 +220,9 @@ export class Lockdep implements LockWatch {
   }
 
   reclaim(enter: boolean): void {
-    if (!this.#modern) this.#inReclaim += enter ? 1 : -1;
-    else if (enter) this.acquire(this.#fsReclaim(), 0, false);
+    if (!this.#modern) {
+      if (this.does.states > State.reclaim) this.#inReclaim += enter ? 1 : -1;
+    } else if (enter) this.acquire(this.#fsReclaim(), 0, false);
     else this.release(this.#fsReclaim());
   }
 
@@ -224,7 +231,7 @@ export class Lockdep implements LockWatch {
     if (this.#modern) {
       this.acquire(this.#fsReclaim(), 0, false);
       this.release(this.#fsReclaim());
-    } else if (this.depth > 0) this.#markHeld(bitOf(State.reclaim, ENABLED, false));
+    } else if (this.depth > 0 && this.does.states > State.reclaim) this.#markHeld(bitOf(State.reclaim, ENABLED, false));
   }
 
   /** The pseudo lock of reclaim has an address that no lock has. */
@@ -253,7 +260,7 @@ export class Lockdep implements LockWatch {
     const id = known ? (this.#cacheId[slot] as number) : this.#annotated(lock);
     if (id === 0) return;
     const { depth, k } = this;
-    if (depth >= HELD_MAX) {
+    if (depth + 1 >= this.#depthMax) {
       this.#full('MAX_LOCK_DEPTH');
       return;
     }
@@ -290,9 +297,10 @@ export class Lockdep implements LockWatch {
     const { subclass, nestLock } = this;
     this.subclass = 0;
     this.nestLock = 0;
-    this.#nest = nestLock | 0;
+    const { nestLocks } = this.does;
+    this.#nest = nestLocks === 'unknown' ? 0 : nestLock | 0;
     const id = this.#classOf(lock, subclass);
-    if (!this.#modern || nestLock === 0 || this.#holds(nestLock)) return id;
+    if (nestLocks !== 'checked' || nestLock === 0 || this.#holds(nestLock)) return id;
     this.#report('nest', id, 0, () => report.nestedLockNotTaken(this, id, nestLock));
     return 0;
   }
@@ -492,7 +500,7 @@ export class Lockdep implements LockWatch {
       this.#changed(area.at.classes + held.id * Class.words, Class.words);
     }
     area.unlock();
-    return bit === LOCK_USED || (this.#modern ? this.#allowedModern(held, bit) : this.#allowed(held, bit));
+    return bit === LOCK_USED || (this.does.stateFirst ? this.#allowedStateFirst(held, bit) : this.#allowed(held, bit));
   }
 
   /** Source: mark_lock_irq(), Linux 2.6.30, with STRICT_READ_CHECKS. */
@@ -503,12 +511,15 @@ export class Lockdep implements LockWatch {
     return this.#consistent(held, bit, other | READ) && this.#noInversion(held, bit, 1 << (other | READ), other | READ);
   }
 
-  /** Source: mark_lock_irq(), Linux 5.10. */
-  #allowedModern(held: Held, bit: number): boolean {
+  /** Source: mark_lock_irq(), Linux 2.6.22, with STRICT_READ_CHECKS, and 5.10. */
+  #allowedStateFirst(held: Held, bit: number): boolean {
     const other = exclusiveBit(bit);
+    const reader = (bit & READ) !== 0;
     if (!this.#consistent(held, bit, other)) return false;
-    if ((bit & READ) === 0 && !this.#consistent(held, bit, other | READ)) return false;
-    return this.#noInversion(held, bit, (1 << other) | (1 << (other | READ)), other);
+    if (!reader && !this.#consistent(held, bit, other | READ)) return false;
+    if (this.#modern) return this.#noInversion(held, bit, (1 << other) | (1 << (other | READ)), other);
+    if (!this.#noInversion(held, bit, 1 << other, other)) return false;
+    return reader || this.#noInversion(held, bit, 1 << (other | READ), other | READ);
   }
 
   #consistent(held: Held, bit: number, other: number): boolean {
@@ -526,7 +537,8 @@ export class Lockdep implements LockWatch {
     );
     if (way === null) return true;
     const end = (way[way.length - 1] as Hop).id;
-    this.#report('inversion', held.id, end, () => report.inversion(this, held, end, forwards, other));
+    const exact = (this.area.classWord(end, Class.usage) & (1 << other)) !== 0 ? other : other | READ;
+    this.#report('inversion', held.id, end, () => report.inversion(this, held, way, forwards, exact));
     return false;
   }
 
@@ -641,26 +653,31 @@ export class Lockdep implements LockWatch {
 
   /** No lock used in an interrupt leads to one that is taken with it enabled. Source: check_prev_add_irq(), Linux 2.6.30. */
   #safe(prev: Held, next: Held): boolean {
-    for (let state = 0; state < 3; state++) {
+    for (let state = 0; state < this.does.states; state++) {
       for (const read of [false, true]) {
         const usedIn = bitOf(state, 0, read);
         const enabled = bitOf(state, ENABLED, false);
         const safe = this.#nearest(prev.id, Class.before, 1 << usedIn);
-        if (safe === 0) continue;
+        if (safe === null) continue;
         const unsafe = this.#nearest(next.id, Class.after, 1 << enabled);
-        if (unsafe === 0) continue;
-        this.#report('safe-unsafe', safe, unsafe, () =>
-          report.safeUnsafe(this, prev, next, safe, usedIn, unsafe, enabled),
-        );
-        return false;
+        if (unsafe === null) continue;
+        return this.#unsafe(prev, next, safe, usedIn, unsafe, enabled);
       }
     }
     return true;
   }
 
-  #nearest(root: number, direction: typeof Class.after | typeof Class.before, mask: number): number {
-    const way = this.graph.find(root, direction, false, (id) => (this.area.classWord(id, Class.usage) & mask) !== 0);
-    return way === null ? 0 : (way[way.length - 1] as Hop).id;
+  #nearest(root: number, direction: typeof Class.after | typeof Class.before, mask: number): Hop[] | null {
+    return this.graph.find(root, direction, false, (id) => (this.area.classWord(id, Class.usage) & mask) !== 0);
+  }
+
+  /** Return: false. */
+  #unsafe(prev: Held, next: Held, safe: Hop[], used: number, unsafe: Hop[], on: number): false {
+    const end = (way: Hop[]): number => (way[way.length - 1] as Hop).id;
+    this.#report('safe-unsafe', end(safe), end(unsafe), () =>
+      report.safeUnsafe(this, prev, next, safe, used, unsafe, on),
+    );
+    return false;
   }
 
   /** Source: check_irq_usage(), Linux 5.10. */
@@ -683,11 +700,9 @@ export class Lockdep implements LockWatch {
       this.#uses(id, recursive, exclusiveMask(enabled)),
     );
     if (good === null) return true;
-    const safe = (good[good.length - 1] as Hop).id;
-    const usedBit = this.#clash(safe, enabled);
+    const usedBit = this.#clash((good[good.length - 1] as Hop).id, enabled);
     const onBit = exclusiveBit(usedBit) | ((enabled & (1 << exclusiveBit(usedBit))) === 0 ? READ : 0);
-    this.#report('safe-unsafe', safe, unsafe, () => report.safeUnsafe(this, prev, next, safe, usedBit, unsafe, onBit));
-    return false;
+    return this.#unsafe(prev, next, good, usedBit, bad, onBit);
   }
 
   /** The first USED_IN bit of @safe that one of the ENABLED bits contradicts. */
@@ -719,7 +734,7 @@ export class Lockdep implements LockWatch {
   }
 
   context(): readonly string[] {
-    return this.#on ? report.context(this) : [];
+    return this.#on ? context(this) : [];
   }
 
   // ---- reports -----------------------------------------------------------------------------------------------------
@@ -763,7 +778,7 @@ export class Lockdep implements LockWatch {
     this.k.footprint?.hwChanged(at, words);
   }
 
-  #report(kind: ReportKind, one: number, other: number, make: () => report.Text): void {
+  #report(kind: ReportKind, one: number, other: number, make: () => Text): void {
     const { area } = this;
     area.lock();
     const mute = area.head(Head.debugLocks) === 0 || area.seen(REPORT_KINDS.indexOf(kind) + 1, one, other);
@@ -779,7 +794,7 @@ export class Lockdep implements LockWatch {
     area.unlock();
     for (const line of lines) this.k.printk(line);
     const classes = [one, ...(kind === 'inconsistent' || kind === 'non-static' ? [] : [other])];
-    const names = [...new Set(classes)].filter((id) => id > 0).map((id) => report.className(this, id));
+    const names = [...new Set(classes)].filter((id) => id > 0).map((id) => className(this, id));
     this.#onReport?.({ kind, headline, classes: names, lines });
   }
 

@@ -5,7 +5,7 @@
 import { hex8 } from '../../shared/types.js';
 import { CHAINS_MAX, Chain, CLASSES_MAX, Class, EDGES_MAX, Edge, Head, TEXT_WORDS_MAX } from './area.js';
 import type { Lockdep } from './lockdep.js';
-import { className } from './report.js';
+import { className } from './report-parts.js';
 import { READ, usageChars } from './usage.js';
 
 /** The files as text. */
@@ -43,7 +43,7 @@ const width = (value: number, columns: number): string => String(value).padStart
 export function lockdepText(d: Lockdep): string {
   const lines = ['all lock classes:'];
   for (const id of classesOf(d)) {
-    const chars = usageChars(d.area.classWord(id, Class.usage), d.rules === '5.10' ? 2 : 3);
+    const chars = usageChars(d.area.classWord(id, Class.usage), d.does);
     const fd = width(d.graph.closure(id, Class.after), 5);
     const bd = width(d.graph.closure(id, Class.before), 5);
     lines.push(`${keyOf(d, id)} FD:${fd} BD:${bd} ${chars}: ${className(d, id)}`);

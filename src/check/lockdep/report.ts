@@ -1,116 +1,32 @@
 /**
- * Reports in the kernel's form. Source: the print_...() functions of kernel/lockdep.c, Linux 2.6.30, and kernel/locking/lockdep.c, Linux 5.10;
- * spec/checkers.md §3.10. Differs: code has no addresses, so there is a question mark where the kernel prints one.
+ * Reports in the kernel's form. Source: the print_...() functions of kernel/lockdep.c, Linux 2.6.22 and 2.6.30, and kernel/locking/lockdep.c,
+ * Linux 4.9 and 5.10; spec/checkers.md §3.10.
  */
-import { HARDIRQ_MASK, HARDIRQ_OFFSET, SOFTIRQ_MASK, SOFTIRQ_OFFSET } from '../../shared/irqflags.js';
 import { hex8 } from '../../shared/types.js';
 import { Class, Edge } from './area.js';
 import type { Hop } from './graph.js';
 import type { Held, Lockdep } from './lockdep.js';
-import { READ, stateName, usageChars, usageName } from './usage.js';
-
-export interface Text {
-  readonly headline: string;
-  readonly lines: readonly string[];
-}
-
-/** What a class is called needs no more of a validator. */
-type Known = Pick<Lockdep, 'area' | 'rules'>;
-
-const modern = (d: Pick<Lockdep, 'rules'>): boolean => d.rules === '5.10';
-const task = (d: Lockdep): string => `thread${d.k.slot}/${d.k.slot}`;
-const release = (d: Lockdep): string => `${d.k.config.kernel} #1${modern(d) ? ' Not tainted' : ''}`;
-const address = (): string => '[<????????>]';
-const frame = (name: string): string => ` ${address()} ${name}`;
-const indented = (functions: readonly string[]): string[] => functions.map((f) => `      ${frame(f)}`);
-const storedStack = (d: Lockdep, place: number): string[] =>
-  indented(
-    d.area
-      .text(place)
-      .split('\n')
-      .filter((f) => f !== ''),
-  );
-
-/** "NAME#version/subclass": the parts that say nothing are left out. */
-export function className(d: Pick<Lockdep, 'area'>, id: number): string {
-  const version = d.area.classWord(id, Class.version);
-  const subclass = d.area.classWord(id, Class.subclass);
-  const name = d.area.text(d.area.classWord(id, Class.name));
-  return `${name}${version > 1 ? `#${version}` : ''}${subclass > 0 ? `/${subclass}` : ''}`;
-}
-
-const chars = (d: Known, id: number): string => usageChars(d.area.classWord(id, Class.usage), modern(d) ? 2 : 3);
-const classText = (d: Known, id: number): string =>
-  `(${className(d, id)}){${chars(d, id)}}${modern(d) ? '-{0:0}' : ''}`;
-
-function lockText(d: Lockdep, held: Held, index: number): string {
-  return lockLine(d, held.lock, held.id, d.siteOf(held, index));
-}
-
-/** A lock with its class, as reports describe it. */
-export function lockLine(d: Known, lock: number, id: number, site: string): string {
-  const what = classText(d, id);
-  const at = `at: ${address()} ${site}`;
-  return modern(d) ? `${hex8(lock)} ${what}, ${at}` : ` ${what}, ${at}`;
-}
-
-const indexOf = (d: Lockdep, held: Held): number => {
-  const index = d.held.indexOf(held);
-  return index < 0 ? d.depth : index;
-};
-
-const describe = (d: Lockdep, held: Held): string => lockText(d, held, indexOf(d, held));
-
-function heldLocks(d: Lockdep): string[] {
-  if (d.depth === 0) return [`no locks held by ${task(d)}.`];
-  const lines = [`${d.depth} lock${d.depth > 1 ? 's' : ''} held by ${task(d)}:`];
-  for (let i = 0; i < d.depth; i++) lines.push(` #${i}: ${lockText(d, d.held[i] as Held, i)}`);
-  return lines;
-}
-
-const otherInfo = (d: Lockdep): string[] => ['', 'other info that might help us debug this:', '', ...heldLocks(d)];
-
-function backtrace(d: Lockdep): string[] {
-  const { k } = d;
-  const head = modern(d)
-    ? `CPU: ${k.cpu} PID: ${k.slot} Comm: thread${k.slot} ${release(d).replace(/^(\S+) #1 (.*)$/, '$2 $1 #1')}`
-    : `Pid: ${k.slot}, comm: thread${k.slot} Not tainted ${release(d)}`;
-  return ['', 'stack backtrace:', head, 'Call Trace:', ...d.stack().map(frame)];
-}
-
-function framed(d: Lockdep, words: string, body: readonly string[], bug = false): Text {
-  const kind = bug ? 'BUG' : 'INFO';
-  const said = `${words}${bug ? '!' : ''}`;
-  const headline = modern(d) ? `WARNING: ${said}` : `[ ${kind}: ${said} ]`;
-  const rule = (c: string): string => c.repeat(headline.length);
-  const kernel = bug && !modern(d) ? [] : [release(d)];
-  return { headline, lines: ['', rule('='), headline, ...kernel, rule('-'), ...body] };
-}
-
-/** "[HC0[0]:SC0[0]:HE1:SE1]" */
-function contexts(d: Lockdep): string {
-  const count = d.k.preemptCount;
-  const [hard, soft] = [(count & HARDIRQ_MASK) / HARDIRQ_OFFSET, (count & SOFTIRQ_MASK) / SOFTIRQ_OFFSET];
-  const bit = (is: boolean): number => (is ? 1 : 0);
-  return `[HC${bit(d.hardirqContext)}[${hard}]:SC${bit(d.softirqContext)}[${soft}]:HE${bit(!d.k.irqsOff)}:SE${bit(!d.softirqsOff)}]`;
-}
-
-function irqEvents(d: Lockdep): string[] {
-  const { events, on, off } = d.stamps;
-  return [
-    `irq event stamp: ${events}`,
-    `hardirqs last  enabled at (${on}): ${address()} ?`,
-    `hardirqs last disabled at (${off}): ${address()} ?`,
-  ];
-}
-
-/** debug_show_held_locks() and print_irqtrace_events() for reports of others. */
-export const context = (d: Lockdep): string[] => [...heldLocks(d), ...(d.k.irqsOff ? irqEvents(d) : [])];
-
-// ---- kinds of report -----------------------------------------------------------------------------------------------
+import {
+  address,
+  backtrace,
+  className,
+  classText,
+  contexts,
+  describe,
+  framed,
+  heldLocks,
+  indented,
+  irqEvents,
+  lockText,
+  otherInfo,
+  storedStack,
+  type Text,
+  task,
+} from './report-parts.js';
+import { LOCK_USED, stateName, usageName } from './usage.js';
 
 export function recursive(d: Lockdep, next: Held, prev: Held): Text {
-  const scenario = modern(d)
+  const scenario = d.does.scenarios
     ? [
         ' Possible unsafe locking scenario:',
         '',
@@ -162,7 +78,7 @@ export function circular(d: Lockdep, next: Held, prev: Held, way: readonly Hop[]
     '',
     'other info that might help us debug this:',
     '',
-    ...(modern(d) ? circularScenario(d, next, prev, way) : []),
+    ...(d.does.scenarios ? circularScenario(d, next, prev, way) : []),
     ...heldLocks(d),
     ...backtrace(d),
   ]);
@@ -190,14 +106,14 @@ function circularScenario(d: Lockdep, next: Held, prev: Held, way: readonly Hop[
 
 export function inconsistent(d: Lockdep, held: Held, old: number, now: number): Text {
   return framed(d, 'inconsistent lock state', [
-    `inconsistent {${usageName(old)}} -> {${usageName(now)}} usage.`,
+    `inconsistent {${usageName(old, d.does)}} -> {${usageName(now, d.does)}} usage.`,
     `${task(d)} ${contexts(d)} takes:`,
     describe(d, held),
-    `{${usageName(old)}} state was registered at:`,
+    `{${usageName(old, d.does)}} state was registered at:`,
     ...storedStack(d, d.area.classWord(held.id, Class.stacks + old)).map((l) => l.slice(4)),
     ...irqEvents(d),
     ...otherInfo(d),
-    ...(modern(d) ? oneCpuScenario(d, held.id) : []),
+    ...(d.does.scenarios ? oneCpuScenario(d, held.id) : []),
     ...backtrace(d),
   ]);
 }
@@ -214,11 +130,14 @@ const oneCpuScenario = (d: Lockdep, id: number): string[] => [
   ' *** DEADLOCK ***',
 ];
 
-export function inversion(d: Lockdep, held: Held, other: number, forwards: boolean, bit: number): Text {
-  const state = stateName(bit & ~READ);
+/** @way: from the class of @held, root first, to the one that contradicts it by @bit. @forwards: along what was taken with it held. */
+export function inversion(d: Lockdep, held: Held, way: readonly Hop[], forwards: boolean, bit: number): Text {
+  const other = last(way);
+  const state = `${stateName(bit, d.does)}${d.does.oldWords ? '-irq' : ''}`;
   const by = forwards
     ? `but this lock took another, ${state}-unsafe lock in the past:`
     : `but this lock was taken by another, ${state}-safe lock in the past:`;
+  const middle = (way[1] as Hop | undefined)?.id ?? other;
   return framed(d, 'possible irq lock inversion dependency detected', [
     `${task(d)} just changed the state of lock:`,
     describe(d, held),
@@ -227,36 +146,92 @@ export function inversion(d: Lockdep, held: Held, other: number, forwards: boole
     '',
     'and interrupts could create inverse lock ordering between them.',
     '',
-    ...otherInfo(d),
     '',
-    'the shortest dependencies between 2nd lock and 1st lock:',
-    ...dependencies(d, other),
-    ...dependencies(d, held.id),
+    'other info that might help us debug this:',
+    ...(forwards ? irqScenario(d, held.id, other, middle) : irqScenario(d, other, held.id, middle)),
+    ...heldLocks(d),
+    '',
+    ...(d.does.scenarios
+      ? ['the shortest dependencies between 2nd lock and 1st lock:', ...shortest(d, way)]
+      : ["the first lock's dependencies:", ...dependencies(d, held.id)]),
+    ...(d.does.scenarios ? [] : ['', "the second lock's dependencies:", ...dependencies(d, other)]),
     ...backtrace(d),
   ]);
 }
 
-/** A class with the place where each of its usage bits was set. */
-function dependencies(d: Lockdep, id: number): string[] {
-  const lines = [` -> ${classText(d, id)} ops: ${d.area.classWord(id, Class.ops)} {`];
-  const usage = d.area.classWord(id, Class.usage);
-  for (let bit = 0; bit <= 12; bit++) {
-    if ((usage & (1 << bit)) === 0) continue;
-    lines.push(`    ${usageName(bit)} at:`, ...storedStack(d, d.area.classWord(id, Class.stacks + bit)));
-  }
-  return [...lines, ' }'];
+const last = (way: readonly Hop[]): number => (way[way.length - 1] as Hop).id;
+
+/** Source: print_irq_lock_scenario(), Linux 4.9. */
+function irqScenario(d: Lockdep, safe: number, unsafe: number, middle: number): string[] {
+  if (!d.does.scenarios) return [];
+  const name = (id: number): string => className(d, id);
+  const chain =
+    middle === unsafe ? [] : ['Chain exists of:', `  ${name(safe)} --> ${name(middle)} --> ${name(unsafe)}`, ''];
+  const column = ' '.repeat(31);
+  return [
+    ...chain,
+    ' Possible interrupt unsafe locking scenario:',
+    '',
+    '       CPU0                    CPU1',
+    '       ----                    ----',
+    `  lock(${name(unsafe)});`,
+    `${column}local_irq_disable();`,
+    `${column}lock(${name(safe)});`,
+    `${column}lock(${name(middle)});`,
+    '  <Interrupt>',
+    `    lock(${name(safe)});`,
+    '',
+    ' *** DEADLOCK ***',
+    '',
+  ];
 }
 
+/** A class with the place where each of its usage bits was set. */
+function classHeader(d: Lockdep, id: number, depth: number): string[] {
+  const pad = ' '.repeat(depth);
+  const lines = [`${pad}-> ${classText(d, id)} ops: ${d.area.classWord(id, Class.ops)} {`];
+  const usage = d.area.classWord(id, Class.usage);
+  for (let bit = 0; bit <= LOCK_USED; bit++) {
+    if ((usage & (1 << bit)) === 0) continue;
+    lines.push(`${pad}   ${usageName(bit, d.does)} at:`, ...storedStack(d, d.area.classWord(id, Class.stacks + bit)));
+  }
+  return [...lines, `${pad} }`];
+}
+
+/** Until 2.6.31: the class with all that were taken with it held. Differs: each class stands there once. */
+function dependencies(d: Lockdep, id: number, depth = 0, seen = new Set<number>()): string[] {
+  seen.add(id);
+  const lines = classHeader(d, id, depth);
+  for (let edge = d.area.classWord(id, Class.after); edge !== 0; edge = d.area.edgeWord(edge, Edge.next)) {
+    const target = d.area.edgeWord(edge, Edge.target);
+    if (!seen.has(target)) lines.push(...dependencies(d, target, depth + 1, seen));
+    lines.push(`${' '.repeat(depth)} ... acquired at:`, ...storedStack(d, d.area.edgeWord(edge, Edge.stack)), '');
+  }
+  return lines;
+}
+
+/** From 2.6.32 on: the classes of a way, from its end to its root. */
+function shortest(d: Lockdep, way: readonly Hop[]): string[] {
+  return way.flatMap((_, i) => {
+    const depth = way.length - 1 - i;
+    const { id, edge } = way[depth] as Hop;
+    const stack = edge === 0 ? indented(d.stack()) : storedStack(d, d.area.edgeWord(edge, Edge.stack));
+    return [...classHeader(d, id, depth), `${' '.repeat(depth)} ... acquired at:`, ...stack, ''];
+  });
+}
+
+/** @safe: from the class of @prev, root first, to the one that is used in the state; @unsafe: from that of @next to the other. */
 export function safeUnsafe(
   d: Lockdep,
   prev: Held,
   next: Held,
-  safe: number,
+  safe: readonly Hop[],
   used: number,
-  unsafe: number,
+  unsafe: readonly Hop[],
   enabled: number,
 ): Text {
-  const state = stateName(used);
+  const state = stateName(used, d.does);
+  const [from, to] = [last(safe), last(unsafe)];
   const usage = (id: number, bit: number): string[] => storedStack(d, d.area.classWord(id, Class.stacks + bit));
   return framed(d, `${state}-safe -> ${state}-unsafe lock order detected`, [
     `${task(d)} ${contexts(d)} is trying to acquire:`,
@@ -268,21 +243,35 @@ export function safeUnsafe(
     ` ${classText(d, prev.id)} -> ${classText(d, next.id)}`,
     '',
     `but this new dependency connects a ${state}-irq-safe lock:`,
-    ` ${classText(d, safe)}`,
+    ` ${classText(d, from)}`,
     `... which became ${state}-irq-safe at:`,
-    ...usage(safe, used),
+    ...usage(from, used),
     '',
     `to a ${state}-irq-unsafe lock:`,
-    ` ${classText(d, unsafe)}`,
+    ` ${classText(d, to)}`,
     `... which became ${state}-irq-unsafe at:`,
-    ...usage(unsafe, enabled),
-    ...otherInfo(d),
+    ...usage(to, enabled),
     '',
-    `the dependencies between ${state}-irq-safe lock and the holding lock:`,
-    ...dependencies(d, safe),
+    'other info that might help us debug this:',
     '',
-    `the dependencies between the lock to be acquired and ${state}-irq-unsafe lock:`,
-    ...dependencies(d, unsafe),
+    ...irqScenario(d, from, to, from === prev.id ? next.id : prev.id),
+    ...heldLocks(d),
+    '',
+    ...(d.does.scenarios
+      ? [
+          `the dependencies between ${state}-irq-safe lock and the holding lock:`,
+          ...shortest(d, safe),
+          '',
+          `the dependencies between the lock to be acquired and ${state}-irq-unsafe lock:`,
+          ...shortest(d, unsafe),
+        ]
+      : [
+          `the ${state}-irq-safe lock's dependencies:`,
+          ...dependencies(d, from),
+          '',
+          `the ${state}-irq-unsafe lock's dependencies:`,
+          ...dependencies(d, to),
+        ]),
     ...backtrace(d),
   ]);
 }
@@ -318,25 +307,29 @@ export function heldLockFreed(d: Lockdep, held: Held, from: number, bytes: numbe
 }
 
 export function heldAtExit(d: Lockdep): Text {
-  return framed(
-    d,
-    'lock held at task exit time',
-    [`${task(d)} is exiting with locks still held!`, ...heldLocks(d), ...backtrace(d)],
-    true,
-  );
+  const [what, said] = d.does.scenarios
+    ? [`${task(d)} still has locks held`, []]
+    : ['lock held at task exit time', [`${task(d)} is exiting with locks still held!`]];
+  return framed(d, what, [...said, ...heldLocks(d), ...backtrace(d)], true);
 }
 
 export function nestedLockNotTaken(d: Lockdep, id: number, nest: number): Text {
   const outer = d.area.classOf(nest);
-  return framed(d, 'Nested lock was not taken', [
+  const text = framed(d, 'Nested lock was not taken', [
     `${task(d)} is trying to lock:`,
     ` ${classText(d, id)}`,
     '',
     'but this task is not holding:',
     outer === 0 ? hex8(nest) : className(d, outer),
+    ...backtrace(d),
     ...otherInfo(d),
     ...backtrace(d),
   ]);
+  if (d.does.warnings) return text;
+  // The one BUG without an exclamation mark.
+  const headline = text.headline.replace('INFO', 'BUG');
+  const rule = (line: string): string => (/^(=+|-+)$/.test(line) ? line.slice(1) : line);
+  return { headline, lines: text.lines.map((l) => (l === text.headline ? headline : rule(l))) };
 }
 
 export function nonStaticKey(d: Lockdep): Text {

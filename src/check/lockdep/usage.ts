@@ -1,7 +1,11 @@
 /**
  * Usage bits of a lock class: in which contexts it was taken, and with which of them enabled.
- * Source: kernel/lockdep_states.h, kernel/lockdep_internals.h, Linux 2.6.30.
+ * Source: kernel/lockdep_states.h, kernel/lockdep_internals.h, Linux 2.6.30; get_usage_chars(), kernel/lockdep.c, Linux 2.6.22.
  */
+import type { RuleSet } from './rules.js';
+
+/** What a reader of bits has to know of the rules. */
+type Words = Pick<RuleSet, 'oldWords' | 'states'>;
 
 /** STATES in the order of their bits: four each, 4 * state + 2 * (enabled) + (read). */
 export const STATES = ['HARDIRQ', 'SOFTIRQ', 'RECLAIM_FS'] as const;
@@ -30,25 +34,49 @@ export function exclusiveMask(mask: number): number {
   return turned | ((turned & ~NO_READ) >>> 1) | ((turned & NO_READ) << 1);
 }
 
-/** "IN-HARDIRQ-W" */
-export function usageName(bit: number): string {
-  if (bit === LOCK_USED) return 'INITIAL USE';
-  const state = STATES[bit >>> 2] as string;
+/** "IN-HARDIRQ-W"; until 2.6.29 "in-hardirq-W". */
+export function usageName(bit: number, { oldWords }: Words): string {
+  if (bit === LOCK_USED) return oldWords ? 'initial-use ' : 'INITIAL USE';
+  const name = STATES[bit >>> 2] as string;
+  const state = oldWords ? name.toLowerCase() : name;
   const kind = (bit & READ) !== 0 ? 'R' : 'W';
+  if (oldWords) return (bit & ENABLED) !== 0 ? `${state}-on-${kind}` : `in-${state}-${kind}`;
   return (bit & ENABLED) !== 0 ? `${state}-ON-${kind}` : `IN-${state}-${kind}`;
 }
 
-/** "HARDIRQ", or "HARDIRQ-READ" of a _READ bit. */
-export const stateName = (bit: number): string => `${STATES[bit >>> 2]}${(bit & READ) !== 0 ? '-READ' : ''}`;
+/** "HARDIRQ", or "HARDIRQ-READ" of a _READ bit; until 2.6.29 "hard", "hard-read". */
+export function stateName(bit: number, { oldWords }: Words): string {
+  const name = STATES[bit >>> 2] as string;
+  const state = `${oldWords ? name.replace('IRQ', '') : name}${(bit & READ) !== 0 ? '-READ' : ''}`;
+  return oldWords ? state.toLowerCase() : state;
+}
+
+/** Of a state and form: used in it, and taken with it enabled. */
+function bitsOf(usage: number, state: number, read: number): { used: boolean; on: boolean } {
+  const has = (bit: number): boolean => (usage & (1 << bit)) !== 0;
+  return { used: has(4 * state + read), on: has(4 * state + ENABLED + read) };
+}
 
 /** A character for each pair of bits: two a state. */
-export function usageChars(usage: number, states: number): string {
+export function usageChars(usage: number, { oldWords, states }: Words): string {
+  if (oldWords) return oldUsageChars(usage, states);
   let chars = '';
   for (let state = 0; state < states; state++) {
     for (const read of [0, READ]) {
-      const used = (usage & (1 << (4 * state + read))) !== 0;
-      const on = (usage & (1 << (4 * state + ENABLED + read))) !== 0;
+      const { used, on } = bitsOf(usage, state, read);
       chars += used ? (on ? '?' : '-') : on ? '+' : '.';
+    }
+  }
+  return chars;
+}
+
+/** Until 2.6.29: the exclusive forms of all states, then those of readers; used in it is `+`, also where it was taken with it enabled as well. */
+function oldUsageChars(usage: number, states: number): string {
+  let chars = '';
+  for (const read of [0, READ]) {
+    for (let state = 0; state < states; state++) {
+      const { used, on } = bitsOf(usage, state, read);
+      chars += used ? (on && read !== 0 ? '?' : '+') : on ? '-' : '.';
     }
   }
   return chars;

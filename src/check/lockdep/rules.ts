@@ -1,0 +1,55 @@
+/**
+ * Whose lock validator it is: what kernels do differently. Source: kernel/lockdep.c, Linux 2.6.22 and 2.6.30; kernel/locking/lockdep.c, Linux
+ * 4.9 and 5.10; spec/checkers.md §3.
+ */
+export type LockdepRules = '2.6.22' | '2.6.30' | '4.9' | '5.10';
+
+export const LOCKDEP_RULES: readonly LockdepRules[] = ['2.6.22', '2.6.30', '4.9', '5.10'];
+
+/** What one of them does. */
+export interface RuleSet {
+  /** States that have usage bits: hard and soft interrupts, and reclaim. */
+  readonly states: 2 | 3;
+  /** A table is full with so many locks held. */
+  readonly depthMax: number;
+  /** Does a lock that is said to serialise others do so, and is it reported when it is not held? */
+  readonly nestLocks: 'unknown' | 'trusted' | 'checked';
+  /** Do paths have to be strong, with recursive readers in them; is reclaim a lock? */
+  readonly strong: boolean;
+  /** Is a contradiction of a class with itself looked for, in both forms, before any path is? */
+  readonly stateFirst: boolean;
+  /** Signs, names and words of before 2.6.30. */
+  readonly oldWords: boolean;
+  /** Drawings of how it would go wrong, and whether the kernel is tainted. */
+  readonly scenarios: boolean;
+  /** "WARNING: ..." for headlines; locks with their address and wait types. */
+  readonly warnings: boolean;
+}
+
+const OLD = { states: 3, depthMax: 48, strong: false, oldWords: false, warnings: false } as const;
+
+const SETS: Readonly<Record<LockdepRules, RuleSet>> = {
+  '2.6.22': {
+    ...OLD,
+    states: 2,
+    depthMax: 30,
+    nestLocks: 'unknown',
+    stateFirst: true,
+    oldWords: true,
+    scenarios: false,
+  },
+  '2.6.30': { ...OLD, nestLocks: 'trusted', stateFirst: false, scenarios: false },
+  '4.9': { ...OLD, nestLocks: 'checked', stateFirst: false, scenarios: true },
+  '5.10': {
+    states: 2,
+    depthMax: 48,
+    nestLocks: 'checked',
+    strong: true,
+    stateFirst: true,
+    oldWords: false,
+    scenarios: true,
+    warnings: true,
+  },
+};
+
+export const ruleSet = (rules: LockdepRules): RuleSet => SETS[rules];

@@ -97,7 +97,9 @@ function __do_softirq(k: Kernel): void {
 }
 
 export function local_bh_disable(k: Kernel): void {
+  const first = (k.preemptCount & SOFTIRQ_MASK) === 0;
   k.preemptCount += SOFTIRQ_DISABLE_OFFSET(k);
+  if (first && k.lockWatch !== null) k.lockWatch.softirqsOff();
 }
 
 /** Context: interrupts enabled. Pending soft interrupts run here. */

@@ -842,16 +842,17 @@ export class Kernel<S extends object = object, E extends string = never> impleme
   }
 
   set irqsOff(off: boolean) {
+    const were = this.hw[this.#irqsOffIndex] === 0;
     if (this.lockWatch !== null && !off) this.lockWatch.hardirqs(true);
     this.hw[this.#irqsOffIndex] = off ? 1 : 0;
-    if (this.lockWatch !== null && off) this.lockWatch.hardirqs(false);
+    if (this.lockWatch !== null && off && were) this.lockWatch.hardirqs(false);
   }
 
   saveIrqs(): number {
     const { hw } = this;
     const flags = hw[this.#irqsOffIndex] as number;
     hw[this.#irqsOffIndex] = 1;
-    if (this.lockWatch !== null) this.lockWatch.hardirqs(false);
+    if (this.lockWatch !== null && flags === 0) this.lockWatch.hardirqs(false);
     return flags;
   }
 

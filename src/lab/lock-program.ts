@@ -8,6 +8,7 @@
 import {
   LOCKDEP_MODES,
   LOCKDEP_RULES,
+  type Lockdep,
   type LockdepMode,
   type LockdepReport,
   type LockdepRules,
@@ -19,8 +20,17 @@ import { local_bh_disable, local_bh_enable } from '../cpu/irq.js';
 import type { Kernel } from '../cpu/kernel.js';
 import { arenaBytes } from '../cpu/memory.js';
 import { createKernel, layoutStatics, start_kernel } from '../mm/boot.js';
+import { gfp } from '../mm/gfp.js';
+import { kmalloc } from '../mm/kmalloc.js';
 import { UsageError } from '../shared/errors.js';
-import { HARDIRQ_OFFSET, local_irq_disable, local_irq_enable, SOFTIRQ_OFFSET } from '../shared/irqflags.js';
+import {
+  HARDIRQ_OFFSET,
+  local_irq_disable,
+  local_irq_enable,
+  local_irq_restore,
+  local_irq_save,
+  SOFTIRQ_OFFSET,
+} from '../shared/irqflags.js';
 import type { LockWatch } from '../shared/kernel-base.js';
 import * as locks from '../shared/spinlock.js';
 import { ptr } from '../shared/types.js';
@@ -32,11 +42,15 @@ export type LockKind = 'spinlock' | 'rwlock' | 'mutex' | 'rwsem';
 /** A lock of a programme. */
 export interface ProgramLock {
   readonly kind?: LockKind;
-  /** Name of its class: that of the lock itself, unless several are to share one. */
+  /** Its class: that of the lock itself, unless several are to share one. */
   readonly class?: string;
+  /** What reports call the class, if not as above. Classes that share a name have numbers behind it. */
+  readonly name?: string;
+  /** `heap`: in an object of kmalloc(), and nobody has initialised it. For mutexes and semaphores: the words of other locks are static. */
+  readonly place?: 'static' | 'heap';
 }
 
-/** Operation, lock, and what else it needs: the subclass of spin_lock_nested, the outer lock of spin_lock_nest_lock. */
+/** Operation, lock, and what else it needs: the subclass of spin_lock_nested and its like, the outer lock of spin_lock_nest_lock. */
 export type LockStep = readonly [op: string, lock?: string, argument?: number | string];
 
 export interface LockProgram {
@@ -57,6 +71,8 @@ export interface LockProgramResult {
 interface Lock {
   readonly name: string;
   readonly kind: LockKind;
+  /** Initialise it, as the C source would. */
+  init(): void;
   readonly addr: number;
   /** How often it is held. */
   held: number;
@@ -83,9 +99,49 @@ const takes = (kind: LockKind, act: Act): Op => ({ kind, takes: true, word: 0, a
 const gives = (kind: LockKind, word: number, act: Act): Op => ({ kind, gives: true, word, act });
 const event = (kind: LockKind, read: number, trylock: boolean): Op =>
   takes(kind, (k, lock) => watchOf(k).acquire(lock.addr, read, trylock));
+const nested = (kind: LockKind, read: number): Op =>
+  takes(kind, (k, lock, _, subclass) => {
+    watchOf(k).subclass = subclass;
+    watchOf(k).acquire(lock.addr, read, false);
+  });
 const released = (kind: LockKind): Op => gives(kind, 0, (k, lock) => watchOf(k).release(lock.addr));
 const context = (act: (k: Kernel) => void): Op => ({ kind: null, act });
 const WRITER = 0x80000000 | 0;
+/** Room for a lock of any kind. */
+const HEAP_BYTES = 32;
+
+type Take = (k: Kernel, lock: locks.RwLock) => void;
+
+/** The forms of taking a rwlock, and of giving it back. @word: what the lock word is while it is held. */
+function rwOps(name: 'read' | 'write', lock: Take, unlock: Take, word: number): Record<string, Op> {
+  const around = (before: (k: Kernel) => void): Op =>
+    takes('rwlock', (k, l) => {
+      before(k);
+      lock(k, rw(l));
+    });
+  const after = (then: (k: Kernel, l: Lock) => void): Op =>
+    gives('rwlock', word, (k, l) => {
+      unlock(k, rw(l));
+      then(k, l);
+    });
+  return {
+    [`${name}_lock`]: around(() => {}),
+    [`${name}_lock_irq`]: around(local_irq_disable),
+    [`${name}_lock_irqsave`]: takes('rwlock', (k, l) => {
+      l.flags = local_irq_save(k);
+      lock(k, rw(l));
+    }),
+    [`${name}_lock_bh`]: around(local_bh_disable),
+    [`${name}_trylock`]: takes('rwlock', (k, l) => {
+      k.preemptCount += 1;
+      watchOf(k).acquire(l.addr, name === 'read' ? 2 : 0, true);
+    }),
+    [`${name}_unlock`]: after(() => {}),
+    [`${name}_unlock_irq`]: after(local_irq_enable),
+    [`${name}_unlock_irqrestore`]: after((k, l) => local_irq_restore(k, l.flags)),
+    [`${name}_unlock_bh`]: after(local_bh_enable),
+  };
+}
 
 const OPS: Readonly<Record<string, Op>> = {
   spin_lock: takes('spinlock', (k, lock) => locks.spin_lock(k, spin(lock))),
@@ -103,16 +159,17 @@ const OPS: Readonly<Record<string, Op>> = {
   spin_unlock_irq: gives('spinlock', 1, (k, lock) => locks.spin_unlock_irq(k, spin(lock))),
   spin_unlock_irqrestore: gives('spinlock', 1, (k, lock) => locks.spin_unlock_irqrestore(k, spin(lock), lock.flags)),
   spin_unlock_bh: gives('spinlock', 1, (k, lock) => locks.spin_unlock_bh(k, spin(lock))),
-  read_lock: takes('rwlock', (k, lock) => locks.read_lock(k, rw(lock))),
-  read_unlock: gives('rwlock', 1, (k, lock) => locks.read_unlock(k, rw(lock))),
-  write_lock: takes('rwlock', (k, lock) => locks.write_lock(k, rw(lock))),
-  write_unlock: gives('rwlock', WRITER, (k, lock) => locks.write_unlock(k, rw(lock))),
+  ...rwOps('read', locks.read_lock, locks.read_unlock, 1),
+  ...rwOps('write', locks.write_lock, locks.write_unlock, WRITER),
   mutex_lock: event('mutex', 0, false),
+  mutex_lock_nested: nested('mutex', 0),
   mutex_trylock: event('mutex', 0, true),
   mutex_unlock: released('mutex'),
   down_read: event('rwsem', 1, false),
   down_read_trylock: event('rwsem', 1, true),
+  down_read_nested: nested('rwsem', 1),
   up_read: released('rwsem'),
+  down_write_nested: nested('rwsem', 0),
   down_write: event('rwsem', 0, false),
   down_write_trylock: event('rwsem', 0, true),
   up_write: released('rwsem'),
@@ -140,9 +197,10 @@ const OPS: Readonly<Record<string, Op>> = {
   reclaim_enter: context((k) => watchOf(k).reclaim(true)),
   reclaim_exit: context((k) => watchOf(k).reclaim(false)),
   task_exit: context((k) => watchOf(k).taskExit()),
+  return_to_user: context((k) => watchOf(k).sysExit()),
 };
 /** For a lock of any kind. */
-const OTHER_OPS = ['lock_init', 'free', 'lockdep_reset'] as const;
+const OTHER_OPS = ['lock_init', 'free', 'lockdep_reset_lock', 'lockdep_reset'] as const;
 
 /** Every operation that a step can name. */
 export const LOCK_OPS: readonly string[] = [...Object.keys(OPS), ...OTHER_OPS];
@@ -152,10 +210,14 @@ const wrong = (at: number, what: string): never => {
 };
 
 /** Locks that the programme declares, and those that its steps name. */
-function locksOf(program: LockProgram): Map<string, Required<ProgramLock>> {
-  const all = new Map<string, Required<ProgramLock>>();
+function locksOf(program: LockProgram): Map<string, Spec> {
+  const all = new Map<string, Spec>();
   for (const [name, lock] of Object.entries(program.locks ?? {})) {
-    all.set(name, { kind: lock.kind ?? 'spinlock', class: lock.class ?? name });
+    const of = lock.class ?? name;
+    if (lock.place === 'heap' && lock.kind !== 'mutex' && lock.kind !== 'rwsem') {
+      throw new UsageError(`lock ${name} of a lock programme is in the heap: make it a mutex or an rwsem`);
+    }
+    all.set(name, { kind: lock.kind ?? 'spinlock', class: of, name: lock.name ?? of, place: lock.place ?? 'static' });
   }
   program.steps.forEach(([op, lock], at) => {
     oneOf('lock operation', op, LOCK_OPS);
@@ -164,14 +226,23 @@ function locksOf(program: LockProgram): Map<string, Required<ProgramLock>> {
     if (lock === undefined) wrong(at, `${op} needs a lock: ["${op}", "A"]`);
     const known = all.get(lock as string);
     if (known === undefined && program.locks !== undefined) wrong(at, `there is no lock "${lock}" in locks`);
-    if (known === undefined) all.set(lock as string, { kind, class: lock as string });
+    const name = lock as string;
+    if (known === undefined) all.set(name, { kind, class: name, name, place: 'static' });
     else if (known.kind !== kind) wrong(at, `${op} is for a ${kind}, ${lock} is a ${known.kind}`);
   });
   return all;
 }
 
+/** A kernel of the catalogue to whose rules each set is the nearest. */
+const KERNEL: Readonly<Record<LockdepRules, string>> = {
+  '2.6.22': '2.6.22',
+  '2.6.30': '2.6.31',
+  '4.9': '4.10',
+  '5.10': '4.12',
+};
+
 function bootOneCpu(names: readonly string[], rules: LockdepRules, mode: LockdepMode): { k: Kernel; at: number[] } {
-  const machine = { core: 'arm926', cpus: 1, lowmemPages: 64, highmemPages: 0, kernel: '2.6.31', hz: 0 };
+  const machine = { core: 'arm926', cpus: 1, lowmemPages: 64, highmemPages: 0, kernel: KERNEL[rules], hz: 0 };
   const check = { check: 'lockdep', lockdepRules: rules, lockdepMode: mode };
   const config: MachineConfig = {
     ...configure([{ ...machine, ...check }], 1, 1, 1),
@@ -196,7 +267,8 @@ export function runLockProgram(program: LockProgram): LockProgramResult {
   oneOf('set of lockdep rules', rules, LOCKDEP_RULES);
   oneOf('lockdep mode', mode, LOCKDEP_MODES);
   const specs = locksOf(program);
-  const { k, at } = bootOneCpu([...specs.keys()], rules, mode);
+  const names = [...specs.keys()];
+  const { k, at } = bootOneCpu(names, rules, mode);
   const reports: LockdepReport[] = [];
   const lockdep = lockdepOf(k, true, (report) => reports.push(report));
   if (lockdep === null) throw new UsageError('a machine for lock programmes has no lockdep');
@@ -205,33 +277,50 @@ export function runLockProgram(program: LockProgram): LockProgramResult {
   k.watchLocks(lockdep);
   lockdep.begin();
   k.irqsOff = false;
-  const table = new Map<string, Lock>();
-  [...specs].forEach(([name, spec], i) => {
-    const addr = at[i] as number;
-    table.set(name, { name, kind: spec.kind, addr, held: 0, flags: 0 });
-    lockdep.init(addr, spec.class);
-  });
-  const irqs: boolean[] = [];
+  const table = new Map(names.map((name, i) => [name, lockOf(k, name, specs.get(name) as Spec, at[i] as number)]));
+  const run: Run = { k, lockdep, table, irqs: [] };
   program.steps.forEach((step, number) => {
-    runStep(k, step, number, table, specs, irqs, () => lockdep.area.restart(null));
+    runStep(run, step, number);
   });
   return { reports, proc: procTexts(lockdep) };
 }
 
-function runStep(
-  k: Kernel,
-  [name, lockName, argument]: LockStep,
-  number: number,
-  table: ReadonlyMap<string, Lock>,
-  specs: ReadonlyMap<string, Required<ProgramLock>>,
-  irqs: boolean[],
-  reset: () => void,
-): void {
+type Spec = Required<ProgramLock>;
+
+function lockOf(k: Kernel, name: string, spec: Spec, at: number): Lock {
+  const heap = spec.place === 'heap';
+  const addr = heap ? kmalloc(k, HEAP_BYTES, gfp(k).GFP_KERNEL) : at;
+  const init = (): void => watchOf(k).init(addr, spec.name, spec.class);
+  if (!heap) init();
+  return { name, kind: spec.kind, addr, held: 0, flags: 0, init };
+}
+
+interface Run {
+  readonly k: Kernel;
+  readonly lockdep: Lockdep;
+  readonly table: ReadonlyMap<string, Lock>;
+  /** What interrupts were when each of the handlers began. */
+  readonly irqs: boolean[];
+}
+
+/** Nothing is known any more, nothing held, and the task is where it began. */
+function resetAll({ k, lockdep, table, irqs }: Run): void {
+  lockdep.begin();
+  k.preemptCount = 0;
+  k.irqsOff = false;
+  irqs.length = 0;
+  for (const lock of table.values()) lock.held = 0;
+  lockdep.area.restart(null);
+}
+
+function runStep(run: Run, [name, lockName, argument]: LockStep, number: number): void {
+  const { k, lockdep, table, irqs } = run;
   const find = (which: unknown): Lock =>
     table.get(String(which)) ??
     (wrong(number, `${name} needs a lock that another step takes, not ${String(which)}`) as never);
-  if (name === 'lockdep_reset') reset();
-  else if (name === 'lock_init') watchOf(k).init(find(lockName).addr, specs.get(find(lockName).name)?.class);
+  if (name === 'lockdep_reset') resetAll(run);
+  else if (name === 'lockdep_reset_lock') lockdep.resetLock(find(lockName).addr);
+  else if (name === 'lock_init') find(lockName).init();
   else if (name === 'free') watchOf(k).freed(find(lockName).addr, 4);
   const op = OPS[name];
   if (op === undefined) return;
@@ -248,7 +337,7 @@ function operate(k: Kernel, op: Op, lock: Lock, other: Lock | null, argument: nu
     watchOf(k).release(lock.addr);
     return;
   }
-  k.words[k.wordIndex(lock.addr)] = op.word ?? 0;
+  if (lock.kind === 'spinlock' || lock.kind === 'rwlock') k.words[k.wordIndex(lock.addr)] = op.word ?? 0;
   op.act(k, lock, other, argument);
   lock.held += op.takes === true ? 1 : -1;
 }

@@ -39,6 +39,25 @@ export function lockdep_clear_current_reclaim_state(k: Kernel, set: boolean): vo
   if (set) k.lockWatch?.reclaim(false);
 }
 
+/**
+ * @lock is of the class @key from now on, whichever lock it was initialised with. Classes of one name have numbers: `name#2`.
+ *
+ * Context: nobody holds the lock.
+ * Source:  include/linux/lockdep.h, Linux 2.6.30. Differs: a key is a text.
+ */
+export function lockdep_set_class_and_name(k: Kernel, lock: Vaddr, key: string, name: string): void {
+  k.lockWatch?.init(lock, name, key);
+}
+
+export function lockdep_set_class(k: Kernel, lock: Vaddr, key: string): void {
+  lockdep_set_class_and_name(k, lock, key, key);
+}
+
+/** The task returns to user space: for threads that stand for a system call. Source: kernel/lockdep.c, Linux 2.6.30; called on the way out. */
+export function lockdep_sys_exit(k: Kernel): void {
+  k.lockWatch?.sysExit();
+}
+
 /** An object of the cache @s is given back. Source: kernel/lockdep.c, Linux 2.6.30. */
 export function debug_check_no_locks_freed(k: Kernel, object: Vaddr, s: Cache): void {
   if (k.lockWatch === null) return;

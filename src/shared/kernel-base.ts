@@ -36,11 +36,16 @@ export interface LockWatch {
   /** @read: 0 exclusive, 1 shared, 2 shared and recursive. */
   acquire(lock: number, read: number, trylock: boolean): void;
   release(lock: number): void;
-  /** A lock is initialised. @name: as the C source writes it, if not by its place in static memory; it stands for the place of the call. */
-  init(lock: number, name?: string): void;
+  /**
+   * A lock is initialised. @name: as the C source writes it, if not by its place in static memory. @key: what tells classes of one name apart;
+   * without, the name stands for the place of the call.
+   */
+  init(lock: number, name?: string, key?: string): void;
+  /** Interrupts are about to be enabled, if they are not; have been disabled. */
   hardirqs(on: boolean): void;
-  /** Bottom halves are enabled again, the last of nested ones. */
+  /** Bottom halves are enabled again, the last of nested ones; are disabled, the first of them. */
   softirqsOn(): void;
+  softirqsOff(): void;
   /** A soft interrupt is served, is no longer. */
   softirq(enter: boolean): void;
   /** An allocation with these flags may begin reclaim that calls filesystems. */
@@ -49,8 +54,10 @@ export interface LockWatch {
   reclaim(enter: boolean): void;
   /** Memory that may contain locks is given back. */
   freed(from: number, bytes: number): void;
-  /** The task ends, or returns to user space. */
+  /** The task ends. */
   taskExit(): void;
+  /** It returns to user space. */
+  sysExit(): void;
   /** Lines about the running context for reports of others: held locks and, while interrupts are off, when they last were on. */
   context(): readonly string[];
 }

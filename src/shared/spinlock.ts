@@ -15,6 +15,7 @@ import {
   local_irq_save,
   preempt_enable,
   SOFTIRQ_DISABLE_OFFSET,
+  SOFTIRQ_MASK,
 } from './irqflags.js';
 import type { KernelBase } from './kernel-base.js';
 import { defineStruct } from './layout.js';
@@ -182,7 +183,9 @@ export function spin_unlock_irqrestore(k: KernelBase, lock: SpinLock, flags: Irq
 
 /** Context: process or softirq. Keeps soft interrupts from running on this CPU. */
 export function spin_lock_bh(k: KernelBase, lock: SpinLock): void {
+  const first = (k.preemptCount & SOFTIRQ_MASK) === 0;
   k.preemptCount += SOFTIRQ_DISABLE_OFFSET(k);
+  if (first && k.lockWatch !== null) k.lockWatch.softirqsOff();
   spin_lock(k, lock);
 }
 

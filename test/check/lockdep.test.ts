@@ -192,6 +192,38 @@ describe('what is done with a lock', () => {
     expect(kinds(good, { locks })).toEqual([]);
   });
 
+  it('is reported when the task returns to user space with it, from 2.6.30 on', () => {
+    for (const rules of RULES) {
+      const [report] = reports('spin_lock A; return_to_user', { rules });
+      if (rules === '2.6.22') expect(report).toBeUndefined();
+      else expect(report).toMatchObject({ kind: 'user', classes: ['A'] });
+      expect(kinds('spin_lock A; spin_unlock A; return_to_user', { rules })).toEqual([]);
+    }
+    const [report] = reports('spin_lock A; return_to_user');
+    expect(report?.headline).toBe('[ BUG: lock held when returning to user space! ]');
+    expect(report?.lines).toContain('thread0/0 is leaving the kernel with locks still held!');
+  });
+
+  it('is reported as non-static when nobody has initialised it and it is no static object, and ends all checking', () => {
+    const locks = { D: { kind: 'mutex', place: 'heap' }, S: {} } as const;
+    for (const rules of RULES) {
+      const [report, ...more] = reports('mutex_lock D; mutex_unlock D; spin_unlock S', { rules, locks });
+      expect(report).toMatchObject({ kind: 'non-static', headline: 'INFO: trying to register non-static key.' });
+      expect(report?.lines).toContain('turning off the locking correctness validator.');
+      expect(more).toEqual([]);
+      const initialised = 'lock_init D; mutex_lock D; mutex_unlock D; spin_lock S; spin_unlock S';
+      expect(kinds(initialised, { rules, locks })).toEqual([]);
+    }
+  });
+
+  it('is full when it is taken at a ninth level', () => {
+    for (const rules of RULES) {
+      expect(kinds('spin_lock_nested A 7; spin_unlock A', { rules })).toEqual([]);
+      const [report] = reports('spin_lock_nested A 8', { rules });
+      expect(report?.headline).toBe('BUG: MAX_LOCKDEP_SUBCLASSES too low!');
+    }
+  });
+
   it('is reported by 4.9 and 5.10 when the outer lock of a nest is not held', () => {
     const locks = { ...TWO_OF_X, O: {} };
     const headlines = (text: string, rules: LockdepRules): string[] =>
@@ -213,6 +245,94 @@ describe('what is done with a lock', () => {
     expect(kinds(names.slice(1).join('; '), { rules })).toEqual([]);
     const [report] = reports(names.join('; '), { rules });
     expect(report).toMatchObject({ kind: 'full', headline: 'BUG: MAX_LOCK_DEPTH too low!' });
+  });
+});
+
+describe('classes of one name', () => {
+  const locks = {
+    A1: { class: 'a', name: '&a->lock' },
+    A2: { class: 'a', name: '&a->lock' },
+    B: { class: 'b', name: '&a->lock' },
+    C: { class: 'c', name: '&a->lock' },
+  };
+
+  it('are told apart by a number, their subclasses with them', () => {
+    const { proc } = runLockProgram({ locks, steps: steps('spin_lock A1; spin_lock_nested B 1; spin_lock C') });
+    const names = proc.lockdep.split('\n').filter((line) => line.includes('FD:'));
+    expect(names.map((line) => line.replace(/^.*: /, ''))).toEqual(['&a->lock', '&a->lock#3', '&a->lock#2/1']);
+  });
+
+  it('do not recurse into each other, as two locks of a class do', () => {
+    expect(kinds('spin_lock A1; spin_lock B', { locks })).toEqual([]);
+    expect(kinds('spin_lock A1; spin_lock A2', { locks })).toEqual(['recursive']);
+    const [report] = reports('spin_lock A1; spin_lock B; spin_unlock B; spin_unlock A1; spin_lock B; spin_lock A2', {
+      locks,
+    });
+    expect(report).toMatchObject({ kind: 'circular', classes: ['&a->lock', '&a->lock#2'] });
+    expect(report?.lines).toContain('-> #1 (&a->lock#2){+.+...}:');
+  });
+
+  it('have the name alone where a lock is given back that is not held', () => {
+    expect(reports('spin_unlock B', { locks })[0]?.lines).toContain(
+      'thread0/0 is trying to release lock (&a->lock) at:',
+    );
+  });
+});
+
+describe('the block of irq events', () => {
+  it('counts when hard and soft interrupts were last on and off', () => {
+    const used = 'hardirq_enter; spin_lock A; spin_unlock A; hardirq_exit';
+    const text = `${used}; local_bh_disable; local_bh_disable; local_bh_enable; local_bh_enable; spin_lock A`;
+    const lines = reports(text)[0]?.lines ?? [];
+    const first = lines.findIndex((line) => line.startsWith('irq event stamp'));
+    expect(lines.slice(first, first + 5)).toEqual([
+      'irq event stamp: 4',
+      expect.stringMatching(/^hardirqs last {2}enabled at \(2\): \[<\?+>\] /),
+      expect.stringMatching(/^hardirqs last disabled at \(1\): /),
+      expect.stringMatching(/^softirqs last {2}enabled at \(4\): /),
+      expect.stringMatching(/^softirqs last disabled at \(3\): /),
+    ]);
+  });
+
+  it('counts what serves soft interrupts, and spin_lock_bh()', () => {
+    const stamp = (text: string): string | undefined =>
+      reports(`${text}; hardirq_enter; spin_lock Z; hardirq_exit; spin_lock Z`)
+        .find((r) => r.kind === 'inconsistent')
+        ?.lines.find((line) => line.startsWith('softirqs last disabled'));
+    expect(stamp('softirq_enter; softirq_exit')).toContain('at (1)');
+    expect(stamp('spin_lock_bh A; spin_unlock_bh A; spin_lock_bh A; spin_unlock_bh A')).toContain('at (3)');
+    expect(stamp('local_bh_disable; softirq_enter; softirq_exit; local_bh_enable')).toContain('at (1)');
+  });
+});
+
+describe('a reset', () => {
+  const abba = 'spin_lock A; spin_lock B; spin_unlock B; spin_unlock A; RESET; spin_lock B; spin_lock A';
+
+  it('of a lock forgets what was taken before and after it, and no other order', () => {
+    expect(kinds(abba.replace('RESET', 'lockdep_reset_lock A'))).toEqual([]);
+    expect(kinds(abba.replace('RESET', 'lockdep_reset_lock B'))).toEqual([]);
+    expect(
+      kinds(abba.replace('RESET', 'lockdep_reset_lock C').replace('RESET', ''), { locks: { A: {}, B: {}, C: {} } }),
+    ).toEqual(['circular']);
+    const learnt = 'spin_lock A; spin_unlock A; lockdep_reset_lock A; hardirq_enter; spin_lock A';
+    expect(kinds(learnt)).toEqual([]);
+  });
+
+  it('of a lock lets the same order be found wrong again', () => {
+    const wrong =
+      'spin_lock A; spin_lock B; spin_unlock B; spin_unlock A; spin_lock B; spin_lock A; spin_unlock A; spin_unlock B';
+    const again = `${wrong}; lockdep_reset_lock A; spin_lock B; spin_lock A; spin_unlock A; spin_unlock B`;
+    const graph = runLockProgram({ steps: steps(again) }).proc.lockdep;
+    expect(graph).toMatch(/: B\n -> \S+ A\n/);
+    expect(graph).not.toMatch(/: A\n -> /);
+  });
+
+  it('of everything leaves nothing held, and interrupts on', () => {
+    const text =
+      'local_irq_disable; local_bh_disable; spin_lock A; spin_lock B; lockdep_reset; spin_lock B; spin_lock A';
+    const { reports: found, proc } = runLockProgram({ steps: steps(text) });
+    expect(found).toEqual([]);
+    expect(proc.lockdep).toContain('+.+...: B');
   });
 });
 
@@ -352,6 +472,11 @@ describe('a programme that is none', () => {
       'the wrong kind',
       { locks: { A: { kind: 'mutex' } }, steps: [['spin_lock', 'A']] },
       /spin_lock is for a spinlock, A is a/,
+    ],
+    [
+      'a spinlock in the heap',
+      { locks: { A: { place: 'heap' } }, steps: [] },
+      /lock A .* in the heap: make it a mutex/,
     ],
     ['unknown rules', { rules: '2.4' as LockdepRules, steps: [] }, /unknown set of lockdep rules "2.4"/],
   ])('is refused: %s', (_, program, message) => {

@@ -33,6 +33,21 @@ describe('lockdep in parallel mode', () => {
     expect(result.dmesg.join('\n')).toContain('inconsistent {HARDIRQ-ON-W} -> {IN-HARDIRQ-W} usage.');
   });
 
+  it('reports a system call that returns with a lock held', async () => {
+    expect(await run('leaves-with-lock', { check: 'lockdep' })).toMatchObject({
+      outcome: 'report',
+      failure: { message: '[ BUG: lock held when returning to user space! ]' },
+    });
+    expect(await run('leaves-without', { check: 'lockdep' })).toMatchObject({ outcome: 'clean', dmesg: [] });
+  });
+
+  it('takes two locks for one class when they are told to be, and for two of one name', async () => {
+    const result = await run('one-class', { check: 'lockdep' });
+    expect(result.failure?.message).toBe('[ INFO: possible recursive locking detected ]');
+    expect(result.dmesg.join('\n')).toContain('(&inode->i_lock){');
+    expect(await run('two-classes', { check: 'lockdep' })).toMatchObject({ outcome: 'clean', dmesg: [] });
+  });
+
   it('says it in the words of 5.10 when asked', async () => {
     const result = await run('two-orders', { check: 'lockdep', lockdepRules: '5.10' });
     expect(result.failure?.message).toBe('WARNING: possible circular locking dependency detected');

@@ -54,6 +54,8 @@ export const Class = {
   ops: 7,
   /** Stack at which each usage bit was set. */
   stacks: 8,
+  /** Text that tells it apart from others of its name; that of the name where nobody gave one. */
+  site: 21,
   words: 24,
 } as const;
 
@@ -200,6 +202,27 @@ export class Area {
 
   setEdgeWord(edge: number, field: number, value: number): void {
     this.words[this.at.edges + edge * Edge.words + field] = value;
+  }
+
+  /** The class @id was never used, and nothing was taken before or after it. Every chain counts as new. */
+  forgetClass(id: number): void {
+    for (let other = 1; other < this.head(Head.classes); other++) {
+      for (const list of [Class.after, Class.before]) this.#unlink(other, list, id);
+    }
+    for (const field of [Class.usage, Class.after, Class.before, Class.ops]) this.setClassWord(id, field, 0);
+    for (const field of [Head.chains, Head.chainLocks]) this.setHead(field, 0);
+    this.#newGeneration();
+    this.setHead(Head.epoch, this.head(Head.epoch) + 1);
+  }
+
+  /** Take the edges to @target out of one of the lists of @id. */
+  #unlink(id: number, list: number, target: number): void {
+    let before = 0;
+    for (let edge = this.classWord(id, list); edge !== 0; edge = this.edgeWord(edge, Edge.next)) {
+      if (this.edgeWord(edge, Edge.target) !== target) before = edge;
+      else if (before === 0) this.setClassWord(id, list, this.edgeWord(edge, Edge.next));
+      else this.setEdgeWord(before, Edge.next, this.edgeWord(edge, Edge.next));
+    }
   }
 
   // ---- instances ---------------------------------------------------------------------------------------------------

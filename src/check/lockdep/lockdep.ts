@@ -6,8 +6,9 @@
  * Left out: cross-release, wait types, the redundancy check of CONFIG_LOCKDEP_SMALL.
  */
 import type { Kernel } from '../../cpu/kernel.js';
-import { HARDIRQ_MASK, SOFTIRQ_MASK } from '../../shared/irqflags.js';
+import { HARDIRQ_MASK, SOFTIRQ_MASK, SOFTIRQ_OFFSET } from '../../shared/irqflags.js';
 import type { LockWatch } from '../../shared/kernel-base.js';
+import { hex8 } from '../../shared/types.js';
 import type { Places } from '../places.js';
 import { Area, CHAIN_LOCKS_MAX, CHAINS_MAX, Chain, CLASSES_MAX, Class, Head, SUBCLASSES_MAX } from './area.js';
 import { depOf, Graph, type Hop, reverseDepOf } from './graph.js';
@@ -58,6 +59,7 @@ export const REPORT_KINDS = [
   'non-static',
   'nest',
   'full',
+  'user',
 ] as const;
 export type ReportKind = (typeof REPORT_KINDS)[number];
 
@@ -103,8 +105,8 @@ export class Lockdep implements LockWatch {
   declare readonly does: RuleSet;
   declare readonly held: Held[];
   depth = 0;
-  /** irq events, and when each was last: hard on, hard off. */
-  readonly stamps = { events: 0, on: 0, off: 0 };
+  /** irq events, and when each was last: hard interrupts on and off, soft interrupts on and off. */
+  readonly stamps = { events: 0, on: 0, off: 0, softOn: 0, softOff: 0 };
   readonly #mode: LockdepMode;
   readonly #places: Places;
   readonly #exact: boolean = false;
@@ -170,9 +172,7 @@ export class Lockdep implements LockWatch {
     this.#inReclaim = 0;
     this.subclass = 0;
     this.nestLock = 0;
-    this.stamps.events = 0;
-    this.stamps.on = 0;
-    this.stamps.off = 0;
+    Object.assign(this.stamps, { events: 0, on: 0, off: 0, softOn: 0, softOff: 0 });
   }
 
   /** What the first report of the execution says; empty when there is none. */
@@ -194,29 +194,38 @@ export class Lockdep implements LockWatch {
     return this.#inSoftirq !== 0;
   }
 
-  get softirqsOff(): boolean {
+  get bhDisabled(): boolean {
     return (this.k.preemptCount & SOFTIRQ_MASK) !== 0;
   }
 
   hardirqs(on: boolean): void {
-    if (!this.#on || this.k.irqsOff !== on) return;
-    this.stamps.events++;
+    if (!this.#on) return;
     if (!on) {
-      this.stamps.off = this.stamps.events;
+      this.stamps.off = ++this.stamps.events;
       return;
     }
-    this.stamps.on = this.stamps.events;
+    if (!this.k.irqsOff) return;
+    this.stamps.on = ++this.stamps.events;
     if (this.depth === 0) return;
     this.#markHeld(bitOf(State.hardirq, ENABLED, false));
-    if (!this.softirqsOff) this.#markHeld(bitOf(State.softirq, ENABLED, false));
+    if (!this.bhDisabled) this.#markHeld(bitOf(State.softirq, ENABLED, false));
   }
 
   softirqsOn(): void {
-    if (this.depth > 0 && this.#on && !this.k.irqsOff) this.#markHeld(bitOf(State.softirq, ENABLED, false));
+    if (!this.#on) return;
+    this.stamps.softOn = ++this.stamps.events;
+    if (this.depth > 0 && !this.k.irqsOff) this.#markHeld(bitOf(State.softirq, ENABLED, false));
+  }
+
+  softirqsOff(): void {
+    if (this.#on) this.stamps.softOff = ++this.stamps.events;
   }
 
   softirq(enter: boolean): void {
+    const outermost = (this.k.preemptCount & SOFTIRQ_MASK) === SOFTIRQ_OFFSET;
+    if (enter && outermost) this.softirqsOff();
     this.#inSoftirq += enter ? 1 : -1;
+    if (!enter && outermost) this.softirqsOn();
   }
 
   reclaim(enter: boolean): void {
@@ -393,16 +402,17 @@ export class Lockdep implements LockWatch {
     return true;
   }
 
-  init(lock: number, name?: string): void {
+  init(lock: number, name?: string, key?: string): void {
     if (!this.#on) return;
     this.freed(lock, 4);
+    if (!this.#on) return;
     if (name === undefined && this.#symbols.has(lock | 0)) {
       // A static lock: its class is its own, whoever initialises it.
       return;
     }
     const text = name ?? this.#nameOf(lock);
     this.area.lock();
-    const id = this.#named(text, lock);
+    const id = this.#named(text, lock, key);
     if (id !== 0) this.area.setClassOf(lock, id);
     this.area.unlock();
     if (id === 0) this.#full('MAX_LOCKDEP_KEYS');
@@ -426,25 +436,44 @@ export class Lockdep implements LockWatch {
     return offset >= 0 && offset < this.k.staticBytes;
   }
 
-  /** The class of a name. The area's lock is held. */
-  #named(text: string, key: number): number {
-    const name = this.area.keep(text);
-    const classes = Math.max(1, this.area.head(Head.classes));
+  /** The class of a name, and of what tells it apart from others of that name. The area's lock is held. */
+  #named(text: string, key: number, apart = text): number {
+    const { area } = this;
+    const name = area.keep(text);
+    const site = area.keep(apart);
+    const classes = Math.max(1, area.head(Head.classes));
+    let version = 0;
     for (let id = 1; id < classes; id++) {
-      if (this.area.classWord(id, Class.name) === name && this.area.classWord(id, Class.subclass) === 0) return id;
+      if (area.classWord(id, Class.name) !== name || area.classWord(id, Class.subclass) !== 0) continue;
+      if (area.classWord(id, Class.site) === site) return id;
+      version = area.classWord(id, Class.version);
     }
-    return this.#register(name, key, 0);
+    return this.#register(name, key, 0, version + 1, site);
   }
 
-  #register(name: number, key: number, subclass: number): number {
+  /** @version: the how manieth class of its name. Source: count_matching_names(): subclasses have that of their class. */
+  #register(name: number, key: number, subclass: number, version: number, site: number): number {
     const { area } = this;
     const id = area.take(Head.classes, CLASSES_MAX);
     if (id === 0) return 0;
     area.setClassWord(id, Class.key, key | 0);
     area.setClassWord(id, Class.name, name);
     area.setClassWord(id, Class.subclass, subclass);
-    area.setClassWord(id, Class.version, 1);
+    area.setClassWord(id, Class.version, version);
+    area.setClassWord(id, Class.site, site);
     return id;
+  }
+
+  /** The class of the lock and its subclasses are as if they had never been used. Source: lockdep_reset_lock(), for test harnesses. */
+  resetLock(lock: number): void {
+    const { area } = this;
+    area.lock();
+    const base = area.classOf(lock);
+    for (let subclass = 0; base !== 0 && subclass < SUBCLASSES_MAX; subclass++) {
+      const id = subclass === 0 ? base : (this.#words[area.at.subclasses + base * SUBCLASSES_MAX + subclass] as number);
+      if (id !== 0) area.forgetClass(id);
+    }
+    area.unlock();
   }
 
   /** Class of an instance at a subclass. Return: 0 when it has none, and none can be made. */
@@ -457,7 +486,7 @@ export class Lockdep implements LockWatch {
         return 0;
       }
       this.area.lock();
-      id = this.area.classOf(lock) || this.#named(this.#nameOf(lock), lock);
+      id = this.area.classOf(lock) || this.#named(this.#nameOf(lock), lock, `static ${hex8(lock)}`);
       const room = id !== 0 && this.area.setClassOf(lock, id);
       this.area.unlock();
       if (!room) return this.#full('MAX_LOCKDEP_KEYS');
@@ -471,12 +500,14 @@ export class Lockdep implements LockWatch {
   }
 
   #subclassOf(base: number, subclass: number): number {
-    const at = this.area.at.subclasses + base * SUBCLASSES_MAX + (subclass & (SUBCLASSES_MAX - 1));
+    if (subclass < 0 || subclass >= SUBCLASSES_MAX) return this.#full('MAX_LOCKDEP_SUBCLASSES');
+    const at = this.area.at.subclasses + base * SUBCLASSES_MAX + subclass;
     if (this.#words[at] !== 0) return this.#words[at] as number;
     this.area.lock();
     if (this.#words[at] === 0) {
       const key = (this.area.classWord(base, Class.key) + subclass) | 0;
-      this.#words[at] = this.#register(this.area.classWord(base, Class.name), key, subclass);
+      const of = (field: number): number => this.area.classWord(base, field);
+      this.#words[at] = this.#register(of(Class.name), key, subclass, of(Class.version), of(Class.site));
     }
     this.area.unlock();
     return (this.#words[at] as number) || this.#full('MAX_LOCKDEP_KEYS');
@@ -731,6 +762,12 @@ export class Lockdep implements LockWatch {
       const held = this.held[this.depth - 1] as Held;
       this.#report('exit', held.id, 0, () => report.heldAtExit(this));
     }
+  }
+
+  sysExit(): void {
+    if (!this.#on || this.depth === 0 || !this.does.sysExit) return;
+    const held = this.held[this.depth - 1] as Held;
+    this.#report('user', held.id, 0, () => report.heldAtUserExit(this));
   }
 
   context(): readonly string[] {

@@ -29,12 +29,14 @@ export const storedStack = (d: Lockdep, place: number): string[] =>
       .filter((f) => f !== ''),
   );
 
+/** The name of its locks. */
+export const lockName = (d: Pick<Lockdep, 'area'>, id: number): string => d.area.text(d.area.classWord(id, Class.name));
+
 /** "NAME#version/subclass": the parts that say nothing are left out. */
 export function className(d: Pick<Lockdep, 'area'>, id: number): string {
   const version = d.area.classWord(id, Class.version);
   const subclass = d.area.classWord(id, Class.subclass);
-  const name = d.area.text(d.area.classWord(id, Class.name));
-  return `${name}${version > 1 ? `#${version}` : ''}${subclass > 0 ? `/${subclass}` : ''}`;
+  return `${lockName(d, id)}${version > 1 ? `#${version}` : ''}${subclass > 0 ? `/${subclass}` : ''}`;
 }
 
 const chars = (d: Known, id: number): string => usageChars(d.area.classWord(id, Class.usage), d.does);
@@ -95,15 +97,17 @@ export function contexts(d: Lockdep): string {
   const count = d.k.preemptCount;
   const [hard, soft] = [(count & HARDIRQ_MASK) / HARDIRQ_OFFSET, (count & SOFTIRQ_MASK) / SOFTIRQ_OFFSET];
   const bit = (is: boolean): number => (is ? 1 : 0);
-  return `[HC${bit(d.hardirqContext)}[${hard}]:SC${bit(d.softirqContext)}[${soft}]:HE${bit(!d.k.irqsOff)}:SE${bit(!d.softirqsOff)}]`;
+  return `[HC${bit(d.hardirqContext)}[${hard}]:SC${bit(d.softirqContext)}[${soft}]:HE${bit(!d.k.irqsOff)}:SE${bit(!d.bhDisabled)}]`;
 }
 
 export function irqEvents(d: Lockdep): string[] {
-  const { events, on, off } = d.stamps;
+  const { events, on, off, softOn, softOff } = d.stamps;
   return [
     `irq event stamp: ${events}`,
     `hardirqs last  enabled at (${on}): ${address()} ?`,
     `hardirqs last disabled at (${off}): ${address()} ?`,
+    `softirqs last  enabled at (${softOn}): ${address()} ?`,
+    `softirqs last disabled at (${softOff}): ${address()} ?`,
   ];
 }
 

@@ -17,6 +17,7 @@ import {
   heldLocks,
   indented,
   irqEvents,
+  lockName,
   lockText,
   otherInfo,
   storedStack,
@@ -277,7 +278,7 @@ export function safeUnsafe(
 }
 
 export function unlockImbalance(d: Lockdep, lock: number, id: number): Text {
-  const name = id === 0 ? hex8(lock) : className(d, id);
+  const name = id === 0 ? hex8(lock) : lockName(d, id);
   return framed(
     d,
     'bad unlock balance detected',
@@ -313,6 +314,11 @@ export function heldAtExit(d: Lockdep): Text {
   return framed(d, what, [...said, ...heldLocks(d), ...backtrace(d)], true);
 }
 
+export function heldAtUserExit(d: Lockdep): Text {
+  const said = `${task(d)} is leaving the kernel with locks still held!`;
+  return framed(d, 'lock held when returning to user space', [said, ...heldLocks(d)], true);
+}
+
 export function nestedLockNotTaken(d: Lockdep, id: number, nest: number): Text {
   const outer = d.area.classOf(nest);
   const text = framed(d, 'Nested lock was not taken', [
@@ -320,7 +326,7 @@ export function nestedLockNotTaken(d: Lockdep, id: number, nest: number): Text {
     ` ${classText(d, id)}`,
     '',
     'but this task is not holding:',
-    outer === 0 ? hex8(nest) : className(d, outer),
+    outer === 0 ? hex8(nest) : lockName(d, outer),
     ...backtrace(d),
     ...otherInfo(d),
     ...backtrace(d),

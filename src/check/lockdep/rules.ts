@@ -18,6 +18,8 @@ export interface RuleSet {
   readonly strong: boolean;
   /** Is a contradiction of a class with itself looked for, in both forms, before any path is? */
   readonly stateFirst: boolean;
+  /** Is the return to user space looked at? */
+  readonly sysExit: boolean;
   /** Signs, names and words of before 2.6.30. */
   readonly oldWords: boolean;
   /** Drawings of how it would go wrong, and whether the kernel is tainted. */
@@ -26,13 +28,14 @@ export interface RuleSet {
   readonly warnings: boolean;
 }
 
-const OLD = { states: 3, depthMax: 48, strong: false, oldWords: false, warnings: false } as const;
+const OLD = { states: 3, depthMax: 48, strong: false, sysExit: true, oldWords: false, warnings: false } as const;
 
 const SETS: Readonly<Record<LockdepRules, RuleSet>> = {
   '2.6.22': {
     ...OLD,
     states: 2,
     depthMax: 30,
+    sysExit: false,
     nestLocks: 'unknown',
     stateFirst: true,
     oldWords: true,
@@ -45,6 +48,7 @@ const SETS: Readonly<Record<LockdepRules, RuleSet>> = {
     depthMax: 48,
     nestLocks: 'checked',
     strong: true,
+    sysExit: true,
     stateFirst: true,
     oldWords: false,
     scenarios: true,

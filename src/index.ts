@@ -313,6 +313,15 @@ export {
   pa11_dma_free_consistent,
 } from './mm/parisc/pci-dma.js';
 export type { Vma } from './mm/prio_tree.js';
+export {
+  kfree_rcu,
+  rcu_assign_pointer,
+  rcu_dereference,
+  rcu_process_callbacks,
+  rcu_read_lock,
+  rcu_read_unlock,
+  synchronize_rcu,
+} from './mm/rcu.js';
 export { type CacheCounters, PageSlab, virt_to_head_page } from './mm/slab-common.js';
 export { partialSlabs } from './mm/slub.js';
 export { kvfree, kvmalloc, kvzalloc } from './mm/util.js';
@@ -355,6 +364,11 @@ export { lru_cache_add, register_shrinker, unregister_shrinker } from './mm/vmsc
 export { buddyinfo, type MeminfoRest, meminfo, zoneinfo } from './mm/vmstat.js';
 export { flush_scheduled_work } from './mm/workqueue.js';
 export {
+  ASSERT_EXCLUSIVE_ACCESS,
+  ASSERT_EXCLUSIVE_ACCESS_SCOPED,
+  ASSERT_EXCLUSIVE_BITS,
+  ASSERT_EXCLUSIVE_WRITER,
+  ASSERT_EXCLUSIVE_WRITER_SCOPED,
   data_race,
   READ_ONCE,
   smp_load_acquire,

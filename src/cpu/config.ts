@@ -101,6 +101,8 @@ export interface MachineConfig extends SlabOptions {
   readonly lockdepMode?: string;
   /** Rules of the DMA checker: those of 2.6.30, 4.9, 5.10 or 5.14. Empty: as the kernel version has them. */
   readonly dmaRules?: string;
+  /** What counts as a data race: `hb`, or what KCSAN would report. Empty: `hb`. */
+  readonly raceRules?: string;
   /** Variables, locks and queues of the race, static objects of this machine. */
   readonly declared?: readonly Declared[];
 }

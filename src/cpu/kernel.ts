@@ -193,6 +193,8 @@ export class Kernel<S extends object = object, E extends string = never> impleme
   memoryWatch: MemoryWatch | null = null;
   /** Null unless somebody watches the DMA API. */
   dmaWatch: DmaWatch | null = null;
+  /** What the step of kind Store that is told of stores: for whoever looks for data races. */
+  storing = 0;
   hangWatch: HangWatch | null = null;
   /** Called while a waiter makes no progress: looks for a deadlock. */
   onStuck: ((k: Kernel) => void) | null = null;
@@ -433,7 +435,7 @@ export class Kernel<S extends object = object, E extends string = never> impleme
     }
     if ((bits & Attention.stop) !== 0) throw new ExecutionStopped('stopped');
     const traced = (bits & Attention.trace) !== 0;
-    if (traced && this.#tracer !== null) this.#tracer.event(Ev.point, kind, addr >>> 0, 0, 0);
+    if (traced) this.#stands(kind, addr >>> 0);
     const dealtWith = (bits & Attention.controlled) !== 0 && this.#controlled(kind, addr);
     if (traced) this.#making(kind, addr >>> 0, how);
     if (dealtWith) return;
@@ -442,6 +444,11 @@ export class Kernel<S extends object = object, E extends string = never> impleme
     if ((bits & Attention.request) !== 0) this.#serveRequest();
     if ((bits & Attention.wake) !== 0) Atomics.and(this.hw, this.#seat, ~Attention.wake);
     if ((bits & Attention.irq) !== 0 && !this.irqsOff) this.takeInterrupts();
+  }
+
+  #stands(kind: Point, addr: number): void {
+    if (this.#tracer !== null) this.#tracer.event(Ev.point, kind, addr, 0, 0);
+    if (this.#stepWatch !== null) this.#stepWatch.stands();
   }
 
   #making(kind: Point, addr: number, how: number): void {
@@ -499,6 +506,7 @@ export class Kernel<S extends object = object, E extends string = never> impleme
     if (vectors === null) throw new MurphyError('interrupt before the kernel has installed its vectors');
     const spin = this.#spin;
     this.#spin = null;
+    const { storing } = this;
     // Who is interrupted while it waits does not wait until the handler has returned: for the search for deadlocks.
     const waitKind = this.hw[this.#thread + Thread.waitKind] as number;
     this.hw[this.#thread + Thread.waitKind] = WaitKind.none;
@@ -515,6 +523,7 @@ export class Kernel<S extends object = object, E extends string = never> impleme
     this.#pauseMemoryWatch(paused);
     Atomics.store(this.hw, this.#thread + Thread.waitKind, waitKind);
     this.#spin = spin;
+    this.storing = storing;
     if (this.preemptCount === 0) this.preemptCheck();
   }
 
@@ -564,6 +573,10 @@ export class Kernel<S extends object = object, E extends string = never> impleme
     this.#stepWatch?.event(Ev.dataRace, begins ? 1 : 0, 0, 0, 0);
   }
 
+  assertExclusive(addr: Vaddr, what: number, mask: number): void {
+    this.#stepWatch?.event(Ev.exclusive, addr >>> 0, what, mask, 0);
+  }
+
   /** load() that says more of itself. @how: see shared/access.ts. */
   loadAs(addr: Vaddr, how: number): number {
     const index = ((addr | 0) - this.#base) >>> 2;
@@ -594,6 +607,7 @@ export class Kernel<S extends object = object, E extends string = never> impleme
   }
 
   #storeSlow(addr: number, value: number, how = 0): void {
+    this.storing = value;
     this.pointAs(STORE, addr, how);
     const index = (addr - this.#base) >>> 2;
     if (index < this.#staticWords) this.words[index] = value;

@@ -80,6 +80,8 @@ export const Ev = {
   doorbellTaken: 39,
   /** Plain accesses are expected to race from here on, no longer. (1, 0) */
   dataRace: 40,
+  /** Nobody else is to access a word. (address, Exclusive, bits that it is about) */
+  exclusive: 41,
 } as const;
 export type Ev = (typeof Ev)[keyof typeof Ev];
 
@@ -109,4 +111,6 @@ export const bothTracers = (one: Tracer | null, other: Tracer | null): Tracer | 
 export interface StepWatch extends Tracer {
   /** The worker is about to make a step. @how: see shared/access.ts. */
   step(kind: Point, addr: number, how: number): void;
+  /** It stands before its next step: what the last one did is done, and nobody else has done anything since. Controlled mode. */
+  stands(): void;
 }

@@ -6,6 +6,7 @@ import { archOf } from '../arch/arch.js';
 import { isPrivateVivt, isViptAliasing } from '../arch/arm/cores.js';
 import { DMA_RULES } from '../check/dma/rules.js';
 import { LOCKDEP_MODES, LOCKDEP_RULES } from '../check/lockdep/lockdep.js';
+import { RACE_RULES } from '../check/races/rules.js';
 import { CHECKERS, checksOf, type MachineConfig, SLAB_DEFAULTS, type SlabOptions } from '../cpu/config.js';
 import type { CoreRow } from '../cpu/core.js';
 import { UsageError } from '../shared/errors.js';
@@ -38,6 +39,7 @@ export const MACHINE_DEFAULTS = {
   lockdepRules: '',
   lockdepMode: 'linux',
   dmaRules: '',
+  raceRules: '',
 } as const;
 
 /** Throws UsageError unless @name is one of @names. */
@@ -199,6 +201,7 @@ export function configure(
   oneOf('set of lockdep rules', merged.lockdepRules, ['', ...LOCKDEP_RULES]);
   oneOf('lockdep mode', merged.lockdepMode, LOCKDEP_MODES);
   oneOf('set of DMA rules', merged.dmaRules, ['', ...DMA_RULES]);
+  oneOf('set of race rules', merged.raceRules, ['', ...RACE_RULES]);
   return {
     ...pickSlab(merged),
     core,
@@ -224,6 +227,7 @@ export function configure(
     lockdepRules: merged.lockdepRules,
     lockdepMode: merged.lockdepMode,
     dmaRules: merged.dmaRules,
+    raceRules: merged.raceRules,
   };
 }
 

@@ -68,6 +68,7 @@ const OWN_TYPES: { readonly [K in keyof Required<Omit<MachineSpec, keyof SlabOpt
   lockdepRules: 'string',
   lockdepMode: 'string',
   dmaRules: 'string',
+  raceRules: 'string',
 };
 const SLAB_TYPES = Object.entries(SLAB_DEFAULTS).map(([key, value]) => [key, typeof value as MachineType] as const);
 const MACHINE_TYPES: Readonly<Record<string, MachineType>> = { ...OWN_TYPES, ...Object.fromEntries(SLAB_TYPES) };

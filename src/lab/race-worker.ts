@@ -504,6 +504,7 @@ export abstract class RaceWorker {
       );
     }
     k.checkInvariant();
+    this.races?.stands();
     this.lockdep?.taskExit();
     if (k.preemptCount !== 0)
       k.printk(`thread${this.job.slot} ended with preempt_count ${k.preemptCount.toString(16)}`);

@@ -41,6 +41,8 @@ export interface MachineSpec extends Partial<SlabOptions> {
   readonly lockdepMode?: string;
   /** Rules of the DMA checker: `2.6.30`, `4.9`, `5.10` or `5.14`; without, those of the kernel version. */
   readonly dmaRules?: string;
+  /** What counts as a data race: `hb`, `kcsan` or `kcsan-strict`; without, `hb`. */
+  readonly raceRules?: string;
 }
 
 /** A configuration of the experiment, and what it claims to show there. */

@@ -52,6 +52,45 @@ export function data_race<T>(k: KernelBase, look: () => T): T {
   return seen;
 }
 
+/** What an assertion says of a word: nobody else writes it, nobody else accesses it. Bits. */
+export const Exclusive = { writer: 1, access: 2, scoped: 4, end: 8 } as const;
+
+/**
+ * From here on nobody else writes the word at @addr while nothing orders him, not even by a marked access; others may read it.
+ *
+ * Context: any. No step: without a race detector it is nothing.
+ * Source:  include/linux/kcsan-checks.h, Linux 5.5. Differs: a word in memory instead of a variable.
+ */
+export function ASSERT_EXCLUSIVE_WRITER(k: KernelBase, addr: Vaddr): void {
+  k.assertExclusive(addr, Exclusive.writer, -1);
+}
+
+/** Nobody else accesses it at all. Source, context: as ASSERT_EXCLUSIVE_WRITER(). */
+export function ASSERT_EXCLUSIVE_ACCESS(k: KernelBase, addr: Vaddr): void {
+  k.assertExclusive(addr, Exclusive.access, -1);
+}
+
+/** Nobody else changes the bits of @mask; the others may be changed by marked accesses. What others did before is not looked at. */
+export function ASSERT_EXCLUSIVE_BITS(k: KernelBase, addr: Vaddr, mask: number): void {
+  k.assertExclusive(addr, Exclusive.writer, mask | 0);
+}
+
+/** The same as long as @block runs: whoever writes meanwhile is reported, whatever orders him. Differs: a function instead of the rest of a block. */
+export function ASSERT_EXCLUSIVE_WRITER_SCOPED<T>(k: KernelBase, addr: Vaddr, block: () => T): T {
+  return scoped(k, addr, Exclusive.writer | Exclusive.scoped, block);
+}
+
+export function ASSERT_EXCLUSIVE_ACCESS_SCOPED<T>(k: KernelBase, addr: Vaddr, block: () => T): T {
+  return scoped(k, addr, Exclusive.access | Exclusive.scoped, block);
+}
+
+function scoped<T>(k: KernelBase, addr: Vaddr, what: number, block: () => T): T {
+  k.assertExclusive(addr, what, -1);
+  const result = block();
+  k.assertExclusive(addr, what | Exclusive.end, -1);
+  return result;
+}
+
 // The machine is sequentially consistent: a barrier changes nothing of what happens, and everything of what may be relied on.
 
 export function smp_mb(k: KernelBase): void {

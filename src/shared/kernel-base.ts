@@ -169,6 +169,8 @@ export interface KernelBase {
 
   /** What data_race() says: for whoever looks for races. */
   dataRace(begins: boolean): void;
+  /** What an ASSERT_EXCLUSIVE_ says of a word: see access.ts. @mask: the bits that it is about, -1 for all. */
+  assertExclusive(addr: Vaddr, what: number, mask: number): void;
   /** load() and store() that say more of themselves, such as that they are marked: see access.ts. */
   loadAs(addr: Vaddr, how: number): number;
   storeAs(addr: Vaddr, value: number, how: number): void;

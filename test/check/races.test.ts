@@ -12,7 +12,12 @@ function detectors(): { area: Area; one: Detector; other: Detector } {
   const area = new Area(hw, 0, CONTEXTS);
   area.restart(false);
   const make = (context: number): Detector => {
-    const detector = new Detector(area, { hw, footprint: null, stack: () => [], report: () => {} });
+    const detector = new Detector(area, {
+      ...{ hw, rules: 'hb', footprint: null },
+      cpuOf: () => 0,
+      stack: () => [],
+      report: () => {},
+    });
     detector.become(context);
     return detector;
   };

@@ -81,6 +81,103 @@ describe('happens-before in controlled mode', () => {
   });
 });
 
+describe('ASSERT_EXCLUSIVE_ in controlled mode', () => {
+  it.each([
+    ['exclusive-writer', 'a marked store', 'assertsWriter / markedWrite'],
+    ['exclusive-writer-counted', 'an atomic operation', 'assertsWriter / thread1'],
+    ['exclusive-access', 'a marked load', 'assertsAccess / markedRead'],
+    ['exclusive-bits', 'an atomic operation that sets the bit', 'assertsBits / thread1'],
+    ['exclusive-bits-stored', 'a store that sets the bit', 'assertsBits / thread1'],
+    ['exclusive-scoped', 'a store in the scope, although it is ordered', 'thread0 / toldToWrite'],
+    ['exclusive-access-scoped', 'a load in the scope, although it is ordered', 'thread0 / thread1'],
+  ])('reports %s: %s', async (id, _, where) => {
+    const found = await look(id);
+    expect(found).toMatchObject({ outcome: 'report', error: null });
+    expect(found.failure?.message).toBe(`BUG: KCSAN: assert: race in ${where}`);
+    expect(found.dmesg.join('\n')).toMatch(/assert no (writes|accesses)( \(scoped\))? to 0x\w+ of 4 bytes by task/);
+  });
+
+  it.each([
+    ['exclusive-writer-read', 'a load'],
+    ['exclusive-writer-locked', 'a store under the same lock'],
+    ['exclusive-access-locked', 'a load under the same lock'],
+    ['exclusive-other-bits', 'an atomic operation that sets another bit'],
+    ['exclusive-other-bits-stored', 'a store that sets another bit'],
+    ['exclusive-scoped-before', 'a store that is ordered before the scope'],
+    ['exclusive-before-handover', 'a store that is ordered after the assertion'],
+  ])('is silent about %s: %s', async (id) => {
+    expect(await look(id)).toMatchObject({ outcome: 'clean', exhausted: true, error: null });
+  });
+
+  it.each(['exclusive-writer', 'exclusive-writer-late', 'exclusive-access', 'exclusive-access-late'])(
+    'finds it at the first execution, whichever comes first: %s',
+    async (id) => {
+      expect(await look(id, { strategy: 'dfs', executions: 1 })).toMatchObject({ outcome: 'report', executions: 1 });
+    },
+  );
+
+  it('takes no step', async () => {
+    const [asserted, alone] = [await look('exclusive-writer-read', { check: '' }), await look('exclusive-writer-read')];
+    expect(asserted.points).toBe(alone.points);
+  });
+});
+
+describe('RCU in controlled mode', () => {
+  it.each([
+    ['rcu-not-assigned', 'a pointer that is stored without rcu_assign_pointer()'],
+    ['rcu-not-synchronised', 'an update without a grace period'],
+    ['rcu-no-section', 'a reader outside of any section'],
+    ['rcu-freed-at-once', 'an object that is freed under a reader'],
+  ])('reports %s: %s', async (id) => {
+    expect(await look(id)).toMatchObject({ outcome: 'report', error: null });
+  });
+
+  it.each([
+    ['rcu-assigned', 'a pointer that is published and followed'],
+    ['rcu-synchronised', 'an update after a grace period'],
+    ['rcu-section-after', 'a section that begins after a grace period'],
+    ['rcu-freed-later', 'an object that waits for its readers'],
+  ])('is silent about %s: %s', async (id) => {
+    expect(await look(id)).toMatchObject({ outcome: 'clean', exhausted: true, error: null });
+  });
+});
+
+describe('what KCSAN would report of what is found in controlled mode', () => {
+  const by = async (raceRules: string, id: string): Promise<string> => {
+    const found = await look(id, { settings: { raceRules } });
+    expect(found.error).toBe(null);
+    return found.outcome;
+  };
+
+  it.each([
+    ['plain', 'report', 'a plain load and a store'],
+    ['two-stores', 'clean', 'two plain stores'],
+    ['half-marked', 'clean', 'a plain store and a marked load'],
+    ['same-value', 'clean', 'a store of what was there'],
+    ['handler-and-thread', 'clean', 'a handler and the thread that it interrupts'],
+    ['two-tasks', 'clean', 'two tasks of one CPU'],
+    ['after-doorbell', 'clean', 'a plain store and a device'],
+    ['before-interrupt', 'report', 'a plain load and a store of a device'],
+    ['exclusive-writer', 'report', 'an assertion and a store'],
+  ])('%s: %s, with the defaults; all of it when it is strict: %s', async (id, outcome) => {
+    expect(await by('kcsan', id)).toBe(outcome);
+    expect(await by('kcsan-strict', id)).toBe('report');
+    expect(await by('hb', id)).toBe('report');
+  });
+
+  it('has no device, only a value that has changed', async () => {
+    const found = await look('before-interrupt', { settings: { raceRules: 'kcsan' } });
+    expect(found.failure?.message).toMatch(/^BUG: KCSAN: data-race in \w+$/);
+    expect(found.dmesg.join('\n')).toMatch(/race at unknown origin, with read to 0x\w+ of 4 bytes by task 0 on cpu 0:/);
+  });
+
+  it('is refused by another name', async () => {
+    await expect(look('plain', { settings: { raceRules: 'tsan' } })).rejects.toThrow(
+      /unknown set of race rules "tsan"/,
+    );
+  });
+});
+
 describe('data races of the kernels', () => {
   const few = (id: string, caseName: string): Promise<ExploreResult> =>
     explore(id, { caseName, check: 'races', strategy: 'dfs', preemptions: 1, executions: 8, keepGoing: true });

@@ -27,7 +27,22 @@ describe('watchpoints in parallel mode', () => {
     expect(log).toContain('variable:\n counter\n');
   });
 
+  it('meet whoever stores while somebody asserts that he is alone', async () => {
+    const written = await run('asserts-often', { seconds: 60, stopAtFailure: true });
+    expect(written.failure?.message).toBe('BUG: KCSAN: assert: race in assertsWriter / markedWrite');
+    const read = await run('asserts-access-often', { seconds: 60, stopAtFailure: true });
+    expect(read.failure?.message).toBe('BUG: KCSAN: assert: race in assertsAccess / markedRead');
+  });
+
+  it('are put at plain stores as well, whatever the value, where the rules are strict', async () => {
+    const strict = { seconds: 60, stopAtFailure: true, settings: { raceRules: 'kcsan-strict' } };
+    expect(await run('stores-the-same', strict)).toMatchObject({ outcome: 'report', error: null });
+    expect((await run('stores-often', strict)).failure?.message).toBe('BUG: KCSAN: data-race in countsUp / countsUp');
+  });
+
   it.each([
+    ['asserts-often-read', 'an assertion that nobody else writes, and who reads'],
+    ['stores-often', 'two plain stores'],
     ['looks-under-lock', 'one lock'],
     ['looks-marked', 'marked loads'],
     ['stores-the-same', 'a store that changes nothing'],

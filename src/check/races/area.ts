@@ -22,6 +22,10 @@ export const Head = {
   full: 8,
   /** In parallel mode: guards reports and texts. */
   lock: 9,
+  /** Assertions in use. */
+  asserts: 10,
+  /** In parallel mode: non-zero when loads have to look for watchpoints as well. */
+  loadsMeet: 11,
   /** Words of texts in use: they are kept from execution to execution. */
   textWords: 14,
   words: 16,
@@ -41,12 +45,19 @@ export const SUSPECTS_MAX = 64;
 /** Reports of one execution. */
 const REPORTS_MAX = 32;
 const TEXT_WORDS = 1 << 16;
+export const ASSERTS_MAX = 256;
 
 /** What was the last access of each kind to a byte or word: an epoch, minus the number of a vector, or 0. */
 export const Kind = { write: 0, read: 1, writeMarked: 2, readMarked: 3, count: 4 } as const;
 
-/** Words of a cell: the state of a word of memory, or of its four bytes, one by one, in a block. */
-export const Cell = { key: 0, stamp: 1, block: 2, state: 4, words: 8 } as const;
+/** Words of a cell: the state of a word of memory, or of its four bytes, one by one, in a block; the first assertion about it. */
+export const Cell = { key: 0, stamp: 1, block: 2, asserts: 3, state: 4, words: 8 } as const;
+
+/** Words of an assertion: the next about the same word; what it says (Exclusive); which bits; who is in its scope, + 1; then when each context made it. */
+export const Assert = { next: 0, what: 1, mask: 2, scope: 3, clocks: 4 } as const;
+
+/** Sites: what has one beside the kinds of access. */
+export const SiteKind = { assert: Kind.count, scoped: Kind.count + 1, count: Kind.count + 2 } as const;
 
 /** Words of an object that orders: its key, then the clock of those who had it exclusively, and of those who shared it. */
 const SYNC_HEAD = 2;
@@ -64,9 +75,14 @@ export const Watchpoint = {
   what: 4,
   virtual: 5,
   stack: 6,
+  /** What is watched: `Watched`. */
+  kind: 7,
   words: 8,
 } as const;
 export const WatchState = { free: 0, setup: 1, watching: 2, consumed: 3, told: 4 } as const;
+
+/** Who meets it: stores, or everybody. */
+export const Watched = { byStores: 0, byAll: 1 } as const;
 
 /** Words of a place where a suspect was accessed: the stack's text, what and how, the virtual address. */
 export const Site = { stack: 0, what: 1, address: 2, words: 3 } as const;
@@ -83,6 +99,8 @@ export class Area {
   readonly vectors: number;
   readonly blocks: number;
   readonly watchpoints: number;
+  readonly #asserts: number;
+  readonly #assertWords: number;
   readonly #syncs: number;
   readonly #syncWords: number;
   readonly #cells: number;
@@ -111,9 +129,11 @@ export class Area {
     this.#cells = take(CELLS * Cell.words);
     this.blocks = take(BLOCKS_MAX * 4 * Kind.count);
     this.#suspects = take(SUSPECTS_MAX);
-    this.#sites = take(SUSPECTS_MAX * contexts * Kind.count * Site.words);
+    this.#sites = take(SUSPECTS_MAX * contexts * SiteKind.count * Site.words);
     this.#said = take(REPORTS_MAX);
     this.watchpoints = take(WATCHPOINTS * Watchpoint.words);
+    this.#assertWords = Assert.clocks + contexts;
+    this.#asserts = take(ASSERTS_MAX * this.#assertWords);
     this.texts = new Texts(words, base + Head.textWords, take(TEXT_WORDS), TEXT_WORDS);
     if (next - base > RACES_WORDS || contexts > CONTEXTS_MAX)
       throw new Error('the area of the race detector is too small');
@@ -138,7 +158,7 @@ export class Area {
     for (let context = 0; context < contexts; context++) words[this.clocks + context * (contexts + 1)] = 1;
     words.fill(0, this.watchpoints, this.watchpoints + WATCHPOINTS * Watchpoint.words);
     if (!again) return;
-    words.fill(0, this.#sites, this.#sites + SUSPECTS_MAX * contexts * Kind.count * Site.words);
+    words.fill(0, this.#sites, this.#sites + SUSPECTS_MAX * contexts * SiteKind.count * Site.words);
   }
 
   // ---- what orders -------------------------------------------------------------------------------------------------
@@ -191,6 +211,7 @@ export class Area {
     words[at + Cell.key] = key;
     words[at + Cell.stamp] = stamp;
     words[at + Cell.block] = 0;
+    words[at + Cell.asserts] = 0;
     words.fill(0, at + Cell.state, at + Cell.words);
     const frame = this.#frames + ((key >>> 10) & (FRAMES - 1));
     words[frame] = (words[frame] as number) + 1;
@@ -230,7 +251,36 @@ export class Area {
 
   /** Where a context has accessed a suspect last. @kind: `Kind`. */
   site(suspect: number, context: number, kind: number): number {
-    return this.#sites + ((suspect * this.contexts + context) * Kind.count + kind) * Site.words;
+    return this.#sites + ((suspect * this.contexts + context) * SiteKind.count + kind) * Site.words;
+  }
+
+  // ---- assertions --------------------------------------------------------------------------------------------------
+
+  assertion(number: number): number {
+    return this.#asserts + number * this.#assertWords;
+  }
+
+  /** The assertion about the word of @cell that says just this; it is made if there is none. Return: 0 when there is no room. */
+  assertionOf(cell: number, what: number, mask: number): number {
+    const { words } = this;
+    for (let number = words[cell + Cell.asserts] as number; number !== 0; ) {
+      const at = this.assertion(number);
+      if (words[at + Assert.what] === what && words[at + Assert.mask] === mask) return number;
+      number = words[at + Assert.next] as number;
+    }
+    const number = this.head(Head.asserts) + 1;
+    if (number >= ASSERTS_MAX) {
+      this.setHead(Head.full, 1);
+      return 0;
+    }
+    this.setHead(Head.asserts, number);
+    const at = this.assertion(number);
+    words.fill(0, at, at + this.#assertWords);
+    words[at + Assert.next] = words[cell + Cell.asserts] as number;
+    words[at + Assert.what] = what;
+    words[at + Assert.mask] = mask;
+    words[cell + Cell.asserts] = number;
+    return number;
   }
 
   /** A report is about to be made. Return: whether it is new, and there is room for it. */

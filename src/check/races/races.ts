@@ -15,7 +15,8 @@ import { Area, Head } from './area.js';
 import { Contexts, Key } from './contexts.js';
 import { Access, Detector, type Race } from './detector.js';
 import { ADDRESSES, bytesOf, physicalOf } from './place.js';
-import { type RaceHost, type RaceReport, Reporter } from './report.js';
+import { cpuOf, type RaceHost, type RaceReport, Reporter } from './report.js';
+import { ALWAYS_REPORTED, raceRulesOf } from './rules.js';
 
 export interface RacesOptions {
   /** Functions that the worker is in, innermost first. */
@@ -64,6 +65,9 @@ export class Races implements RaceWatch {
   /** Is it known that the accesses of the context race? */
   #expected = 0;
   #stamp = -1;
+  /** An atomic operation on a word of whose bits somebody asserts something, which is being made; its key is -1 when there is none. */
+  readonly #operation = { key: -1, old: 0, address: 0, functions: [] as readonly string[] };
+  readonly #functions: () => readonly string[];
 
   constructor(k: Kernel, options: RacesOptions) {
     this.#k = k;
@@ -72,8 +76,11 @@ export class Races implements RaceWatch {
     this.area = areaOf(k.hw, k.layout, this.#contexts);
     this.#seat = k.layout.seats + k.cpu * Seat.words;
     const reporter = new Reporter(k, this.area, this.#contexts, options);
+    this.#functions = options.stack;
     this.#detector = new Detector(this.area, {
       hw: k.hw,
+      rules: raceRulesOf(k.config),
+      cpuOf: (context) => cpuOf(k, this.#contexts, context),
       get footprint() {
         return k.footprint;
       },
@@ -103,6 +110,7 @@ export class Races implements RaceWatch {
     this.#stack.length = 0;
     this.#holding.length = 0;
     this.#expected = 0;
+    this.#operation.key = -1;
     this.#enter(this.#k.slot, IRQS | PREEMPT | BH);
   }
 
@@ -209,7 +217,7 @@ export class Races implements RaceWatch {
         return;
       case Point.Store:
       case Point.CachedStore:
-        this.#store(addr, how);
+        this.#store(addr, how, kind);
         return;
       case Point.Atomic:
         this.#atomic(addr, how);
@@ -229,13 +237,44 @@ export class Races implements RaceWatch {
     if ((how & How.acquire) !== 0) this.#detector.acquire(addr | 0);
   }
 
-  #store(addr: number, how: number): void {
+  #store(addr: number, how: number, kind: Point): void {
     if ((how & How.lock) !== 0) return;
     const marked = (how & How.marked) !== 0;
-    this.#access(addr, how, marked ? Access.writeMarked : Access.write);
+    this.#access(addr, how, marked ? Access.writeMarked : Access.write, this.#changes(addr, kind));
     if (!marked) return;
     this.#detector.publishes(addr | 0);
     if ((how & How.release) !== 0) this.#detector.release(addr | 0);
+  }
+
+  /** Bits that the store at hand changes; -1 where nobody knows: in page contents, and by bytes. */
+  #changes(addr: number, kind: Point): number {
+    const k = this.#k;
+    const offset = addr - k.staticBase;
+    if (kind !== Point.Store || offset < 0 || offset >= k.staticBytes) return -1;
+    const changes = (k.words[offset >>> 2] as number) ^ k.storing;
+    if (changes !== 0 || !this.#detector.counts.changesOnly) return changes;
+    return this.#functions().some((name) => ALWAYS_REPORTED.test(name)) ? -1 : 0;
+  }
+
+  /** An atomic operation is about to be made: what it changes can be seen when it has been. */
+  #operates(addr: number): void {
+    const offset = addr - this.#k.staticBase;
+    const pa = physicalOf(this.#k, addr);
+    if (offset < 0 || offset >= this.#k.staticBytes || !this.#detector.assertsBits(pa >>> 2)) return;
+    const operation = this.#operation;
+    operation.key = pa >>> 2;
+    operation.old = this.#k.words[offset >>> 2] as number;
+    operation.address = addr;
+    operation.functions = this.#functions();
+  }
+
+  stands(): void {
+    const { key, old, address, functions } = this.#operation;
+    if (key < 0) return;
+    this.#operation.key = -1;
+    if (!this.#on()) return;
+    const now = this.#k.words[(address - this.#k.staticBase) >>> 2] as number;
+    if (now !== old) this.#detector.changed(key, now ^ old, address, functions);
   }
 
   #atomic(addr: number, how: number): void {
@@ -248,6 +287,7 @@ export class Races implements RaceWatch {
     const ordered = (how & How.marked) === 0;
     if (ordered) detector.acquire(addr | 0);
     this.#access(addr, 0, Access.readWriteMarked);
+    this.#operates(addr);
     if (ordered) {
       detector.barrier(true, true);
       detector.release(addr | 0);
@@ -262,19 +302,30 @@ export class Races implements RaceWatch {
     this.#detector.release(Key.called((seat - this.#k.layout.seats) / Seat.words));
   }
 
-  #access(addr: number, how: number, access: Access): void {
+  #access(addr: number, how: number, access: Access, changes = -1): void {
     const pa = physicalOf(this.#k, addr);
     const isPlain = access === Access.read || access === Access.write;
     if (pa < 0 || (isPlain && this.#expected !== 0)) return;
-    this.#detector.access(pa >>> 2, pa & 3, bytesOf(how), access, addr);
+    this.#detector.access(pa >>> 2, pa & 3, bytesOf(how), access, addr, changes);
+  }
+
+  /** Nobody else is to access a word. */
+  #exclusive(addr: number, what: number, mask: number): void {
+    const pa = physicalOf(this.#k, addr);
+    if (pa >= 0) this.#detector.exclusive(pa >>> 2, what, mask, addr);
   }
 
   // ---- events ------------------------------------------------------------------------------------------------------
 
-  event(what: Ev, a: number, b: number): void {
+  event(what: Ev, a: number, b: number, c: number): void {
+    this.stands();
     if (!this.#on()) return;
     const detector = this.#detector;
     switch (what) {
+      case Ev.exclusive:
+        this.#sync();
+        this.#exclusive(a, b, c);
+        return;
       case Ev.lockAcquired:
         this.#sync();
         detector.acquire(a | 0, b === 0);
@@ -390,8 +441,11 @@ export class DeviceRaces implements Tracer {
     this.#context = contexts.device(index);
     this.#area = areaOf(host.hw, host.layout, contexts);
     const reporter = new Reporter(host, this.#area, contexts, options);
+    const rules = raceRulesOf(host.config);
     this.#detector = new Detector(this.#area, {
       hw: host.hw,
+      rules,
+      cpuOf: (other) => cpuOf(host, contexts, other),
       footprint: null,
       stack: options.stack,
       report: (race) => reporter.report(race),
@@ -413,7 +467,8 @@ export class DeviceRaces implements Tracer {
     const detector = this.#detector;
     switch (what) {
       case Ev.dmaRead:
-        detector.access(a >>> 2, 0, 4, Access.read, a);
+        // It changes no value, which is all that KCSAN could see of it.
+        if (!detector.counts.devicesUnknown) detector.access(a >>> 2, 0, 4, Access.read, a);
         return;
       case Ev.dmaWrite:
         detector.access(a >>> 2, 0, 4, Access.write, a);

@@ -7,8 +7,9 @@ import type { Kernel } from '../../cpu/kernel.js';
 import { hex8 } from '../../shared/types.js';
 import { type Area, Head } from './area.js';
 import type { Contexts } from './contexts.js';
-import type { Race, Side } from './detector.js';
+import { isAssertion, type Race, type Side } from './detector.js';
 import type { RacesOptions } from './races.js';
+import { COUNTS, type Counts, raceRulesOf } from './rules.js';
 
 /** A report, as the kernel prints it. */
 export interface RaceReport {
@@ -22,16 +23,26 @@ export interface RaceReport {
 /** The machine, as far as a report needs it. */
 export type RaceHost = Pick<Kernel, 'hw' | 'layout' | 'config' | 'sym' | 'printk'>;
 
-const ACCESS_NAMES = ['read', 'read (marked)', 'write', 'write (marked)', 'read-write (marked)'] as const;
+const ACCESS_NAMES = [
+  ...['read', 'read (marked)', 'write', 'write (marked)', 'read-write (marked)'],
+  ...['assert no writes', 'assert no accesses', 'assert no writes (scoped)', 'assert no accesses (scoped)'],
+] as const;
 /** What V8 calls the functions of a list, of a table by number. */
 const NAMELESS = /^\d+$|\./;
 const RULE = '='.repeat(66);
 /** What takes locks, masks interrupts or marks accesses for others is not where an access is made. */
 const HELPER =
-  /^(READ_ONCE|WRITE_ONCE|smp_load_acquire|smp_store_release|atomic_\w+|(test_and_)?(set|clear)_bit|test_bit)$/;
+  /^(ASSERT_EXCLUSIVE_\w+|scoped|READ_ONCE|WRITE_ONCE|smp_load_acquire|smp_store_release|atomic_\w+|(test_and_)?(set|clear)_bit|test_bit)$/;
 
-export const headlineOf = (one: string, other: string): string =>
-  `BUG: KCSAN: data-race in ${[one, other].sort().join(' / ')}`;
+export const headlineOf = (one: string, other: string, kind = 'data-race'): string =>
+  `BUG: KCSAN: ${kind} in ${[one, other].sort().join(' / ')}`;
+
+/** CPU of a context; a device has none. */
+export function cpuOf({ hw, layout }: Pick<Kernel, 'hw' | 'layout'>, contexts: Contexts, context: number): number {
+  const { kind, number } = contexts.of(context);
+  if (kind === 'device') return -1;
+  return kind === 'task' ? (hw[layout.threads + number * Thread.words + Thread.cpu] as number) : number;
+}
 
 /** "counter", "fork[2]", "mem_map+0x40": a place in static memory, empty for any other. */
 export function variableOf({ sym, config }: RaceHost, key: number): string {
@@ -54,23 +65,47 @@ export class Reporter {
   readonly #area: Area;
   readonly #contexts: Contexts;
   readonly #options: Pick<RacesOptions, 'isKnown' | 'onReport'>;
+  readonly #counts: Counts;
 
   constructor(host: RaceHost, area: Area, contexts: Contexts, options: Pick<RacesOptions, 'isKnown' | 'onReport'>) {
     this.#host = host;
     this.#area = area;
     this.#contexts = contexts;
     this.#options = options;
+    this.#counts = COUNTS[raceRulesOf(host.config)];
   }
 
   /** Print what is new. @changed: lines about the value. */
   report({ key, before, now }: Race, changed: readonly string[] = []): void {
+    const seen = this.#seen(before, now);
+    if (seen === null)
+      this.#say(key, now, this.#headline(before, now), [...this.#side(before), ...this.#side(now), ...changed]);
+    else this.#say(key, seen, `BUG: KCSAN: data-race in ${this.#functionOf(seen)}`, this.#unknownOrigin(seen));
+  }
+
+  /** Of an access and one of a device, the one that is known where devices are not; null where all are known. */
+  #seen(before: Side, now: Side): Side | null {
+    if (!this.#counts.devicesUnknown) return null;
+    if (this.#contexts.of(before.context).kind === 'device') return now;
+    return this.#contexts.of(now.context).kind === 'device' ? before : null;
+  }
+
+  #headline(before: Side, now: Side): string {
+    const kind = isAssertion(before.access) || isAssertion(now.access) ? 'assert: race' : 'data-race';
+    return headlineOf(this.#functionOf(before), this.#functionOf(now), kind);
+  }
+
+  #unknownOrigin(seen: Side): string[] {
+    const [, what, ...functions] = this.#side(seen);
+    return ['', `race at unknown origin, with ${what}`, ...functions];
+  }
+
+  #say(key: number, now: Side, headline: string, sides: readonly string[]): void {
     const area = this.#area;
-    const headline = headlineOf(this.#functionOf(before), this.#functionOf(now));
     const variable = variableOf(this.#host, key);
     if (!area.says(`${headline} ${variable}`)) return;
     const known = this.#options.isKnown?.(headline) ?? false;
     if (!known && area.head(Head.headline) === 0) area.setHead(Head.headline, area.texts.keep(headline));
-    const sides = [...this.#side(before), ...this.#side(now), ...changed];
     const lines = [RULE, headline, ...sides, ...this.#end(variable, now)];
     for (const line of lines) this.#host.printk(line);
     this.#options.onReport?.({ headline, variable, lines });
@@ -80,12 +115,8 @@ export class Reporter {
     return stack.find((name) => !HELPER.test(name) && !NAMELESS.test(name)) ?? this.#contexts.title(context);
   }
 
-  /** CPU of a context; a device has none. */
   #cpuOf(context: number): number {
-    const { kind, number } = this.#contexts.of(context);
-    if (kind !== 'task') return kind === 'device' ? 0 : number;
-    const { hw, layout } = this.#host;
-    return hw[layout.threads + number * Thread.words + Thread.cpu] as number;
+    return Math.max(0, cpuOf(this.#host, this.#contexts, context));
   }
 
   #name(context: number): string {

@@ -24,8 +24,9 @@ import {
   Ctx,
   CtxState,
   choiceOf,
+  choiceOfContext,
+  DECIDED,
   DEVICE_CONTEXT,
-  Decided,
   Detail,
   Ex,
   type ExLayout,
@@ -42,7 +43,6 @@ import {
 } from './shared-state.js';
 import type { StateHash } from './state-hash.js';
 import type { Situation, Strategy } from './strategy.js';
-import { decisionsAt } from './trails.js';
 
 /** Rounds of a wait for the baton before it sleeps: many for as many workers as there are cores that nobody else needs. */
 const SPINS = 50_000;
@@ -95,7 +95,7 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
   carried = 0;
   #traceHash = 0;
   #alike = 0;
-  #trails = 0;
+  #trail = 0;
   #active = 0;
   /** Context that ran last, or -1; with a number as `Choice` for a device. */
   #current = -1;
@@ -143,7 +143,6 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
   /** Its own words, and its own trail. */
   readonly #mine = NO_WORDS;
   readonly #steps = NO_WORDS;
-  readonly #decided = NO_WORDS;
   readonly #barrenAt: number = 0;
   /** Other threads that can go on whatever happens, and those that wait for something: they change while somebody else has the baton. */
   #ready = 0;
@@ -185,7 +184,7 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
     this.#shared = ex.subarray(layout.strategy, layout.footprints);
     this.#contexts = config.threadsMax;
     this.#me = host.context;
-    this.#meAsChoice = this.#me < DEVICE_CONTEXT ? this.#me : Choice.device + this.#me - DEVICE_CONTEXT;
+    this.#meAsChoice = choiceOfContext(this.#me);
     this.#bit = this.#me < DEVICE_CONTEXT ? 1 << this.#me : 0;
     this.#own = layout.contexts + host.context * Ctx.words;
     this.#seats = host.layout.seats;
@@ -199,9 +198,8 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
     this.#stepsMax = layout.stepsMax;
     this.#contextsAt = layout.contexts;
     this.#mine = ex.subarray(this.#own, this.#own + Ctx.words);
-    const decided = decisionsAt(layout, host.context);
-    this.#steps = ex.subarray(trailAt(layout, host.context), decided);
-    this.#decided = ex.subarray(decided, decided + layout.stepsMax * Decided.words);
+    const trail = trailAt(layout, host.context);
+    this.#steps = ex.subarray(trail, trail + layout.stepsMax * Step.words);
     this.#barrenAt = Ex.barren + host.cpu;
     this.#staticBase = config.pageOffset | 0;
     this.#spareCores = availableParallelism() - 1;
@@ -296,7 +294,7 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
     this.carried = 0;
     this.#traceHash = 0;
     this.#alike = steps;
-    this.#trails = 0;
+    this.#trail = 0;
     this.#active = 0;
     this.#current = -1;
   }
@@ -486,7 +484,10 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
     let turn = this.#told;
     if (turn === Turn.none) {
       const choice = this.#choose(true);
-      turn = this.#give(choice) ? this.#turnOf(choice) : this.#waitBaton();
+      if (choice === this.#meAsChoice) {
+        this.#record(choice, this.#alone);
+        turn = Turn.run;
+      } else turn = this.#give(choice) ? this.#turnOf(choice) : this.#waitBaton();
     } else this.#told = Turn.none;
     this.#open = this.#detailed;
     return turn;
@@ -550,7 +551,7 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
     ex[head + Head.delays] = this.delays;
     ex[head + Head.traceHash] = this.#traceHash;
     ex[head + Head.alike] = this.#alike;
-    ex[head + Head.trails] = this.#trails;
+    ex[head + Head.trail] = this.#trail;
     ex[head + Head.carried] = this.carried;
     ex[head + Head.active] = this.#active;
     ex[head + Head.ready] = block === Block.none ? this.#ready | this.#bit : this.#ready;
@@ -571,7 +572,7 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
     this.delays = mine[Ctx.head + Head.delays] as number;
     this.#traceHash = mine[Ctx.head + Head.traceHash] as number;
     this.#alike = mine[Ctx.head + Head.alike] as number;
-    this.#trails = mine[Ctx.head + Head.trails] as number;
+    this.#trail = mine[Ctx.head + Head.trail] as number;
     this.carried = mine[Ctx.head + Head.carried] as number;
     this.#active = mine[Ctx.head + Head.active] as number;
     this.#ready = (mine[Ctx.head + Head.ready] as number) & ~this.#bit;
@@ -608,7 +609,7 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
     ex[Ex.ended + Head.preemptions] = this.preemptions;
     ex[Ex.ended + Head.delays] = this.delays;
     ex[Ex.ended + Head.traceHash] = this.#traceHash;
-    ex[Ex.ended + Head.trails] = this.#trails;
+    ex[Ex.ended + Head.trail] = this.#trail;
   }
 
   #tell(target: number, told: number): void {
@@ -686,24 +687,23 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
   #choose(inside: boolean): number {
     const threads = this.#enabledThreads();
     const others = this.#quiet() ? 0 : this.#enabledOthers();
-    let choice = this.#meAsChoice;
+    if ((threads | others) === 0) return this.#chooseOfNone(inside);
+    if (this.step >= this.#stepsMax - 1) return this.#tooLong(inside);
     // Most points: nobody else can go on.
-    this.#alone = others === 0 && threads !== 0 && threads === this.#bit;
-    if (this.#alone !== true || this.#everyStep === true) {
-      if ((threads | others) === 0) return this.#chooseOfNone(inside);
-      choice = this.#chooseOfMany(threads, others);
-      if (choice < 0) return this.#abandon(inside);
-    }
-    return this.step >= this.#stepsMax - 1 ? this.#tooLong(inside) : choice;
+    this.#alone = others === 0 && threads === this.#bit;
+    if (this.#alone === true && this.#everyStep !== true) return this.#meAsChoice;
+    const choice = this.#chooseOfMany(threads, others);
+    return choice < 0 ? this.#abandon(inside) : choice;
   }
 
   #chooseOfMany(threads: number, others: number): number {
     const current = this.#current;
-    if (others !== 0 || threads !== this.#listed || current !== this.#me) this.#list(threads, others, current);
-    this.#alone = this.count === 1;
-    return this.#alone === true && this.#everyStep !== true
-      ? (this.choices[0] as number)
-      : this.#decide(current, threads, others);
+    if (others !== 0 || threads !== this.#listed || current !== this.#me) {
+      this.#list(threads, others, current);
+      this.#alone = this.count === 1;
+      if (this.#alone === true && this.#everyStep !== true) return this.choices[0] as number;
+    }
+    return this.#decide(threads, others);
   }
 
   /** Nobody can go on. When all have ended, interrupts too, idle CPUs notice one after the other, in no order that matters. */
@@ -715,36 +715,31 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
     return this.#parked() < 0 ? -1 : this.#nobody(inside);
   }
 
-  #decide(current: number, threads: number, others: number): number {
-    const ex = this.#ex;
+  #decide(threads: number, others: number): number {
     const { decision } = this;
-    let choice = -1;
-    if (decision < (ex[Ex.prefixLength] as number)) {
-      choice = this.count === 1 ? (this.choices[0] as number) : (ex[this.#layout.prefix + decision] as number);
-      if (this.#placeOf(choice) < 0) {
-        ex[Ex.diverged] = 1;
-        choice = this.choices[0] as number;
-      }
-    } else {
-      choice = this.#strategy.choose(this.#shared, this);
-      if (choice < 0) return -1;
-    }
-    if (this.count === 1) return choice;
-    const decided = this.#decided;
-    const at = decision * Decided.words;
-    decided[at + Decided.step] = this.step;
-    decided[at + Decided.what] = choice | ((current + 1) << 8) | ((this.#trails & 0xff00) << 8);
-    decided[at + Decided.cost] = this.preemptions | (this.delays << 16);
-    decided[at + Decided.threads] = threads;
-    decided[at + Decided.others] = others;
+    const prescribed = decision < (this.#ex[Ex.prefixLength] as number);
+    const choice = prescribed ? this.#prescribed(decision) : this.#strategy.choose(this.#shared, this);
+    if (choice < 0 || this.#alone === true) return choice;
+    const steps = this.#steps;
+    const at = this.step * Step.words;
+    steps[at + Step.threads] = threads;
+    steps[at + Step.others] = others;
+    steps[at + Step.cost] = this.preemptions | (this.delays << 16);
     this.decision = decision + 1;
-    this.#trails = (this.#trails & ~0xff00) | ((this.#me + 1) << 8);
-    const place = this.choices[0] === choice ? 0 : this.#placeOf(choice);
-    if (place > 0) {
+    if (choice !== this.choices[0]) {
       if (this.currentEnabled) this.preemptions++;
-      this.delays += place;
+      this.delays += this.#placeOf(choice);
     }
     return choice;
+  }
+
+  #prescribed(decision: number): number {
+    const only = this.choices[0] as number;
+    if (this.#alone) return only;
+    const choice = this.#ex[this.#layout.prefix + decision] as number;
+    if (this.#placeOf(choice) >= 0) return choice;
+    this.#ex[Ex.diverged] = 1;
+    return only;
   }
 
   #placeOf(choice: number): number {
@@ -769,15 +764,16 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
     const kind = mine[Ctx.kind] as number;
     const addr = mine[Ctx.addr] as number;
     const at = step * Step.words;
-    let what = choice | (kind << 8) | (this.#trails << 24);
+    let what = choice | (kind << 8) | (this.#trail << 24);
+    if (alone !== true) what |= DECIDED;
     if (this.#detailed === true) what |= this.#recordDetails(step, addr) << 16;
     if (step >= this.#alike || !this.#isAlike(at, what, addr, alone)) {
       steps[at + Step.what] = what;
       steps[at + Step.addr] = addr;
     }
     steps[at + Step.execution] = this.#execution;
-    this.#trails = (this.#trails & ~0xff) | (this.#me + 1);
-    if (choice >= Choice.preempt || this.#trails >= BARREN) this.#countBarren(choice, kind);
+    this.#trail = (this.#trail & ~0xff) | (this.#me + 1);
+    if (choice >= Choice.preempt || this.#trail >= BARREN) this.#countBarren(choice, kind);
     this.step = step + 1;
     let hash = this.#traceHash;
     hash = Math.imul(hash ^ choice, 0x01000193);
@@ -797,9 +793,8 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
   #isAlike(at: number, what: number, addr: number, alone: boolean): boolean {
     const steps = this.#steps;
     const before = steps[at + Step.what] as number;
-    // One that is made again has the number of the one before.
-    const age = this.#execution - (steps[at + Step.execution] as number);
-    const recent = age === 1 || age === 0;
+    // Of the execution before, or of this one: one that is made again has the same number.
+    const recent = (this.#execution - (steps[at + Step.execution] as number)) >>> 1 === 0;
     if (before === what && steps[at + Step.addr] === addr && recent) return true;
     const same = choiceOf(before) === choiceOf(what) && recent;
     if (same ? kindOfStep(before) !== kindOfStep(what) || steps[at + Step.addr] !== addr : alone)
@@ -818,7 +813,7 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
     if (choice >= Choice.preempt) {
       const at = Ex.barren + choice - Choice.preempt;
       ex[at] = (ex[at] as number) + 1;
-      this.#trails |= BARREN;
+      this.#trail |= BARREN;
     } else if (choice < Choice.irq && kind !== Point.Wait && kind !== Point.Preempt) {
       if (ex[this.#barrenAt] !== 0) ex[this.#barrenAt] = 0;
     }
@@ -839,8 +834,8 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
 
   #list(threads: number, others: number, current: number): void {
     const out = this.choices;
+    const listed = others === 0 && current === this.#me ? threads : 0;
     let n = 0;
-    this.#listed = others === 0 && current === this.#me ? threads : 0;
     this.currentEnabled = false;
     if (current >= 0) {
       const device = current >= Choice.device;
@@ -855,6 +850,7 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
     for (; threads !== 0; threads &= threads - 1) out[n++] = 31 - Math.clz32(threads & -threads);
     for (; others !== 0; others &= others - 1) out[n++] = Choice.irq + (31 - Math.clz32(others & -others));
     this.count = n;
+    this.#listed = n > 1 ? listed : 0;
   }
 
   #enabledThreads(): number {

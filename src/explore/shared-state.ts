@@ -53,8 +53,8 @@ export const Head = {
   traceHash: 4,
   /** Steps that this execution may have in common with the one before; 0 once a choice differs. */
   alike: 5,
-  /** One more than the context in whose trail the last step is; the same of the last decision in bits 8 to 15; `BARREN`. */
-  trails: 6,
+  /** One more than the context in whose trail the last step is; `BARREN`. */
+  trail: 6,
   /** A number of the strategy's own. */
   carried: 7,
   /** Contexts that run or are parked within the race, and have not ended. */
@@ -65,8 +65,8 @@ export const Head = {
   words: 11,
 } as const;
 
-/** In `Head.trails`: a thread was preempted in this execution, so that `Ex.barren` counts. */
-export const BARREN = 1 << 16;
+/** In `Head.trail`: a thread was preempted in this execution, so that `Ex.barren` counts. */
+export const BARREN = 1 << 8;
 
 /**
  * Words of a context: one cache line that others write, one that its own worker writes, and what few waits need. The two are 128 bytes apart,
@@ -118,6 +118,10 @@ export const Choice = { irq: 32, preempt: 40, device: 48, count: 64 } as const;
 /** Added to an idle context: it leaves, since the execution is over, which is no step. */
 export const LEAVES = 64;
 
+/** The choice that goes on with a context; -1 for none. */
+export const choiceOfContext = (context: number): number =>
+  context < DEVICE_CONTEXT ? context : Choice.device + context - DEVICE_CONTEXT;
+
 export const choiceName = (choice: number): string => {
   if (choice >= Choice.device) return `device${choice - Choice.device}`;
   if (choice >= Choice.preempt) return `preempt CPU${choice - Choice.preempt}`;
@@ -129,19 +133,30 @@ export const OTHERS_PREEMPT = 8;
 export const OTHERS_DEVICE = 16;
 
 /**
- * Words recorded for a step, in the trail of the context that makes it. Each context has a trail of its own, with a place for each step of the
- * execution: one that all write would travel from core to core with the baton.
+ * Words recorded for a step, in trails: each context has one, with a place for each step of the execution, since one that all write would travel
+ * from core to core with the baton. The first three are in the trail of the context that makes the step, the others in that of the context before
+ * it, which has chosen (the leader's before the first step), and there only if there was a choice.
  */
 export const Step = {
-  /** Choice, kind in bits 8 to 15, CPUs with interrupts masked before the step in bits 16 to 23, of `Head.trails` before it the step's above them. */
+  /**
+   * Choice; kind in bits 8 to 14; `DECIDED`; CPUs with interrupts masked before the step in bits 16 to 23; in whose trail the step before it is, as
+   * `Head.trail` says, above them.
+   */
   what: 0,
   addr: 1,
   /** The execution that has written it. */
   execution: 2,
-  words: 3,
+  /** Threads that could go on, other choices. */
+  threads: 3,
+  others: 4,
+  /** Preemptions before it, delays in the upper half. */
+  cost: 5,
+  words: 6,
 } as const;
+/** In `Step.what`: there was a choice, so that the step is a decision. */
+export const DECIDED = 0x8000;
 export const choiceOf = (what: number): number => what & 0xff;
-export const kindOfStep = (what: number): number => (what >>> 8) & 0xff;
+export const kindOfStep = (what: number): number => (what >>> 8) & 0x7f;
 export const maskedOf = (what: number): number => (what >>> 16) & 0xff;
 /** Trail of the step before it, plus one. */
 export const trailOf = (what: number): number => what >>> 24;
@@ -153,19 +168,6 @@ export const Detail = {
   /** End of the step's part of `footprints`; it begins where the step before ends. */
   footprintEnd: 1,
   words: 2,
-} as const;
-
-/** Words recorded for a decision, in the trail of the context that had the baton. */
-export const Decided = {
-  step: 0,
-  /** Choice, the context before plus one in bits 8 to 15, of `Head.trails` before it the decision's above them. */
-  what: 1,
-  /** Preemptions before it, delays in the upper half. */
-  cost: 2,
-  /** Threads that could go on, other choices. */
-  threads: 3,
-  others: 4,
-  words: 5,
 } as const;
 
 /** What a strategy wants to be told beyond who can go on. */
@@ -181,7 +183,7 @@ export interface Wants {
 export interface ExLayout {
   readonly contexts: number;
   readonly prefix: number;
-  /** First trail: its steps, then its decisions. */
+  /** First trail. */
   readonly trails: number;
   readonly trailWords: number;
   /** Threads, and devices after them. */
@@ -207,7 +209,7 @@ export function layoutEx(stepsMax: number, wants: Wants, threads: number, device
   const contexts = Ex.head;
   const prefix = contexts + CONTEXTS_MAX * Ctx.words;
   const trails = inLines(prefix + stepsMax);
-  const trailWords = inLines(stepsMax * (Step.words + Decided.words));
+  const trailWords = inLines(stepsMax * Step.words);
   const details = trails + (threads + devices) * trailWords;
   const strategy = details + (wants.footprints || wants.states ? stepsMax * Detail.words : 0);
   const footprints = strategy + STRATEGY_WORDS;

@@ -21,8 +21,8 @@ import { type ControlledPart, controlledPart, type ExploreJob, preemptCounts } f
 import {
   Choice,
   choiceOf,
+  choiceOfContext,
   DEVICE_CONTEXT,
-  Decided,
   Detail,
   Ex,
   Head,
@@ -32,6 +32,7 @@ import {
   STEP_WORDS,
   Step,
   Turn,
+  trailOf,
 } from './shared-state.js';
 import { signatureOf } from './signature.js';
 import { chooseFound, FAILURES_MAX, type Found, isShorter } from './standing.js';
@@ -551,16 +552,17 @@ export class WorkerExplorer extends RaceWorker {
         return ex[Ex.abandoned] !== 0;
       },
       decision(i): Decision {
-        const all = trails.decisions();
-        const at = i * Decided.words;
-        const what = all[at + Decided.what] as number;
-        const cost = all[at + Decided.cost] as number;
+        const step = trails.decisions()[i] as number;
+        const all = trails.steps();
+        const at = step * Step.words;
+        const what = all[at + Step.what] as number;
+        const cost = all[at + Step.cost] as number;
         return {
-          step: all[at + Decided.step] as number,
-          threads: all[at + Decided.threads] as number,
-          others: all[at + Decided.others] as number,
-          current: ((what >>> 8) & 0xff) - 1,
-          choice: what & 0xff,
+          step,
+          threads: all[at + Step.threads] as number,
+          others: all[at + Step.others] as number,
+          current: choiceOfContext(trailOf(what) - 1),
+          choice: choiceOf(what),
           preemptions: cost & 0xffff,
           delays: cost >>> 16,
         };

@@ -538,8 +538,6 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
     const head = at + Ctx.head;
     const mine = this.#mine;
     const block = mine[Ctx.block] as number;
-    const blockIndex = mine[Ctx.blockIndex] as number;
-    const blockValue = mine[Ctx.blockValue] as number;
     const alone = this.#alone === true ? Told.alone : 0;
     mine[Ctx.handovers] = ((mine[Ctx.handovers] as number) + 1) | 0;
     this.#holds = false;
@@ -551,13 +549,14 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
     ex[head + Head.delays] = this.delays;
     ex[head + Head.traceHash] = this.#traceHash;
     ex[head + Head.alike] = this.#alike;
-    ex[head + Head.trail] = this.#trail;
+    ex[head + Head.trail] = this.#trail | (this.#active << 16);
     ex[head + Head.carried] = this.carried;
-    ex[head + Head.active] = this.#active;
     ex[head + Head.ready] = block === Block.none ? this.#ready | this.#bit : this.#ready;
     ex[head + Head.waiting] = block > Block.none ? this.#waiting | this.#bit : this.#waiting;
-    ex[at + Ctx.giverIndex] = blockIndex;
-    ex[at + Ctx.giverValue] = blockValue;
+    if (block > Block.none) {
+      ex[at + Ctx.giverIndex] = mine[Ctx.blockIndex] as number;
+      ex[at + Ctx.giverValue] = mine[Ctx.blockValue] as number;
+    }
     Atomics.store(ex, at + Ctx.turn, sequence);
     // Looked at after the store, which a worker that goes to sleep looks at last; on hosts that reorder both it wakes by its timeout.
     if (ex[at + Ctx.asleep] !== 0) Atomics.notify(ex, at + Ctx.turn);
@@ -572,9 +571,10 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
     this.delays = mine[Ctx.head + Head.delays] as number;
     this.#traceHash = mine[Ctx.head + Head.traceHash] as number;
     this.#alike = mine[Ctx.head + Head.alike] as number;
-    this.#trail = mine[Ctx.head + Head.trail] as number;
+    const trail = mine[Ctx.head + Head.trail] as number;
+    this.#trail = trail & 0xffff;
     this.carried = mine[Ctx.head + Head.carried] as number;
-    this.#active = mine[Ctx.head + Head.active] as number;
+    this.#active = trail >>> 16;
     this.#ready = (mine[Ctx.head + Head.ready] as number) & ~this.#bit;
     this.#waiting = (mine[Ctx.head + Head.waiting] as number) & ~this.#bit;
     this.#giver = (told >>> Told.giverShift) & 0xff;

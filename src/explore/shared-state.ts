@@ -47,22 +47,20 @@ export const Head = {
   decisions: 1,
   /** Preemptions of this execution so far. */
   preemptions: 2,
-  /** Preemptions by the delay measure: places that choices were away from the first. */
-  delays: 3,
   /** Hash of the trace so far. */
-  traceHash: 4,
+  traceHash: 3,
   /** Steps that this execution may have in common with the one before; 0 once a choice differs. */
-  alike: 5,
-  /** One more than the context in whose trail the last step is; `BARREN`. */
-  trail: 6,
+  alike: 4,
+  /** One more than the context in whose trail the last step is; `BARREN`; in the upper half, how many contexts run or are parked within the race. */
+  trail: 5,
   /** A number of the strategy's own. */
-  carried: 7,
-  /** Contexts that run or are parked within the race, and have not ended. */
-  active: 8,
+  carried: 6,
   /** Threads that can go on whatever happens, and those that wait for something, as bits. */
-  ready: 9,
-  waiting: 10,
-  words: 11,
+  ready: 7,
+  waiting: 8,
+  /** Preemptions by the delay measure: places that choices were away from the first. */
+  delays: 9,
+  words: 10,
 } as const;
 
 /** In `Head.trail`: a thread was preempted in this execution, so that `Ex.barren` counts. */
@@ -71,6 +69,7 @@ export const BARREN = 1 << 8;
 /**
  * Words of a context: one cache line that others write, one that its own worker writes, and what few waits need. The two are 128 bytes apart,
  * since processors fetch lines in pairs. Whoever gets the baton only reads the line that brings it: had it to clear a word there, the line would travel once more.
+ * Allocators put a large block at the beginning of a page or 16 bytes behind it, so that 12 words from here on are in one line, but not 16.
  */
 export const Ctx = {
   /** Number of the last hand-over to this context, of those of all: what its worker waits to change. */
@@ -79,11 +78,11 @@ export const Ctx = {
   told: 1,
   /** `Head`, with the turn. */
   head: 2,
-  /** What the giver waits for, as its own words say too: `Told` has the kind. */
-  giverIndex: 13,
-  giverValue: 14,
+  /** What the giver waits for, if anything, as its own words say too: `Told` has the kind. */
+  giverIndex: 12,
+  giverValue: 13,
   /** Non-zero while its worker sleeps on `turn`. */
-  asleep: 15,
+  asleep: 14,
   state: 32,
   kind: 33,
   addr: 34,

@@ -12,7 +12,7 @@ import { Seat, Thread, WB_HEAD } from '../cpu/hw.js';
 import type { MachineView } from '../lab/deadlock.js';
 import type { Footprint } from '../shared/footprint.js';
 import { Point } from '../shared/point.js';
-import { Block, CONTEXTS_MAX, Ctx, CtxState, Ex, type ExLayout, kindOfStep } from './shared-state.js';
+import { Block, CONTEXTS_MAX, Ctx, CtxState, DECIDED, Ex, type ExLayout, kindOfStep } from './shared-state.js';
 
 /** Copies of memory and hardware area as the hash has them. */
 export interface Shadows {
@@ -147,7 +147,7 @@ export class StateHash {
   #observed(footprint: Footprint, what: number, addr: number, own: number, cpu: number): void {
     const kind = kindOfStep(what) as Point;
     this.#from(own);
-    this.#take(what & 0xffff);
+    this.#take(what & (DECIDED - 1));
     this.#take(addr);
     this.#take(footprint.observed);
     const asksSeat = kind === Point.Sched || kind === Point.Preempt || kind === Point.Wait || kind === Point.Raise;

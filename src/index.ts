@@ -148,10 +148,12 @@ export { CORES, KERNELS, PATCHES, type Patch } from './lab/catalogue.js';
 export {
   LOCK_OPS,
   type LockKind,
+  type LockMatrix,
   type LockProgram,
   type LockProgramResult,
   type LockStep,
   type ProgramLock,
+  runLockMatrix,
   runLockProgram,
 } from './lab/lock-program.js';
 export {

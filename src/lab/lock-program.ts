@@ -1,6 +1,6 @@
 /**
  * Programmes of the lock API as data: any sequence of lock, unlock, interrupt entry and exit, enable and disable over named locks, run on one
- * CPU and answered with what lockdep reports. Whole matrices in the manner of lib/locking-selftest.c can be run so.
+ * CPU and answered with what lockdep reports. Whole matrices in the manner of lib/locking-selftest.c can be run so, on one machine.
  *
  * Spinlocks and rwlocks are taken through the kernel's functions; a lock that is held already is given all the same, since what matters is what
  * lockdep says, not the deadlock. Mutexes and semaphores are nothing but what they tell lockdep.
@@ -60,6 +60,11 @@ export interface LockProgram {
   readonly rules?: LockdepRules;
   /** Default: continue. */
   readonly mode?: LockdepMode;
+}
+
+/** Programmes that have nothing to do with each other, as the cases of a selftest. */
+export interface LockMatrix extends Omit<LockProgram, 'steps'> {
+  readonly programs: Readonly<Record<string, readonly LockStep[]>>;
 }
 
 export interface LockProgramResult {
@@ -262,30 +267,55 @@ function bootOneCpu(names: readonly string[], rules: LockdepRules, mode: Lockdep
  * Return: what lockdep reports, in order.
  * Errors: UsageError for an operation or a lock that there is not.
  */
-export function runLockProgram(program: LockProgram): LockProgramResult {
-  const { rules = '2.6.30', mode = 'continue' } = program;
+export function runLockProgram({ steps, ...rest }: LockProgram): LockProgramResult {
+  return runLockMatrix({ ...rest, programs: { it: steps } }).it as LockProgramResult;
+}
+
+/**
+ * Run programmes one after the other on one machine, each as if it were alone.
+ *
+ * Return: what lockdep reports of each, by the names of the programmes.
+ * Errors: as runLockProgram().
+ */
+export function runLockMatrix({ programs, ...rest }: LockMatrix): Record<string, LockProgramResult> {
+  const { rules = '2.6.30', mode = 'continue' } = rest;
   oneOf('set of lockdep rules', rules, LOCKDEP_RULES);
   oneOf('lockdep mode', mode, LOCKDEP_MODES);
-  const specs = locksOf(program);
-  const names = [...specs.keys()];
-  const { k, at } = bootOneCpu(names, rules, mode);
-  const reports: LockdepReport[] = [];
-  const lockdep = lockdepOf(k, true, (report) => reports.push(report));
+  const list = Object.entries(programs).map(([name, steps]) => ({ name, steps, specs: locksOf({ ...rest, steps }) }));
+  const specs = new Map(list.flatMap((p) => [...p.specs].map(([name, spec]) => [wordOf(name, spec), { name, spec }])));
+  const words = [...specs.keys()];
+  const { k, at } = bootOneCpu(words, rules, mode);
+  let reports: LockdepReport[] = [];
+  let place = 'start';
+  const places = { capture: () => place, functions: (at: unknown) => [String(at)] };
+  const lockdep = lockdepOf(k, true, (report) => reports.push(report), places);
   if (lockdep === null) throw new UsageError('a machine for lock programmes has no lockdep');
   lockdep.area.clear();
   start_kernel(k);
   k.watchLocks(lockdep);
   lockdep.begin();
   k.irqsOff = false;
-  const table = new Map(names.map((name, i) => [name, lockOf(k, name, specs.get(name) as Spec, at[i] as number)]));
-  const run: Run = { k, lockdep, table, irqs: [] };
-  program.steps.forEach((step, number) => {
-    runStep(run, step, number);
-  });
-  return { reports, proc: procTexts(lockdep) };
+  const locks = new Map([...specs].map(([word, { name, spec }], i) => [word, lockOf(k, name, spec, at[i] as number)]));
+  const instances = lockdep.area.instances();
+  const results: Record<string, LockProgramResult> = {};
+  for (const p of list) {
+    const table = new Map([...p.specs].map(([name, spec]) => [name, locks.get(wordOf(name, spec)) as Lock]));
+    const run: Run = { k, lockdep, table, irqs: [] };
+    resetAll(run, instances);
+    reports = [];
+    p.steps.forEach((step, number) => {
+      place = `step ${number + 1}: ${step.filter((part) => part !== undefined).join(' ')}`;
+      runStep(run, step, number);
+    });
+    results[p.name] = { reports, proc: procTexts(lockdep) };
+  }
+  return results;
 }
 
 type Spec = Required<ProgramLock>;
+
+/** A lock's name is taken anew for each kind. */
+const wordOf = (name: string, { kind }: Spec): string => `${kind} ${name}`;
 
 function lockOf(k: Kernel, name: string, spec: Spec, at: number): Lock {
   const heap = spec.place === 'heap';
@@ -304,13 +334,16 @@ interface Run {
 }
 
 /** Nothing is known any more, nothing held, and the task is where it began. */
-function resetAll({ k, lockdep, table, irqs }: Run): void {
+function resetAll({ k, lockdep, table, irqs }: Run, instances: Int32Array | null = null): void {
   lockdep.begin();
   k.preemptCount = 0;
   k.irqsOff = false;
+  // That was an event of its own, perhaps.
+  lockdep.begin();
+  lockdep.forgetStacks();
   irqs.length = 0;
   for (const lock of table.values()) lock.held = 0;
-  lockdep.area.restart(null);
+  lockdep.area.restart(instances);
 }
 
 function runStep(run: Run, [name, lockName, argument]: LockStep, number: number): void {

@@ -3,6 +3,7 @@ import { Area } from '../check/lockdep/area.js';
 import { allHeldLocks } from '../check/lockdep/held.js';
 import { Lockdep, type LockdepMode, type LockdepReport } from '../check/lockdep/lockdep.js';
 import type { LockdepRules } from '../check/lockdep/rules.js';
+import type { Places } from '../check/places.js';
 import { checksOf, type MachineConfig } from '../cpu/config.js';
 import type { Kernel } from '../cpu/kernel.js';
 import { KERNEL_VERSION, LINUX_2_6, versionCode } from '../shared/version.js';
@@ -46,12 +47,17 @@ export function allLocksOf(m: MachineView): string[] {
 }
 
 /** Null when the machine has none. */
-export function lockdepOf(k: Kernel, exact: boolean, onReport?: (report: LockdepReport) => void): Lockdep | null {
+export function lockdepOf(
+  k: Kernel,
+  exact: boolean,
+  onReport?: (report: LockdepReport) => void,
+  places: Places = PLACES,
+): Lockdep | null {
   if (!watches(k.config)) return null;
   return new Lockdep(k, {
     rules: rulesOf(k.config),
     mode: (k.config.lockdepMode || 'linux') as LockdepMode,
-    places: PLACES,
+    places,
     exact,
     ...(onReport !== undefined && { onReport }),
   });

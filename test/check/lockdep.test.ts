@@ -9,6 +9,7 @@ import {
   type LockdepRules,
   type LockProgram,
   type LockStep,
+  runLockMatrix,
   runLockProgram,
   UsageError,
 } from '../../src/index.js';
@@ -348,15 +349,17 @@ describe('a report', () => {
       '2.6.31 #1',
       '-------------------------------------------------------',
       'thread0/0 is trying to acquire lock:',
-      expect.stringMatching(/^ \(A\)\{\+\.\+\.\.\.\}, at: \[<\?+>\] /),
+      expect.stringMatching(/^ \(A\)\{\+\.\+\.\.\.\}, at: \[<\?+>\] step 6: spin_lock A$/),
       '',
       'but task is already holding lock:',
       expect.stringMatching(/^ \(B\)\{\+\.\+\.\.\.\}, at: \[<\?+>\] /),
       '',
       'which lock already depends on the new lock.',
     ]);
-    expect(report?.lines).toContain('-> #1 (B){+.+...}:');
+    const chain = report?.lines.indexOf('-> #1 (B){+.+...}:') ?? -1;
+    expect(report?.lines[chain + 1]).toBe('       [<????????>] step 2: spin_lock B');
     expect(report?.lines).toContain('1 lock held by thread0/0:');
+    expect(report?.lines).toContain(' #0:  (B){+.+...}, at: [<????????>] step 5: spin_lock B');
   });
 
   it('has the signs and words of 2.6.22', () => {
@@ -456,6 +459,44 @@ describe('/proc', () => {
     expect(proc.lockdep_chains).toMatch(/irq_context: 0\n\[\w{8}\] A\n\[\w{8}\] B\n\[\w{8}\] C\n/);
     expect(proc.lockdep_stats).toMatch(/^ lock-classes: {28}3 \[max: \d+\]\n direct dependencies: {21}2 \[max/);
     expect(proc.lockdep_stats).toContain(' max locking depth:                       3\n');
+  });
+});
+
+describe('a matrix of programmes', () => {
+  const programs = {
+    abba: steps('spin_lock A; spin_lock B; spin_unlock B; spin_unlock A; spin_lock B; spin_lock A'),
+    ab: steps('spin_lock A; spin_lock B'),
+    ba: steps('spin_lock B; spin_lock A'),
+    'a in a handler': steps('hardirq_enter; local_bh_disable; spin_lock A'),
+    'a as a mutex': steps('mutex_lock A; mutex_lock A'),
+    'a outside': steps('spin_lock A; spin_lock_irqsave B; local_irq_enable'),
+    initialised: steps('lock_init D; mutex_lock D; mutex_unlock D'),
+    'non-static': steps('mutex_lock D'),
+    'after it': steps('spin_unlock A'),
+  };
+  const locks = { A: {}, B: {}, D: { kind: 'mutex', place: 'heap' } } as const;
+
+  it('says of each what it says of it alone, under every set of rules', () => {
+    const { 'a as a mutex': mutex, ...rest } = programs;
+    for (const rules of RULES) {
+      const all = runLockMatrix({ rules, locks, programs: rest });
+      expect(Object.keys(all)).toEqual(Object.keys(rest));
+      for (const [name, list] of Object.entries(rest)) {
+        const alone = runLockProgram({ rules, locks, steps: list });
+        expect([name, all[name]?.reports]).toEqual([name, alone.reports]);
+        expect([name, all[name]?.proc.lockdep_chains]).toEqual([name, alone.proc.lockdep_chains]);
+      }
+      const kindsOf = (name: string): string[] => all[name]?.reports.map((r) => r.kind) ?? [];
+      expect(['abba', 'ba', 'non-static', 'after it'].map(kindsOf)).toEqual([
+        ['circular'],
+        [],
+        ['non-static'],
+        ['unlock'],
+      ]);
+    }
+    const { abba } = programs;
+    const both = runLockMatrix({ programs: { abba, mutex } });
+    expect([both.abba, both.mutex].map((r) => r?.reports.map((x) => x.kind))).toEqual([['circular'], ['recursive']]);
   });
 });
 

@@ -776,6 +776,11 @@ export class Lockdep implements LockWatch {
 
   // ---- reports -----------------------------------------------------------------------------------------------------
 
+  /** Stacks are looked at anew: the same locks are taken elsewhere now. */
+  forgetStacks(): void {
+    this.#stacks.clear();
+  }
+
   /** Functions that the thread is in, innermost first. */
   stack(): readonly string[] {
     return this.#places.functions(this.#places.capture());

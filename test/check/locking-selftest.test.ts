@@ -1,0 +1,160 @@
+/**
+ * Whole matrices as data: the families of lib/locking-selftest.c, each with every kind of lock, by the rules of every version. A family is
+ * written once, with L and U for taking a lock and giving it back; nothing here knows how lockdep comes to its verdict.
+ */
+import { describe, expect, it } from 'vitest';
+import { type LockdepRules, type LockStep, runLockMatrix } from '../../src/index.js';
+
+const RULES: readonly LockdepRules[] = ['2.6.22', '2.6.30', '4.9', '5.10'];
+
+interface Kind {
+  readonly name: string;
+  readonly lock: string;
+  readonly unlock: string;
+  /** May it be taken again by who has it, and never waits for another reader? */
+  readonly recursive: boolean;
+}
+const kind = (name: string, lock: string, unlock: string, recursive = false): Kind => ({
+  name,
+  lock,
+  unlock,
+  recursive,
+});
+/** Those that interrupts may take. */
+const SPINNING = [
+  kind('spin', 'spin_lock', 'spin_unlock'),
+  kind('wlock', 'write_lock', 'write_unlock'),
+  kind('rlock', 'read_lock', 'read_unlock', true),
+];
+const KINDS = [
+  ...SPINNING,
+  kind('mutex', 'mutex_lock', 'mutex_unlock'),
+  kind('wsem', 'down_write', 'up_write'),
+  kind('rsem', 'down_read', 'up_read'),
+];
+
+/** "L A; U A" with a kind of lock: steps of a programme. */
+const steps = (text: string, { lock, unlock }: Kind): LockStep[] =>
+  text.split('; ').map((step) => {
+    const [op, name] = step.split(' ') as [string, string?];
+    const full = op === 'L' ? lock : op === 'U' ? unlock : op;
+    return name === undefined ? [full] : [full, name];
+  });
+
+/** Kinds of report of each programme, which is run with each kind of lock: one list for each text and kind. */
+function reported(texts: readonly string[], kinds: readonly Kind[], rules: LockdepRules): Map<string, string[]> {
+  const named = texts.flatMap((text) => kinds.map((of) => [`${of.name}: ${text}`, steps(text, of)] as const));
+  const results = runLockMatrix({ rules, programs: Object.fromEntries(named) });
+  return new Map(named.map(([name]) => [name, results[name]?.reports.map((r) => r.kind) ?? ['nothing was run']]));
+}
+
+/** "AB BA": the second of each pair is taken with the first one held. */
+const orders = (pairs: string): string =>
+  pairs
+    .split(' ')
+    .map(([a, b]) => `L ${a}; L ${b}; U ${b}; U ${a}`)
+    .join('; ');
+
+const RINGS = ['AB BA', 'AB BC CA', 'AB CA BC', 'AB BC CD DA', 'AB CD BD DA', 'AB CD BC DA'];
+const LINES = ['AB AB', 'AB BC AC', 'AB BC CD AD', 'CD BC AB', 'AD BD CD'];
+
+describe.each(RULES)('by the rules of %s', (rules) => {
+  const expectEach = (text: string, expected: (of: Kind) => string[]): void => {
+    const wanted = KINDS.map((of) => [`${of.name}: ${text}`, expected(of)] as const);
+    expect([...reported([text], KINDS, rules)]).toEqual(wanted);
+  };
+
+  it.each(RINGS)('the orders %s make a ring, unless all of them are recursive readers', (pairs) => {
+    expectEach(orders(pairs), (of) => (of.recursive ? [] : ['circular']));
+  });
+
+  it.each(LINES)('the orders %s make none', (pairs) => {
+    expectEach(orders(pairs), () => []);
+  });
+
+  it('a lock that its holder takes again is recursion, but for recursive readers', () => {
+    expectEach('L A; L A', (of) => (of.recursive ? [] : ['recursive']));
+  });
+
+  it('readers and writers of one lock in one task are recursion, in every mixture with a writer', () => {
+    const sequences = ['read_lock A; write_lock A', 'write_lock A; read_lock A', 'down_read A; down_write A'];
+    const all = [...sequences, 'down_write A; down_read A', 'down_read A; down_read A'];
+    for (const kinds of reported(all, [KINDS[0] as Kind], rules).values()) expect(kinds).toEqual(['recursive']);
+  });
+
+  it('a lock that is given back twice is not held, one that is initialised while it is held is', () => {
+    expectEach('L A; U A; U A', () => ['unlock']);
+    expectEach('L A; lock_init A', () => ['freed']);
+    expectEach('L A; U A; lock_init A; L A; U A', () => []);
+  });
+
+  const permutations = <T>(list: readonly T[]): T[][] =>
+    list.length < 2
+      ? [[...list]]
+      : list.flatMap((first, i) => permutations(list.filter((_, j) => j !== i)).map((rest) => [first, ...rest]));
+  /** In every order, with every kind of lock: whether anything is reported, for those where that is not as expected. */
+  const surprises = (parts: readonly string[], expected: (of: Kind) => boolean): string[] => {
+    const texts = permutations(parts).map((order) => order.join('; '));
+    return SPINNING.flatMap((of) => {
+      const results = [...reported(texts, [of], rules)];
+      return results.filter(([, kinds]) => kinds.length > 0 !== expected(of)).map(([name]) => name);
+    });
+  };
+  const irqsOff = (text: string): string => `local_irq_disable; ${text}; local_irq_enable`;
+  const exclusive = (of: Kind): boolean => !of.recursive;
+  const never = (): boolean => false;
+
+  describe.each([
+    ['hardirq', irqsOff],
+    ['softirq', (text: string): string => `local_bh_disable; ${text}; local_bh_enable`],
+  ] as const)('with %ss', (context, off) => {
+    const inside = (text: string): string => `${context}_enter; ${text}; ${context}_exit`;
+    const enable = context === 'hardirq' ? 'local_irq_enable' : 'local_bh_enable';
+    const disable = context === 'hardirq' ? 'local_irq_disable' : 'local_bh_disable';
+
+    it('a lock of the handler is not taken with them on', () => {
+      expect(surprises([inside('L A; U A'), 'L A; U A'], exclusive)).toEqual([]);
+      expect(surprises([inside('L A; U A'), off('L A; U A')], never)).toEqual([]);
+    });
+
+    it('they are not enabled with a lock of the handler held', () => {
+      expect(surprises([inside('L A; U A'), `${disable}; L A; ${enable}; U A`], exclusive)).toEqual([]);
+      expect(surprises([inside('L A; U A'), `${disable}; L A; U A; ${enable}`], never)).toEqual([]);
+    });
+
+    it('a lock of the handler is not held when one is taken that is taken with them on', () => {
+      expect(surprises([orders('AB'), 'L B; U B', inside('L A; U A')], exclusive)).toEqual([]);
+      expect(surprises([off(orders('AB')), 'L B; U B', inside('L A; U A')], exclusive)).toEqual([]);
+      expect(surprises([off(orders('BA')), 'L B; U B', inside('L A; U A')], never)).toEqual([]);
+    });
+
+    it('nor with a lock between them', () => {
+      expect(surprises([off(orders('AB BC')), 'L C; U C', inside('L A; U A')], exclusive)).toEqual([]);
+      expect(surprises([off(orders('AB CB')), 'L C; U C', inside('L A; U A')], never)).toEqual([]);
+    });
+
+    it('a reader of the handler may interrupt readers, not writers', () => {
+      const reads = inside('read_lock A; read_unlock A');
+      expect(surprises([reads, 'read_lock A; read_unlock A'], never)).toEqual([]);
+      expect(surprises([reads, 'write_lock A; write_unlock A'], () => true)).toEqual([]);
+      expect(surprises([reads, off('write_lock A; write_unlock A')], never)).toEqual([]);
+    });
+  });
+
+  it('forms of the operations that mask interrupts do what the bare ones do with interrupts off', () => {
+    const forms = ['spin_lock', 'read_lock', 'write_lock'].flatMap((take) =>
+      [
+        ['_irq', '_irq', 'hardirq'],
+        ['_irqsave', '_irqrestore', 'hardirq'],
+        ['_bh', '_bh', 'softirq'],
+      ].map(([lock, unlock, context]) => {
+        return [take, `${take}${lock}`, `${take.replace('lock', 'unlock')}${unlock}`, context] as const;
+      }),
+    );
+    for (const [take, lock, unlock, context] of forms) {
+      const handler = `${context}_enter; ${take} A; ${take.replace('lock', 'unlock')} A; ${context}_exit`;
+      const text = `${lock} A; ${unlock} A; ${handler}; ${lock} A; ${unlock} A`;
+      expect([lock, ...reported([text], [KINDS[0] as Kind], rules).values()]).toEqual([lock, []]);
+    }
+  });
+});

@@ -26,6 +26,7 @@ interface Options extends MachineOptions {
   uniform?: boolean;
   preemptions?: number;
   depth?: number;
+  rounds?: number;
   executions?: number;
   seconds?: number;
   keepGoing?: boolean;
@@ -74,6 +75,12 @@ export function addExploreCommands(program: Command, context: CommandContext): v
     .option('--shuffle', 'try choices in an order that --seed gives (dfs, dpor)')
     .option('--uniform', 'any choice as likely as the others at every step (random)')
     .addOption(new Option('--depth <n>', 'depth of pct').argParser(wholeNumber('--depth', 1, 60)))
+    .addOption(
+      new Option(
+        '--rounds <n>',
+        'a loop of cpu_relax() goes round up to n times with nothing changed before it counts as waiting (default: 0; pct, pos, random: drawn)',
+      ).argParser(wholeNumber('--rounds', 0, 10_000)),
+    )
     .addOption(
       new Option('--executions <n>', 'stop after so many; of all shards together').argParser(
         wholeNumber('--executions', 1, Number.MAX_SAFE_INTEGER),
@@ -153,6 +160,7 @@ function exploreOptions(options: Options, lab: Lab): ExploreOptions {
     ...(options.shuffle === true ? { shuffle: true } : {}),
     ...(options.uniform === true ? { uniform: true } : {}),
     ...(options.depth === undefined ? {} : { depth: options.depth }),
+    ...(options.rounds === undefined ? {} : { rounds: options.rounds }),
     ...(options.executions === undefined ? {} : { executions: options.executions }),
     ...(options.keepGoing === true ? { keepGoing: true } : {}),
     ...(options.shard === undefined ? {} : { shard: options.shard }),

@@ -103,8 +103,13 @@ export interface Knowledge {
 export interface Waits {
   /** Return when the word is no longer @value. */
   waitWhile(memory: Int32Array, index: number, value: number, on: number): void;
-  /** Return when one of these words of static memory is no longer what it was seen to be. */
-  waitForChange(indices: readonly number[], seen: readonly number[], on: number): void;
+  /**
+   * Return when one of these words is no longer what it was seen to be: of static memory, or by the complement of its index of the hardware area.
+   * @rounds: of a loop of cpu_relax(), how often it has gone round in the same way; it may be let go round once more with nothing changed.
+   */
+  waitForChange(indices: readonly number[], seen: readonly number[], on: number, rounds?: number): void;
+  /** Is such a loop to go round once more, whatever others could do? */
+  goesRound(rounds: number): boolean;
   /** The CPU has nothing to run: return when it may have. */
   idle(): void;
 }
@@ -969,9 +974,31 @@ export class Kernel<S extends object = object, E extends string = never> impleme
     }
     this.#spin ??= new SpinWatch();
     const spin = this.#spin;
-    if (spin.waits) this.#waitForAny(spin.indices, spin.seen, this.staticBase + (spin.indices[0] as number) * 4);
-    else this.point(Point.Wait, 0);
-    spin.clear();
+    spin.ends();
+    if (!spin.waits || this.controller.waits.goesRound(spin.rounds)) this.point(Point.Wait, 0);
+    else this.#waitsInLoop(spin, this.controller.waits);
+    spin.begins();
+  }
+
+  #waitsInLoop({ indices, seen, rounds }: SpinWatch, waits: Waits): void {
+    const [first = 0, value = 0] = [indices[0], seen[0]];
+    // A variable outside memory goes by its place in the hardware area, which is below all addresses.
+    const on = first < 0 ? ~first : this.staticBase + first * 4;
+    this.#waiting(WaitKind.lock, on, value, () => {
+      this.trace(Ev.wait, WaitKind.lock, on);
+      this.checkInvariant();
+      waits.waitForChange(indices, seen, on, rounds);
+      this.trace(Ev.woken, WaitKind.lock, on);
+    });
+  }
+
+  /** A word of `vars` is read, or changed: no step of its own, but something that a loop can wait for. */
+  variableRead(index: number, value: number): void {
+    this.#spin?.variable(index, value);
+  }
+
+  variableSet(): void {
+    this.#spin?.changes();
   }
 
   /** @on: an address for reports. */

@@ -51,6 +51,12 @@ const SLEEP_MS = 50;
 /** How long a worker without the baton sleeps before it looks for interrupts of a setup. */
 const SERVE_MS = 2;
 
+/**
+ * Rounds in which a loop of cpu_relax() has done the same, with nobody else able to go on, after which it is taken for one that has no other end: the last
+ * of these numbers. After the others it is the turn of loops that have gone round less.
+ */
+const ROUNDS = [8, 64, 1000];
+
 /** The machine as a context sees it, and what only its own worker can do. */
 export interface BatonHost extends MachineView {
   /** Thread slot, or DEVICE_CONTEXT and the device's number. */
@@ -260,12 +266,19 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
     this.#park(Point.Wait, on, memory === this.#hw ? Block.hwWord : Block.word, index, value);
   }
 
-  waitForChange(indices: readonly number[], seen: readonly number[], on: number): void {
+  waitForChange(indices: readonly number[], seen: readonly number[], on: number, rounds = -1): void {
     const pairs = indices.flatMap((index, i) => [index, seen[i] as number]);
-    this.#park(Point.Wait, on, Block.words, indices.length, 0, pairs);
+    this.#park(Point.Wait, on, Block.words, indices.length, rounds + 1, pairs);
     const { footprint } = this.#host;
-    if (footprint !== null)
-      for (let i = 0; i < pairs.length; i += 2) footprint.touch(Space.word, pairs[i] as number, false);
+    if (footprint === null) return;
+    for (const index of indices) {
+      if (index < 0) footprint.touch(Space.hw, ~index, false);
+      else footprint.touch(Space.word, index, false);
+    }
+  }
+
+  goesRound(rounds: number): boolean {
+    return rounds < (this.#ex[Ex.rounds] as number);
   }
 
   /** The CPU has nothing to run: return when it may have. */
@@ -280,12 +293,14 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
 
   // ---- what the worker's loop calls --------------------------------------------------------------------------------
 
-  /** Before setup, in one worker. */
-  clear(): void {
+  /** Before setup, in one worker. @rounds: see `Ex.rounds`; with another number of them the same choices may lead to other steps. */
+  clear(rounds: number): void {
     const ex = this.#ex;
-    const steps = ex[Ex.ended + Head.steps] as number;
+    const steps = ex[Ex.rounds] === rounds ? (ex[Ex.ended + Head.steps] as number) : 0;
+    ex[Ex.rounds] = rounds;
     for (let word: number = Ex.prefixLength; word <= Ex.finished; word++) ex[word] = 0;
     ex[Ex.unwinding] = 0;
+    ex[Ex.deadEnd] = 0;
     for (let word: number = Ex.ended; word < Ex.ended + Head.words; word++) ex[word] = 0;
     this.step = 0;
     this.decision = 0;
@@ -708,11 +723,65 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
 
   /** Nobody can go on. When all have ended, interrupts too, idle CPUs notice one after the other, in no order that matters. */
   #chooseOfNone(inside: boolean): number {
-    if (this.#hw[Control.live] !== 0) return this.#nobody(inside);
+    if (this.#hw[Control.live] !== 0) {
+      const waiter = this.#roundOnceMore();
+      return waiter >= 0 ? waiter : this.#nobody(inside);
+    }
     if (this.#detailed) this.#ex[Ex.finished] = 1;
     const idle = this.#parked(Block.idle);
     if (idle >= 0) return idle + LEAVES;
     return this.#parked() < 0 ? -1 : this.#nobody(inside);
+  }
+
+  /**
+   * Nobody can go on. A loop of cpu_relax() may give up after some rounds, which nobody can see from outside: those that stand in one go round, one loop
+   * after the other, until they do something else or have done the same so often that they count as waiting for ever. Return: whose turn it is, or -1.
+   */
+  #roundOnceMore(): number {
+    const ex = this.#ex;
+    const mine = this.#mine;
+    const again = ex[Ex.deadEnd] !== 0 && mine[Ctx.block] === Block.words && (mine[Ctx.blockValue] as number) > 1;
+    if (!again) this.#keepHead();
+    if (this.step >= this.#stepsMax >>> 1) return -1;
+    const waiter = this.#nextInLoop();
+    if (waiter < 0) return -1;
+    ex[Ex.deadEnd] = 1;
+    this.#alone = true;
+    return waiter;
+  }
+
+  #nextInLoop(): number {
+    for (const most of ROUNDS) {
+      if (this.#goesOnInLoop(this.#me, most)) return this.#me;
+      for (let slot = 0; slot < this.#contexts; slot++) if (this.#goesOnInLoop(slot, most)) return slot;
+    }
+    return -1;
+  }
+
+  #goesOnInLoop(context: number, most: number): boolean {
+    const ex = this.#ex;
+    const at = this.#contextsAt + context * Ctx.words;
+    if (ex[at + Ctx.state] !== CtxState.parked || ex[at + Ctx.block] !== Block.words) return false;
+    const rounds = ex[at + Ctx.blockValue] as number;
+    return rounds > 0 && rounds <= most;
+  }
+
+  /** What the execution has come to now. */
+  #keepHead(): void {
+    const ex = this.#ex;
+    ex[Ex.deadEnd] = 0;
+    ex[Ex.deadEndHead + Head.steps] = this.step;
+    ex[Ex.deadEndHead + Head.traceHash] = this.#traceHash;
+    ex[Ex.deadEndHead + Head.trail] = this.#trail;
+  }
+
+  /** Loops have gone round for nothing: those steps show nothing, and it is as if they had not been made. */
+  #forgetRounds(): void {
+    const ex = this.#ex;
+    if (ex[Ex.deadEnd] === 0) return;
+    this.step = ex[Ex.deadEndHead + Head.steps] as number;
+    this.#traceHash = ex[Ex.deadEndHead + Head.traceHash] as number;
+    this.#trail = ex[Ex.deadEndHead + Head.trail] as number;
   }
 
   #decide(threads: number, others: number): number {
@@ -895,7 +964,8 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
   #anyChanged(pairs: number, count: number): boolean {
     const ex = this.#ex;
     for (let at = pairs; at < pairs + count * 2; at += 2) {
-      if (this.#words[ex[at] as number] !== ex[at + 1]) return true;
+      const index = ex[at] as number;
+      if ((index < 0 ? this.#hw[~index] : this.#words[index]) !== ex[at + 1]) return true;
     }
     return false;
   }
@@ -1055,6 +1125,7 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
   #nobody(inside: boolean): number {
     const host = this.#host;
     if (Atomics.load(this.#hw, Control.abort) !== 0) throw STOPPED;
+    this.#forgetRounds();
     this.#nameLockWaits();
     const state = [...this.#describe(), ...(host.reported?.() ?? [])];
     const locks = state.some((line) => /spins on|inter-processor/.test(line)) || anyCycle(host) !== null;

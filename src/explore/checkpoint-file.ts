@@ -26,6 +26,7 @@ const found = z.strictObject({
   prescribed: count,
   preemptions: count,
   steps: count,
+  rounds: count.default(0),
   traceHash: z.number().int(),
   memoryHash: z.number().int(),
   trace: words,

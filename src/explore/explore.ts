@@ -47,6 +47,11 @@ export interface ExploreOptions extends RunOptions {
   readonly shard?: Shard;
   /** Go on after a failure. */
   readonly keepGoing?: boolean;
+  /**
+   * How often a loop of cpu_relax() goes round, with nothing changed, before it counts as waiting while others can go on. Default: 0; strategies by chance
+   * draw it for one execution in four.
+   */
+  readonly rounds?: number;
   /** Steps after which an execution counts as a livelock. */
   readonly stepsMax?: number;
   /** Choices to repeat (strategy replay). */
@@ -122,6 +127,8 @@ export interface ExploreResult {
   /** Decisions up to the last where another than the default was chosen: the schedule cut there leads to the same. */
   readonly prescribed: number;
   readonly stepsMax: number;
+  /** As ExploreOptions.rounds has it, of this execution. */
+  readonly rounds: number;
   readonly traceHash: string;
   readonly steps: number;
   /** Scheduling points of all executions together. */
@@ -284,6 +291,7 @@ async function strategyOf(options: PartOptions, seed: number): Promise<StrategyO
     shard: (shard?.index ?? 1) - 1,
     shards: shard?.count ?? 1,
     schedule: options.schedule ?? [],
+    rounds: options.rounds ?? null,
     table,
     state: options.resume?.strategy ?? null,
   };
@@ -538,6 +546,7 @@ function resultOf(
     points: tally.points,
     prescribed: (first ?? report).prescribed,
     stepsMax: x.exploreJob.stepsMax,
+    rounds: (first ?? report).rounds,
     decisionsMost: tally.decisionsMost,
     stepsMost: tally.stepsMost,
     handovers: tally.handovers,

@@ -30,6 +30,7 @@ export const searchSchema = z.strictObject({
   uniform: z.boolean(),
   depth: count,
   stepsExpected: count,
+  rounds: count.nullable().default(null),
   wanted: z.string().nullable(),
   shard,
 });
@@ -60,6 +61,7 @@ export async function searchOf(race: string | RaceSpec, options: ExploreOptions)
     uniform: options.uniform ?? false,
     depth: options.depth ?? 3,
     stepsExpected: options.stepsExpected ?? 0,
+    rounds: options.rounds ?? null,
     wanted: options.wanted ?? null,
     shard: options.shard ?? { index: 1, count: 1 },
   };
@@ -102,6 +104,7 @@ function flat({ machine: m, shard: s, ...search }: Search): Record<string, strin
     'uniform',
     'depth',
     'stepsExpected',
+    'rounds',
   ] as const;
   const settings: [string, unknown][] = [
     ...Object.entries(m),

@@ -32,6 +32,8 @@ const replayFile = z.strictObject({
   machine,
   seed: count,
   stepsMax: z.number().int().positive(),
+  /** How often loops of cpu_relax() went round before they waited. */
+  rounds: count.default(0),
   /** Choices, decision by decision; after the last the present context goes on. */
   schedule: z.array(z.number().int().min(0).max(1023)),
   outcome: z.enum(OUTCOMES),
@@ -62,6 +64,7 @@ export async function toReplay(race: string | RaceSpec, result: ExploreResult, f
   const { url } = await loadRace(race);
   const one = found ?? {
     ...{ failure: result.failure, schedule: result.schedule, preemptions: result.preemptions, steps: result.steps },
+    rounds: result.rounds,
     ...{ traceHash: Number.parseInt(result.traceHash, 16), memoryHash: Number.parseInt(result.memoryHash, 16) },
     trace: result.trace,
   };
@@ -77,6 +80,7 @@ export async function toReplay(race: string | RaceSpec, result: ExploreResult, f
     machine: machineSpecOf(result.machine),
     seed: result.machine.seed,
     stepsMax: result.stepsMax,
+    rounds: one.rounds,
     schedule: [...one.schedule],
     outcome: failure.outcome,
     signature: signatureOf(failure, result.machine),
@@ -168,7 +172,7 @@ export interface Replayed {
 
 /** The options under which the recorded machine boots. */
 export function machineOf(replay: ReplayFile): ExploreOptions {
-  return { machine: exactMachine(replay.machine), seed: replay.seed, stepsMax: replay.stepsMax };
+  return { machine: exactMachine(replay.machine), seed: replay.seed, stepsMax: replay.stepsMax, rounds: replay.rounds };
 }
 
 function differencesOf(recorded: ReplayFile, now: ExploreResult): string[] {

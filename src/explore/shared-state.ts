@@ -27,6 +27,10 @@ export const Ex = {
   sequence: 18,
   /** Workers that spin for the baton: kept only where there are more of them than cores. */
   spinning: 17,
+  /** How often a loop of cpu_relax() goes round with nothing changed before it counts as waiting. */
+  rounds: 19,
+  /** Non-zero: nobody could go on, and loops of cpu_relax() have been let go round since. What the execution was before is in `Head` from `deadEndHead` on. */
+  deadEnd: 20,
   /** `Head` of the execution that has ended. */
   ended: 32,
   /** Hash of everything but the contexts, as far as it differs from what it was when the threads began: two words. */
@@ -36,7 +40,9 @@ export const Ex = {
   undoEnd: 50,
   /** For each CPU, how often its thread was preempted since one made a step of its own. */
   barren: 56,
-  head: 64,
+  /** `Head` of the moment at which nobody could go on. */
+  deadEndHead: 96,
+  head: 128,
 } as const;
 
 /** What travels with the baton, in the cache line that passes it: a line that two workers write in turn costs as much as the hand-over itself. */
@@ -89,13 +95,14 @@ export const Ctx = {
   /** What it waits for: `Block`. */
   block: 35,
   blockIndex: 36,
+  /** Of words: 0, or in a loop of cpu_relax() how often it has gone round in the same way, plus one. */
   blockValue: 37,
   /** Hash of all that it has observed: two words. */
   seenLow: 38,
   seenHigh: 39,
   /** Hand-overs by it, over all executions. */
   handovers: 40,
-  /** Words that it waits for one of, each with what it was seen to hold: pairs. Their number is in `blockIndex`. */
+  /** Words that it waits for one of, each with what it was seen to hold: pairs. Their number is in `blockIndex`. See `Waits.waitForChange()`. */
   pairs: 48,
   words: 96,
 } as const;

@@ -15,6 +15,8 @@ export interface Found {
   readonly prescribed: number;
   readonly preemptions: number;
   readonly steps: number;
+  /** As `ExploreOptions.rounds` has it. */
+  readonly rounds: number;
   readonly traceHash: number;
   /** CRC-32 of memory after it. */
   readonly memoryHash: number;

@@ -90,6 +90,8 @@ export interface Strategy {
    * -1 when nothing is left to explore.
    */
   begin(shared: Int32Array, execution: number, prefix: Int32Array): number;
+  /** Before begin(), unless the user has said it: see `ExploreOptions.rounds`. Default: 0. */
+  rounds?(execution: number): number;
   /** Beyond what is prescribed: the choice to take, one of `situation.choices`; -1 to give the execution up. */
   choose(shared: Int32Array, situation: Situation): number;
   /** After an execution. Return: false when nothing is left to explore. */
@@ -126,6 +128,8 @@ export interface StrategyOptions {
   readonly shards: number;
   /** Choices to repeat. */
   readonly schedule: readonly number[];
+  /** `ExploreOptions.rounds`, if that is given. */
+  readonly rounds: number | null;
   /** Memory that all workers share, for a table of states. */
   readonly table: SharedArrayBuffer | null;
   /** What `save()` answered, to go on from there; null to begin. */

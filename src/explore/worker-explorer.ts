@@ -62,6 +62,7 @@ export interface ExploreReport {
   readonly prescribed: number;
   readonly traceHash: number;
   readonly steps: number;
+  readonly rounds: number;
   /** Its steps, when it repeats a schedule. */
   readonly trace: Int32Array | null;
   readonly memoryHash: number;
@@ -123,6 +124,9 @@ export class WorkerExplorer extends RaceWorker {
   readonly #recorder: Recorder | null;
   readonly #wanted: string | null;
   readonly #shortest: boolean;
+  /** What the user has said of loops of cpu_relax(), and what holds for this execution. */
+  readonly #roundsGiven: number | null;
+  #rounds = 0;
   /** Failure of the execution that has just been judged. */
   #latest: Failure | null = null;
   readonly #execution: Ending;
@@ -163,6 +167,7 @@ export class WorkerExplorer extends RaceWorker {
     this.#threads = job.threads.map((t) => t.slot);
     this.#wanted = explore.wanted;
     this.#shortest = explore.shortest;
+    this.#roundsGiven = explore.strategy.rounds;
     this.#log = explore.log === null || job.slot !== 0 ? null : new ExecutionLog(explore.log);
     this.#begun = explore.begun;
     this.#begunBefore = explore.begun;
@@ -406,6 +411,7 @@ export class WorkerExplorer extends RaceWorker {
       failingExecutions: this.failures,
       traceHash: this.#execution.traceHash >>> 0,
       steps: this.#execution.steps,
+      rounds: this.#rounds,
       trace: this.#strategy.name === 'replay' ? this.#trace(this.#execution.steps) : null,
       memoryHash: crc32(this.k.memory.bytes),
       points: this.#points,
@@ -441,6 +447,7 @@ export class WorkerExplorer extends RaceWorker {
     }
     this.#found.set(signature, {
       ...{ signature, failure, count: (before?.count ?? 0) + 1, prescribed, preemptions, steps },
+      rounds: this.#rounds,
       schedule: Array.from({ length: ended.decisions }, (_, i) => ended.decision(i).choice),
       trace: this.#trace(steps),
       traceHash: ended.traceHash >>> 0,
@@ -467,6 +474,7 @@ export class WorkerExplorer extends RaceWorker {
 
   /** Return: false when the strategy has nothing left. */
   #one(execution: number): boolean {
+    this.#rounds = this.#roundsGiven ?? this.#strategy.rounds?.(execution) ?? 0;
     return this.#perform(execution, () => this.#strategy.begin(this.#strategyWords, execution, this.#prefix));
   }
 
@@ -478,7 +486,7 @@ export class WorkerExplorer extends RaceWorker {
     this.#timedReset();
     this.#recorder?.begin(this.races?.run ?? 0);
     this.#trails.renew();
-    this.#baton.clear();
+    this.#baton.clear(this.#rounds);
     Atomics.store(hw, Control.execution, execution);
     if (this.race.setup !== undefined) this.alone(() => this.race.setup?.(k), 'setup');
     stateHash?.begin();

@@ -108,6 +108,12 @@ export function symbolOf(m: { readonly sym: Readonly<Symbols> }, addr: number): 
   return addr === bestAt ? best : `${best}+0x${(addr - bestAt).toString(16)}`;
 }
 
+/** symbolOf() of what a loop of cpu_relax() waits for: a word of `k.vars` goes by its place in the hardware area. */
+export function waitedFor(m: Pick<MachineView, 'sym' | 'layout' | 'config'>, on: number): string {
+  const { raceVars } = m.layout;
+  return on >= raceVars && on < m.config.pageOffset ? `k.vars, word ${on - raceVars}` : symbolOf(m, on);
+}
+
 /** What a thread waits for, and who has it. */
 export function waitText(m: MachineView, slot: number): string {
   const base = threadOf(m, slot);
@@ -116,7 +122,7 @@ export function waitText(m: MachineView, slot: number): string {
   if (kind === WaitKind.lock || (kind === WaitKind.sleep && on !== 0)) {
     const holders = holdersOf(m, on).map((s) => `thread${s} on CPU${at(m, threadOf(m, s) + Thread.cpu)}`);
     const how = kind === WaitKind.lock ? 'spins on' : 'sleeps on';
-    return `${how} ${symbolOf(m, on)}${holders.length === 0 ? '' : `, held by ${holders.join(', ')}`}`;
+    return `${how} ${waitedFor(m, on)}${holders.length === 0 ? '' : `, held by ${holders.join(', ')}`}`;
   }
   if (kind === WaitKind.ipi) return 'waits for other CPUs to answer an inter-processor call';
   if (kind === WaitKind.sleep) return 'sleeps and has not been woken';

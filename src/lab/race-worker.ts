@@ -517,6 +517,8 @@ export abstract class RaceWorker {
 interface VarsOwner {
   readonly hw: Int32Array;
   readonly footprint: Footprint | null;
+  variableRead?(index: number, value: number): void;
+  variableSet?(): void;
 }
 
 /** Named words that the functions of a race share, as properties. */
@@ -529,12 +531,14 @@ export function defineVars(owner: VarsOwner, base: number, names: readonly strin
         const value = Atomics.load(owner.hw, base + i) >>> 0;
         owner.footprint?.touch(Space.hw, base + i, false);
         owner.footprint?.observe(value);
+        owner.variableRead?.(base + i, value | 0);
         return value;
       },
       set: (value: number) => {
         owner.footprint?.touch(Space.hw, base + i, true);
         owner.footprint?.hwChanged(base + i, 1);
         Atomics.store(owner.hw, base + i, value);
+        owner.variableSet?.();
       },
     });
   });

@@ -103,7 +103,7 @@ export class FakeLab implements Lab {
         trace: new Int32Array(0),
         failures: [],
       },
-      ...{ machine: {} as never, prescribed: 0, stepsMax: 20_000 },
+      ...{ machine: {} as never, prescribed: 0, stepsMax: 20_000, rounds: 0 },
       ...{ caseName: null, abandoned: 0, executionsPerSecond: 100, failingExecutions: 0, points: 50, stepsMost: 5 },
       ...{ stats: {}, interrupted: false },
       history: { events: [], standing: [] },

@@ -1,8 +1,9 @@
 /** What an address stands for, in the words of the kernel: slot, page, static object. */
 import { FIXADDR_START } from '../../arch/arm/memory.js';
 import type { MachineConfig } from '../../cpu/config.js';
+import { layoutHw } from '../../cpu/hw.js';
 import { OUTER_LINE } from '../../cpu/tracer.js';
-import { symbolOf } from '../../lab/deadlock.js';
+import { symbolOf, waitedFor } from '../../lab/deadlock.js';
 import type { Symbols } from '../../shared/kernel-base.js';
 import { showVaddr } from '../../shared/types.js';
 
@@ -79,6 +80,12 @@ export class Names {
     const last = Math.max(...Object.values(sym).filter((at) => at < config.pageOffset + config.lowmemPages * PAGE));
     if (addr >= last + PAGE) return this.physical(offset + config.core.physBase);
     return symbolOf(this, addr);
+  }
+
+  /** virtual() of what is waited for: a word of `k.vars` is no address. */
+  waitedFor(on: number): string {
+    const { config, sym } = this;
+    return on < config.pageOffset ? waitedFor({ config, sym, layout: layoutHw(config) }, on) : this.virtual(on);
   }
 
   /** `page 0x20041+0x60`. */

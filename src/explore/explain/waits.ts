@@ -61,7 +61,12 @@ function edgeOf(s: Standing, all: readonly Standing[], held: Map<number, TraceEv
     const text = `waits for other CPUs to answer its call${who === '' ? '' : `; ${who} cannot: interrupts are off`}`;
     return { from: s, to: deaf.map((o) => o.slot), functions: FUNCTIONS, text };
   }
-  const text = s.wait === WaitKind.none ? 'has not come to its end' : 'sleeps, and nobody will wake it';
+  const text =
+    s.wait === WaitKind.none
+      ? 'has not come to its end'
+      : s.wait === WaitKind.lock
+        ? `waits for ${names.waitedFor(s.addr)}, and nobody will change it`
+        : 'sleeps, and nobody will wake it';
   return { from: s, to: [], functions: FUNCTIONS, text };
 }
 

@@ -25,6 +25,11 @@ interface Saved {
   readonly steps?: number;
 }
 
+/** A stream of chance of its own, one execution in so many, and 4 times so many powers of two. */
+const ROUNDS_SEED = 0x726f756e;
+const ROUNDS_RARE = 4;
+const ROUNDS_SCALES = 9;
+
 abstract class Sampling implements Strategy {
   abstract readonly name: string;
   protected readonly options: StrategyOptions;
@@ -52,6 +57,12 @@ abstract class Sampling implements Strategy {
   /** One generator for all executions, one after the other. */
   protected prngOf(execution: number): Prng {
     return this.#prng.restart(this.options.seed, this.#numberOf(execution));
+  }
+
+  /** In one execution of four, loops of cpu_relax() may give up while others could go on: after 4, 8, ... or 1,024 rounds at the latest. */
+  rounds(execution: number): number {
+    const prng = this.#prng.restart(this.options.seed ^ ROUNDS_SEED, this.#numberOf(execution));
+    return prng.below(ROUNDS_RARE) === 0 ? 4 << prng.below(ROUNDS_SCALES) : 0;
   }
 
   counts(execution: Execution): boolean {

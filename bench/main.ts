@@ -10,6 +10,7 @@ import { V8_FLAGS } from '../src/lab/workers.js';
 import { explorerRows } from './explorer.js';
 import type { Sample } from './measure.js';
 import { EXECUTIONS, memory } from './memory.js';
+import { removeUnwatched, unwatched } from './unwatched.js';
 import { ERAS, LIVE_AREAS, ORDERS, VMALLOC_PAGES } from './vmalloc.js';
 
 interface Row {
@@ -22,13 +23,16 @@ interface Row {
   readonly aim: string;
 }
 
-function group(name: string): Promise<Map<string, number>> {
+function group(name: string, file = builtFile('bench', 'worker.js')): Promise<Map<string, number>> {
   return new Promise((done, fail) => {
-    const worker = new Worker(builtFile('bench', 'worker.js'), { workerData: name });
+    const worker = new Worker(file, { workerData: name });
     worker.once('message', (samples: Sample[]) => done(new Map(samples.map((s) => [s.name, s.nanoseconds]))));
     worker.once('error', fail);
   });
 }
+
+/** Rounds of the two builds, which take turns. */
+const CHECKER_TURNS = 5;
 
 const row = (name: string, samples: Map<string, number>, model: string, raw: string, aim: string): Row => {
   const measured = samples.get(model) ?? Number.NaN;
@@ -101,6 +105,28 @@ async function* lockRows(): AsyncGenerator<Row> {
   yield row('the lock pair with --check lockdep, against without', watched, 'watched', 'lock pair', '<= 3');
 }
 
+/** What the places cost that ask for checkers while there are none: the same code against a copy without them, in turns. */
+async function* checkerRows(): AsyncGenerator<Row> {
+  const copy = unwatched('worker.js');
+  if (copy.places < 50)
+    throw new Error(`only ${copy.places} places ask for checkers: bench/unwatched.ts does not know how they do`);
+  for (const [name, groupName, sample, aim] of [
+    ['spin_lock + spin_unlock, checkers off, against none built in', 'locks', 'lock pair', '<= 1.05'],
+    ['kmap_high + kunmap_high, checkers off, against none built in', 'kmap', 'kmap pair', '<= 1.05'],
+    ['kmalloc + kfree of 64 bytes, checkers off, against none built in', 'slub', 'kmalloc pair', ''],
+  ] as const) {
+    const [off, none]: [number[], number[]] = [[], []];
+    for (let turn = 0; turn < CHECKER_TURNS; turn++) {
+      off.push((await group(groupName)).get(sample) ?? Number.NaN);
+      none.push((await group(groupName, copy.path)).get(sample) ?? Number.NaN);
+    }
+    const middle = (list: number[]): number => list.sort((a, b) => a - b)[CHECKER_TURNS >> 1] as number;
+    const [measured, baseline] = [middle(off), middle(none)];
+    yield { name, measured, baseline, ratio: measured / baseline, unit: 'ns', aim };
+  }
+  removeUnwatched();
+}
+
 async function* slabRows(): AsyncGenerator<Row> {
   for (const allocator of ['slub', 'slab']) {
     const samples = await group(allocator);
@@ -155,6 +181,7 @@ const GROUPS: Readonly<Record<string, () => AsyncGenerator<Row>>> = {
   kmap: kmapRows,
   cache: cacheRows,
   lock: lockRows,
+  checkers: checkerRows,
   slab: slabRows,
   scaling: scalingRows,
   vmalloc: vmallocRows,

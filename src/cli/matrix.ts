@@ -11,7 +11,7 @@ import type { Case, RaceSpec } from '../lab/race.js';
 import type { Failure, Outcome, RunResult } from '../lab/types.js';
 import { count, hasColour, plural } from '../report/output.js';
 import { table } from '../report/table.js';
-import { UsageError } from '../shared/errors.js';
+import { StuckError, UsageError } from '../shared/errors.js';
 import { addCiOptions, CiOutput } from './ci.js';
 import type { CommandContext } from './command.js';
 import { type Host, invocation } from './host.js';
@@ -155,7 +155,35 @@ function filtered(host: Host, all: readonly RaceSpec[], filters: readonly string
   return filters.length === 0 ? all : all.filter((race) => filters.some((filter) => fits(race, filter)));
 }
 
+/** One that stands still is one row that says so. */
 async function observe(
+  lab: Lab,
+  race: RaceSpec,
+  one: Case,
+  options: Options,
+  interrupt: Interrupt,
+): Promise<MatrixRow> {
+  const started = performance.now();
+  try {
+    return await observed(lab, race, one, options, interrupt);
+  } catch (error) {
+    if (!(error instanceof StuckError)) throw error;
+    return stuckRow(race, one, options.mode, error.message, (performance.now() - started) / 1000);
+  }
+}
+
+/** Of a case that came to no result: the machine as the race asks for it. */
+function stuckRow(race: RaceSpec, one: Case, mode: Mode, error: string, seconds: number): MatrixRow {
+  const machine = { ...race.machine, ...one.machine };
+  const { core = '', cpus = 0, kernel = '', patches = [] } = machine;
+  return {
+    ...{ experiment: race.id, caseName: one.name, spec: race.spec, mode: mode === 'parallel' ? mode : 'controlled' },
+    ...{ core, cpus, kernel, patches, claimed: [one.outcome].flat(), outcome: 'hang', expected: false },
+    ...{ executions: 0, exhausted: false, preemptions: null, seconds, failure: null, error, dmesg: [] },
+  };
+}
+
+async function observed(
   lab: Lab,
   race: RaceSpec,
   one: Case,

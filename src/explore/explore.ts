@@ -12,7 +12,7 @@ import type { RaceSpec } from '../lab/race.js';
 import { type History, mergeHistories } from '../lab/recorder.js';
 import type { Failure, Outcome, RunOptions } from '../lab/types.js';
 import { WorkerPool } from '../lab/workers.js';
-import { UsageError } from '../shared/errors.js';
+import { StuckError, UsageError } from '../shared/errors.js';
 import { hex8 } from '../shared/types.js';
 import type { ExploreActor, ExploreDeviceActor } from './actor.js';
 import { ExecutionLog } from './execution-log.js';
@@ -238,7 +238,7 @@ async function watch(
     if (state.over || (died < 0 && !stuck)) continue;
     const why = died >= 0 ? `the worker of thread ${died} died: ${all[died]?.death}` : stuckText(hw, ex, seats);
     await workers.close();
-    throw new UsageError(`${why}; mend the module`);
+    throw new StuckError(`${why}; mend the module`);
   }
   return await new Promise<never>(() => {});
 }
@@ -423,6 +423,7 @@ async function explorePart(name: string | RaceSpec, options: PartOptions): Promi
     return resultOf(loaded.race, x, options, result.report, result.history);
   } catch (error) {
     await workers.close();
+    if (error instanceof UsageError) throw error;
     // An error that comes from a worker has lost its class.
     if (error instanceof Error && error.name === 'UsageError') throw new UsageError(error.message);
     throw error;

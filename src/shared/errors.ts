@@ -27,6 +27,9 @@ export class UsageError extends Error {
   override readonly name = 'UsageError';
 }
 
+/** A case that stands still for ever, or ends its worker. Others can be run all the same. */
+export class StuckError extends UsageError {}
+
 /** Unwinds a kernel thread whose execution has been called off. Never an outcome. */
 export class ExecutionStopped extends Error {
   override readonly name = 'ExecutionStopped';

@@ -1,5 +1,6 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import type { ExploreOptions, ExploreResult } from '../../src/explore/explore.js';
+import { StuckError, UsageError } from '../../src/shared/errors.js';
 import { clean } from '../report/sample.js';
 import { FakeHost } from './fake.js';
 
@@ -111,6 +112,28 @@ describe('murphy matrix', () => {
     expect(await host.murphy('matrix')).toBe(130);
     expect(host.stdout.text).toMatch(/1 case, every outcome as claimed, interrupted\n$/);
     expect(host.stdout.text).not.toContain('(pinned)');
+  });
+
+  it('goes on behind a case that stands still, and says so of it', async () => {
+    host.fakeLab.explored = (_, options) => {
+      if (options.caseName === 'unpinned') throw new StuckError('thread 0 makes no step for 5 s: an endless loop');
+      return asClaimed(_, options);
+    };
+    expect(await host.murphy('matrix --json')).toBe(2);
+    expect(rows().map((r) => [r.caseName, r.error, r.expected])).toEqual([
+      ['unpinned', 'thread 0 makes no step for 5 s: an endless loop', false],
+      ['pinned', null, true],
+      ['all CPUs', null, true],
+    ]);
+    expect(host.stderr.text).toContain('(unpinned) ended early: thread 0 makes no step for 5 s');
+  });
+
+  it('ends at once where no case could be run', async () => {
+    host.fakeLab.explored = () => {
+      throw new UsageError('unknown strategy');
+    };
+    expect(await host.murphy('matrix --json')).toBe(2);
+    expect(host.stdout.text).toBe('');
   });
 
   it('ends with 2 when a case ended in an error, and shows the others', async () => {

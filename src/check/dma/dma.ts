@@ -164,9 +164,10 @@ export class Ownership {
 
   /** A cache that has the aligned word at @pa dirty, and not as @value. */
   dirtyCopy(pa: number, value: number): { cache: number; value: number } | null {
+    const wanted = (pa & -this.lineBytes) >>> 0;
     for (const [cache, store] of this.#caches.entries()) {
       for (let line = 0; line < store.lines; line++) {
-        if (!store.isValid(line) || !store.isDirty(line) || store.paOf(line) !== (pa & -this.lineBytes) >>> 0) continue;
+        if (store.paOf(line) !== wanted || !store.isValid(line) || !store.isDirty(line)) continue;
         const offset = pa & (this.lineBytes - 1);
         if ((store.flagsOf(line) & store.dirtyBit(offset)) === 0) continue;
         const copy = this.view.hw[store.data + line * store.lineWords + (offset >>> 2)] as number;
@@ -174,6 +175,18 @@ export class Ownership {
       }
     }
     return null;
+  }
+
+  /** Lines of [pa, pa + bytes) that are dirty in a cache: one look at each line of the caches, of which a buffer may have as many. */
+  dirtyLines(pa: number, bytes: number): ReadonlySet<number> {
+    const found = new Set<number>();
+    for (const store of this.#caches) {
+      for (let line = 0; line < store.lines; line++) {
+        const at = store.paOf(line);
+        if (at >= pa && at < pa + bytes && store.isValid(line) && store.isDirty(line)) found.add(at);
+      }
+    }
+    return found;
   }
 
   /** The cache of a line by its number among those of all, and the line in it; null for the outer cache. */
@@ -651,8 +664,10 @@ export class DmaChecker implements DmaWatch, Tracer {
 
   #give(pa: number, bytes: number, direction: number, stack: number): void {
     const none = [0, 0] as const;
+    const o = this.#ownership;
+    if (!o.on) return;
+    const dirty = o.dirtyLines(pa, bytes);
     this.#eachLine(pa, bytes, (line, set, whole) => {
-      const o = this.#ownership;
       const at = o.record(line, true);
       if (at < 0) return;
       o.change(at, Line.device, set, none);
@@ -660,7 +675,7 @@ export class DmaChecker implements DmaWatch, Tracer {
       o.change(at, Line.written, none, set);
       this.area.set(at, Line.direction, direction);
       if (stack !== 0) this.area.set(at, Line.mapStack, stack);
-      if (whole) this.#leftDirty(line, at);
+      if (whole && dirty.has(line)) this.#leftDirty(line, at);
     });
   }
 

@@ -44,6 +44,7 @@ describe('the explanation of bytes that an invalidation threw away (E1)', () => 
     expect(text).toMatch(/lost .*CPU0 thread0, in dma_inv_range.*invalidate threw away.*dirty/);
     expect(text).toMatch(/slot 0 taken from page 0x20043.*CPU1 thread1, in flush_all_zero_pkmaps/);
     expect(text).toMatch(/slot 0 given to page 0x20040.*CPU1 thread1, in map_new_virtual/);
+    expect(text).toMatch(/paused step 39, CPU0 thread0, in dma_inv_range.*: went on at step 213/);
   });
 
   it('has every step in columns, with locks, and points at the one that lost them', async () => {

@@ -10,7 +10,7 @@ import { Point } from '../../shared/point.js';
 import { hex2, showVaddr } from '../../shared/types.js';
 import type { ExploreResult } from '../explore.js';
 import { contextOf, fullColumns, shortColumns } from './columns.js';
-import { type Hands, inShort } from './in-short.js';
+import { type Hands, inShort, type Pause } from './in-short.js';
 import { findLoss, type Loss, type LossKind, type WrongByte } from './loss.js';
 import { Names, where } from './names.js';
 import { waitLines } from './waits.js';
@@ -174,6 +174,8 @@ function lostByte(failure: Failure, pfn: number, result: ExploreResult, names: N
   const text = lossText(loss, names);
   if (culprit !== null) {
     moments.push(told(`${loss.kind === 'stale-line' ? 'stale ' : 'lost  '} ${at(culprit)}: ${text}`, culprit));
+    const pause = pauseOf(culprit, stored, result.history.events, names);
+    if (pause !== null) moments.push(told(`paused ${at(pause.from)}: went on at step ${pause.until.step}`, pause.from));
     moments.push(...slotStory(culprit, stored, result.history.events, names));
     moments.push(...translationStory(culprit, result.history.events, names));
   } else if (text !== '') moments.push(told(`lost   ${text}`));
@@ -257,6 +259,22 @@ function changesOfHands(
   return { slot, changes: changes.slice(-2) };
 }
 
+/** The last step of the context that lost the byte before the address changed hands, if its next one came afterwards only. */
+function pauseOf(
+  culprit: TraceEvent,
+  stored: TraceEvent | null,
+  events: readonly TraceEvent[],
+  names: Names,
+): Pause | null {
+  const [taken, given] = changesOfHands(culprit, stored, events, names).changes;
+  if (taken === undefined || given === undefined) return null;
+  const context = contextOf(culprit);
+  const steps = events.filter((e) => e.what === Ev.step && e.stage === Stage.threads && contextOf(e) === context);
+  const from = steps.findLast((e) => e.seq < taken.seq);
+  const until = steps.find((e) => e.seq > taken.seq);
+  return from === undefined || until === undefined || until.seq < given.seq ? null : { from, until };
+}
+
 /** How the address came from another page to that of the byte; null where it did not. */
 function handsOf(
   culprit: TraceEvent,
@@ -267,7 +285,8 @@ function handsOf(
   const { slot, changes } = changesOfHands(culprit, stored, events, names);
   const [taken, given] = changes;
   if (taken === undefined || given === undefined || taken.c !== 0 || given.c === 0) return null;
-  return { nr: slot, from: names.page(taken.b >>> 12), to: names.page((given.c >>> 0) >>> 12), given };
+  const pause = pauseOf(culprit, stored, events, names);
+  return { nr: slot, from: names.page(taken.b >>> 12), to: names.page((given.c >>> 0) >>> 12), given, pause };
 }
 
 /** Why the translation was stale: when it was remembered, when its entry changed, and whom the flushes reached. */

@@ -28,16 +28,26 @@ function lostBy(loss: Loss, culprit: TraceEvent): string {
   }
 }
 
-/** How an address came from one page to another: the slot of kmap(), the pages in words, the change of its entry. */
+/** Two steps of a context between which others went. */
+export interface Pause {
+  readonly from: TraceEvent;
+  readonly until: TraceEvent;
+}
+
+/** How an address came from one page to another: the slot of kmap(), the pages in words, the change of its entry; who lost the byte stood still meanwhile, or null. */
 export interface Hands {
   readonly nr: number;
   readonly from: string;
   readonly to: string;
   readonly given: TraceEvent;
+  readonly pause: Pause | null;
 }
 
-const handsText = ({ nr, from, to, given }: Hands): string =>
-  `The address at which it did so, kmap slot ${nr}, had been that of ${from}; since ${when(given)} it is that of ${to}, the page of the byte.`;
+function handsText({ nr, from, to, given, pause }: Hands): string {
+  const stood =
+    pause === null ? '' : ` ${whoOf(pause.from)} did not run from ${when(pause.from)} to ${when(pause.until)}.`;
+  return `The address at which it did so, kmap slot ${nr}, had been that of ${from}; since ${when(given)} it is that of ${to}, the page of the byte.${stood}`;
+}
 
 export function inShort(loss: Loss, hands: Hands | null): string {
   const { stored, culprit } = loss;

@@ -61,7 +61,7 @@ const AXIS = 22;
 const BADGES = 42;
 const HEADING = 20;
 const GAP = 7;
-const CHARACTER = 6.1;
+const CHARACTER = 6.7;
 const TICKS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000];
 
 const escaped = (text: string): string =>

@@ -204,7 +204,7 @@ describe('the page of a timeline', () => {
     );
     expect(short(e1)).toContain(`(step ${event?.step}, in dma_inv_range())`);
     expect(short(e1)).toMatch(
-      /kmap slot 0, had been that of page 0x20043 \(highmem\); since step \d+ it is that of page 0x20040 \(highmem\), the page of the byte\.$/,
+      /kmap slot 0, had been that of page 0x20043 \(highmem\); since step \d+ it is that of page 0x20040 \(highmem\), the page of the byte\. CPU0 did not run from step 39 to step 213\.$/,
     );
     expect(short(e10)).toMatch(/^device0 stored a byte|^CPU\d stored a byte/);
     expect(short(e10)).toContain("Memory has it, but the reader's cache had an older copy");

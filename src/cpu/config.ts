@@ -99,6 +99,8 @@ export interface MachineConfig extends SlabOptions {
   readonly lockdepRules?: string;
   /** `linux`: the first report ends all checking. `continue`: only the same report about the same classes is left out. */
   readonly lockdepMode?: string;
+  /** Does lockdep measure how long locks are waited for and held? */
+  readonly lockStat?: boolean;
   /** Rules of the DMA checker: those of 2.6.30, 4.9, 5.10 or 5.14. Empty: as the kernel version has them. */
   readonly dmaRules?: string;
   /** What counts as a data race: `hb`, or what KCSAN would report. Empty: `hb`. */

@@ -1093,6 +1093,8 @@ export class Kernel<S extends object = object, E extends string = never> impleme
   }
 
   #acquireWatched(addr: Vaddr): boolean {
+    // In controlled mode nobody tries a held lock: who comes to one waits before the step.
+    if (this.lockWatch?.stat && this.words[this.#index(addr)] !== 0) this.lockWatch.contended(addr);
     this.point(LOCK, addr);
     if (Atomics.compareExchange(this.words, this.#index(addr), 0, 1) !== 0) return false;
     this.lockHeld(addr);
@@ -1126,8 +1128,11 @@ export class Kernel<S extends object = object, E extends string = never> impleme
   }
 
   #lockSlow(addr: Vaddr): boolean {
-    if (this.lockWatch !== null) this.lockWatch.acquire((addr >>> 0) as Vaddr, 0, false);
-    return this.plainLocks && this.acquire(addr);
+    const watch = this.lockWatch;
+    if (watch !== null) watch.acquire((addr >>> 0) as Vaddr, 0, false);
+    const got = this.plainLocks && this.acquire(addr);
+    if (got && watch?.stat) watch.acquired(addr);
+    return got;
   }
 
   unlock(addr: Vaddr, irqs: number): void {

@@ -205,6 +205,7 @@ export class WorkerExplorer extends RaceWorker {
     k.setTracer(bothTracers(k.tracer, this.#recorder));
     k.controller = this.#baton;
     k.timestamp = () => this.#baton.clock;
+    if (this.lockdep !== null) this.lockdep.clock = () => this.#baton.clock * 1000;
     k.clock = () => this.#clock();
     k.onStuck = null;
     k.onQuiet = null;

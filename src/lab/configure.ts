@@ -38,6 +38,7 @@ export const MACHINE_DEFAULTS = {
   check: '',
   lockdepRules: '',
   lockdepMode: 'linux',
+  lockStat: false,
   dmaRules: '',
   raceRules: '',
 } as const;
@@ -200,6 +201,9 @@ export function configure(
   for (const name of checksOf(merged.check)) oneOf('checker', name, CHECKERS);
   oneOf('set of lockdep rules', merged.lockdepRules, ['', ...LOCKDEP_RULES]);
   oneOf('lockdep mode', merged.lockdepMode, LOCKDEP_MODES);
+  if (merged.lockStat && !checksOf(merged.check).includes('lockdep')) {
+    throw new UsageError('lockStat measures the locks that lockdep watches: turn it on by check: "lockdep"');
+  }
   oneOf('set of DMA rules', merged.dmaRules, ['', ...DMA_RULES]);
   oneOf('set of race rules', merged.raceRules, ['', ...RACE_RULES]);
   return {
@@ -226,6 +230,7 @@ export function configure(
     check: merged.check,
     lockdepRules: merged.lockdepRules,
     lockdepMode: merged.lockdepMode,
+    lockStat: merged.lockStat,
     dmaRules: merged.dmaRules,
     raceRules: merged.raceRules,
   };

@@ -103,15 +103,21 @@ const rw = (lock: Lock): locks.RwLock => ptr<'rwlock'>(lock.addr);
 const takes = (kind: LockKind, act: Act): Op => ({ kind, takes: true, word: 0, act });
 const gives = (kind: LockKind, word: number, act: Act): Op => ({ kind, gives: true, word, act });
 const event = (kind: LockKind, read: number, trylock: boolean): Op =>
-  takes(kind, (k, lock) => watchOf(k).acquire(lock.addr, read, trylock));
+  takes(kind, (k, lock) => {
+    watchOf(k).acquire(lock.addr, read, trylock);
+    watchOf(k).acquired(lock.addr);
+  });
 const nested = (kind: LockKind, read: number): Op =>
   takes(kind, (k, lock, _, subclass) => {
     watchOf(k).subclass = subclass;
     watchOf(k).acquire(lock.addr, read, false);
+    watchOf(k).acquired(lock.addr);
   });
 const released = (kind: LockKind): Op => gives(kind, 0, (k, lock) => watchOf(k).release(lock.addr));
 const context = (act: (k: Kernel) => void): Op => ({ kind: null, act });
 const WRITER = 0x80000000 | 0;
+/** The time that a step takes. */
+const STEP_NS = 1000;
 /** Room for a lock of any kind. */
 const HEAP_BYTES = 32;
 
@@ -140,6 +146,7 @@ function rwOps(name: 'read' | 'write', lock: Take, unlock: Take, word: number): 
     [`${name}_trylock`]: takes('rwlock', (k, l) => {
       k.preemptCount += 1;
       watchOf(k).acquire(l.addr, name === 'read' ? 2 : 0, true);
+      watchOf(k).acquired(l.addr);
     }),
     [`${name}_unlock`]: after(() => {}),
     [`${name}_unlock_irq`]: after(local_irq_enable),
@@ -205,7 +212,14 @@ const OPS: Readonly<Record<string, Op>> = {
   return_to_user: context((k) => watchOf(k).sysExit()),
 };
 /** For a lock of any kind. */
-const OTHER_OPS = ['lock_init', 'free', 'lockdep_reset_lock', 'lockdep_reset'] as const;
+const OTHER_OPS = [
+  'lock_init',
+  'free',
+  'lock_contended',
+  'lock_acquired',
+  'lockdep_reset_lock',
+  'lockdep_reset',
+] as const;
 
 /** Every operation that a step can name. */
 export const LOCK_OPS: readonly string[] = [...Object.keys(OPS), ...OTHER_OPS];
@@ -248,7 +262,7 @@ const KERNEL: Readonly<Record<LockdepRules, string>> = {
 
 function bootOneCpu(names: readonly string[], rules: LockdepRules, mode: LockdepMode): { k: Kernel; at: number[] } {
   const machine = { core: 'arm926', cpus: 1, lowmemPages: 64, highmemPages: 0, kernel: KERNEL[rules], hz: 0 };
-  const check = { check: 'lockdep', lockdepRules: rules, lockdepMode: mode };
+  const check = { check: 'lockdep', lockdepRules: rules, lockdepMode: mode, lockStat: true };
   const config: MachineConfig = {
     ...configure([{ ...machine, ...check }], 1, 1, 1),
     declared: names.map((name) => ({ name: `lock ${name}`, kind: 'word', count: null, initial: [0] })),
@@ -290,6 +304,8 @@ export function runLockMatrix({ programs, ...rest }: LockMatrix): Record<string,
   const places = { capture: () => place, functions: (at: unknown) => [String(at)] };
   const lockdep = lockdepOf(k, true, (report) => reports.push(report), places);
   if (lockdep === null) throw new UsageError('a machine for lock programmes has no lockdep');
+  let clock = 0;
+  lockdep.clock = () => clock;
   lockdep.area.clear();
   start_kernel(k);
   k.watchLocks(lockdep);
@@ -304,6 +320,7 @@ export function runLockMatrix({ programs, ...rest }: LockMatrix): Record<string,
     resetAll(run, instances);
     reports = [];
     p.steps.forEach((step, number) => {
+      clock += STEP_NS;
       place = `step ${number + 1}: ${step.filter((part) => part !== undefined).join(' ')}`;
       runStep(run, step, number);
     });
@@ -352,6 +369,8 @@ function runStep(run: Run, [name, lockName, argument]: LockStep, number: number)
     table.get(String(which)) ??
     (wrong(number, `${name} needs a lock that another step takes, not ${String(which)}`) as never);
   if (name === 'lockdep_reset') resetAll(run);
+  else if (name === 'lock_contended') lockdep.contended(find(lockName).addr);
+  else if (name === 'lock_acquired') lockdep.acquired(find(lockName).addr);
   else if (name === 'lockdep_reset_lock') lockdep.resetLock(find(lockName).addr);
   else if (name === 'lock_init') find(lockName).init();
   else if (name === 'free') watchOf(k).freed(find(lockName).addr, 4);

@@ -59,6 +59,7 @@ export function lockdepOf(
     mode: (k.config.lockdepMode || 'linux') as LockdepMode,
     places,
     exact,
+    stat: k.config.lockStat === true,
     ...(onReport !== undefined && { onReport }),
   });
 }

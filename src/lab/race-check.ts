@@ -67,6 +67,7 @@ const OWN_TYPES: { readonly [K in keyof Required<Omit<MachineSpec, keyof SlabOpt
   check: 'string',
   lockdepRules: 'string',
   lockdepMode: 'string',
+  lockStat: 'boolean',
   dmaRules: 'string',
   raceRules: 'string',
 };

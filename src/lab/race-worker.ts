@@ -120,6 +120,9 @@ export abstract class RaceWorker {
     this.k.timestamp = () =>
       Math.max(0, Math.round((performance.timeOrigin + performance.now() - job.bootTime) * 1000));
     this.k.clock = this.k.timestamp;
+    if (this.lockdep !== null) {
+      this.lockdep.clock = () => (performance.timeOrigin + performance.now() - job.bootTime) * 1e6;
+    }
     this.k.onStuck = (k) => this.lookForCycle(k);
     this.k.onQuiet = (k) => {
       k.printk('INFO: no task can run any more: blocked for ever');

@@ -8,6 +8,7 @@
 import type { Kernel } from '../cpu/kernel.js';
 import { How } from '../shared/access.js';
 import { local_irq_disable, local_irq_enable, preempt_enable } from '../shared/irqflags.js';
+import { lock_acquired } from '../shared/lockstat.js';
 import { Point } from '../shared/point.js';
 import { ldcwWriteLock, ldcwWriteUnlock } from '../shared/rwlock-ldcw.js';
 import {
@@ -90,6 +91,7 @@ function debugSpinLock(k: Kernel, lock: SpinLock, layout: LockLayout): void {
     while (k.load(lock) === 0) k.waitForLock(lock, 0);
     k.store(lock, 0);
     k.lockHeld(lock);
+    lock_acquired(k, lock);
   }
   setOwner(k, lock, layout);
 }
@@ -126,6 +128,7 @@ export function writeLockIrq(k: Kernel, lock: RwLock): void {
     if (k.lockWatch !== null) k.lockWatch.acquire(lock, 0, false);
     complain(k, 'rwlock', lock, layout, RWLOCK_MAGIC);
     if (layout.rawBytes > 0) while (k.cmpxchg(lock, 0, WRITER) !== 0) k.waitForLock(lock, k.atomicLoad(lock));
+    lock_acquired(k, lock);
     setOwner(k, lock, layout);
   }
 }

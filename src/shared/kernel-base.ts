@@ -36,6 +36,11 @@ export interface LockWatch {
   /** @read: 0 exclusive, 1 shared, 2 shared and recursive. */
   acquire(lock: number, read: number, trylock: boolean): void;
   release(lock: number): void;
+  /** Are waits and holds measured? Then it wants to hear of the next two: see shared/lockstat.ts. */
+  readonly stat: boolean;
+  /** The lock is busy, and the task begins to wait; it has the lock. Both after acquire(). */
+  contended(lock: number): void;
+  acquired(lock: number): void;
   /**
    * A lock is initialised. @name: as the C source writes it, if not by its place in static memory. @key: what tells classes of one name apart;
    * without, the name stands for the place of the call.
@@ -58,6 +63,8 @@ export interface LockWatch {
   taskExit(): void;
   /** It returns to user space. */
   sysExit(): void;
+  /** The texts of /proc/lockdep and its neighbours. */
+  proc(): Readonly<Record<'lockdep' | 'lockdep_chains' | 'lockdep_stats' | 'lock_stat', string>>;
   /** Lines about the running context for reports of others: held locks and, while interrupts are off, when they last were on. */
   context(): readonly string[];
 }

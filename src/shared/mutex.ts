@@ -17,6 +17,7 @@ import {
   list_next,
   list_of,
 } from './list.js';
+import { lock_acquired, lock_contended } from './lockstat.js';
 import { type SpinLock, spin_lock, spin_lock_init, spin_unlock } from './spinlock.js';
 import { type Ptr, ptr, type Vaddr, vaddr } from './types.js';
 import { __set_current_state, struct_task_struct, TASK_RUNNING, TASK_UNINTERRUPTIBLE } from './wait.js';
@@ -45,7 +46,10 @@ export const mutex_is_locked = (k: KernelBase, lock: Mutex): boolean => atomic_r
 /** Context: process. Return: whether the lock was free, and is the caller's now. */
 export function mutex_trylock(k: KernelBase, lock: Mutex): boolean {
   const got = fastLock(k, lock);
-  if (got && k.lockWatch !== null) k.lockWatch.acquire(lock, 0, true);
+  if (got && k.lockWatch !== null) {
+    k.lockWatch.acquire(lock, 0, true);
+    lock_acquired(k, lock);
+  }
   return got;
 }
 
@@ -59,7 +63,11 @@ function fastLock(k: KernelBase, lock: Mutex): boolean {
 export function mutex_lock(k: KernelBase, lock: Mutex): void {
   might_sleep(k, 'kernel/mutex.c:0');
   if (k.lockWatch !== null) k.lockWatch.acquire(lock, 0, false);
-  if (fastLock(k, lock)) return;
+  if (fastLock(k, lock)) {
+    lock_acquired(k, lock);
+    return;
+  }
+  lock_contended(k, lock);
   spin_lock(k, waitLockOf(lock));
   const waiter = ptr<'mutex_waiter'>(k.current + struct_task_struct.wait.offset) as Waiter;
   k.write(waiter, struct_mutex_waiter.task, k.current);
@@ -76,6 +84,7 @@ export function mutex_lock(k: KernelBase, lock: Mutex): void {
   list_del(k, list_of(waiter, 0));
   if (list_empty(k, waitListOf(lock))) k.storeAs(countOf(lock), 0, How.marked);
   k.lockHeld(lock);
+  lock_acquired(k, lock);
   spin_unlock(k, waitLockOf(lock));
 }
 

@@ -5,6 +5,7 @@
  */
 import { local_irq_restore, local_irq_save } from './irqflags.js';
 import type { KernelBase } from './kernel-base.js';
+import { lock_contended } from './lockstat.js';
 import { type Vaddr, vaddr } from './types.js';
 import { LINUX_2_6 } from './version.js';
 
@@ -17,9 +18,10 @@ const counterOf = (k: KernelBase, lock: Vaddr): Vaddr => vaddr(k.lockWord(lock) 
 const spinsWithIrqsOff = (k: KernelBase): boolean =>
   k.LINUX_VERSION_CODE < LINUX_2_6 || k.patched['mutant-rwlock-spins-irqs-off'];
 
-/** The inner lock, with interrupts on while it spins if they were on in @flags. Interrupts are off on return. */
-export function ldcwLockFlags(k: KernelBase, lock: Vaddr, flags: number): void {
-  while (!k.acquire(lock)) {
+/** The inner lock, with interrupts on while it spins if they were on in @flags. Interrupts are off on return. @told: a wait is one for the lock itself. */
+export function ldcwLockFlags(k: KernelBase, lock: Vaddr, flags: number, told = false): void {
+  for (let waits = false; !k.acquire(lock); waits = true) {
+    if (told && !waits) lock_contended(k, lock);
     if (flags === 0 && !spinsWithIrqsOff(k)) k.restoreIrqs(0);
     k.waitForLock(k.lockWord(lock), HELD);
     k.saveIrqs();
@@ -29,7 +31,7 @@ export function ldcwLockFlags(k: KernelBase, lock: Vaddr, flags: number): void {
 /** Interrupts are off around the counter. */
 export function ldcwReadLock(k: KernelBase, lock: Vaddr): void {
   const flags = local_irq_save(k);
-  ldcwLockFlags(k, lock, flags);
+  ldcwLockFlags(k, lock, flags, true);
   const counter = counterOf(k, lock);
   k.store(counter, k.load(counter) + 1);
   k.release(lock);

@@ -19,6 +19,7 @@ import {
 } from './irqflags.js';
 import type { KernelBase } from './kernel-base.js';
 import { defineStruct } from './layout.js';
+import { lock_acquired, lock_contended } from './lockstat.js';
 import { Point } from './point.js';
 import { ldcwLockFlags, ldcwReadLock, ldcwReadUnlock, ldcwWriteLock, ldcwWriteUnlock } from './rwlock-ldcw.js';
 import { type Ptr, ptr } from './types.js';
@@ -49,24 +50,29 @@ export function spin_is_locked(k: KernelBase, lock: SpinLock): boolean {
 /** Context: any; preemption and interrupts are the caller's business. */
 export function _raw_spin_lock(k: KernelBase, lock: SpinLock): void {
   if (k.ticketLocks) ticketLock(k, lock);
-  else if (!k.acquire(lock)) plainLockSlow(k, lock);
+  else if (k.acquire(lock)) lock_acquired(k, lock);
+  else plainLockSlow(k, lock);
 }
 
 function plainLockSlow(k: KernelBase, lock: SpinLock): void {
+  lock_contended(k, lock);
   do k.waitForLock(k.lockWord(lock), k.freeLock ^ 1);
   while (!k.acquire(lock));
+  lock_acquired(k, lock);
 }
 
 function ticketLock(k: KernelBase, lock: SpinLock): void {
   k.point(Point.Lock, lock);
   let word = k.atomicAdd(lock, TICKET);
   const mine = word >>> 16;
+  if ((word & 0xffff) !== mine) lock_contended(k, lock);
   while ((word & 0xffff) !== mine) {
     k.waitForLock(lock, word);
     k.point(Point.Wait, lock);
     word = k.atomicLoad(lock);
   }
   k.lockHeld(lock);
+  lock_acquired(k, lock);
 }
 
 /** Take the lock if it is free. Return: whether it was. */
@@ -109,7 +115,10 @@ function lockSlow(k: KernelBase, lock: SpinLock): void {
 /** On PA-RISC interrupts are on while it spins, if they were. */
 function lockSlowIrqsave(k: KernelBase, lock: SpinLock, flags: IrqFlags): void {
   if (k.freeLock === 0) lockSlow(k, lock);
-  else ldcwLockFlags(k, ptr<'spinlock'>(lock), flags);
+  else {
+    ldcwLockFlags(k, ptr<'spinlock'>(lock), flags, true);
+    lock_acquired(k, lock);
+  }
 }
 
 /** k.unlock() of a lock that is no plain one. */
@@ -151,6 +160,7 @@ export function spin_trylock(k: KernelBase, lock: SpinLock): boolean {
   k.preemptCount += 1;
   if (_raw_spin_trylock(k, lock)) {
     if (k.lockWatch !== null) k.lockWatch.acquire(lock, 0, true);
+    lock_acquired(k, lock);
     return true;
   }
   preempt_enable(k);
@@ -203,16 +213,22 @@ export function read_lock(k: KernelBase, lock: RwLock): void {
   if (k.lockWatch !== null) k.lockWatch.acquire(lock, 2, false);
   if (k.freeLock !== 0) {
     ldcwReadLock(k, lock);
+    lock_acquired(k, lock);
     return;
   }
-  for (;;) {
+  for (let waits = false; ; ) {
     k.pointAs(Point.Atomic, lock, How.lock);
     const word = k.atomicLoad(lock);
     if (word >= 0) {
       if (k.cmpxchg(lock, word, word + 1) === word) break;
-    } else k.waitForLock(lock, word);
+      continue;
+    }
+    if (!waits) lock_contended(k, lock);
+    waits = true;
+    k.waitForLock(lock, word);
   }
   k.lockHeld(lock, 1);
+  lock_acquired(k, lock);
 }
 
 export function read_unlock(k: KernelBase, lock: RwLock): void {
@@ -233,15 +249,18 @@ export function write_lock(k: KernelBase, lock: RwLock): void {
   if (k.lockWatch !== null) k.lockWatch.acquire(lock, 0, false);
   if (k.freeLock !== 0) {
     ldcwWriteLock(k, lock);
+    lock_acquired(k, lock);
     return;
   }
-  for (;;) {
+  for (let waits = false; ; waits = true) {
     k.pointAs(Point.Atomic, lock, How.lock);
     const seen = k.cmpxchg(lock, 0, WRITER);
     if (seen === 0) break;
+    if (!waits) lock_contended(k, lock);
     k.waitForLock(lock, seen);
   }
   k.lockHeld(lock);
+  lock_acquired(k, lock);
 }
 
 export function write_unlock(k: KernelBase, lock: RwLock): void {

@@ -500,6 +500,96 @@ describe('a matrix of programmes', () => {
   });
 });
 
+describe('/proc/lock_stat', () => {
+  const text = (program: string, more: Partial<LockProgram> = {}): string =>
+    runLockProgram({ steps: steps(program), ...more }).proc.lock_stat;
+  const rows = (program: string, more: Partial<LockProgram> = {}): string[] =>
+    text(program, more)
+      .split('\n')
+      .slice(5)
+      .filter((line) => line !== '');
+  const columns = (row: string | undefined): string[] => (row ?? '').trim().split(/:?\s+/);
+
+  it('has a header and a row for each class, a step being a microsecond', () => {
+    const all = text('spin_lock A; spin_lock B; spin_unlock B; spin_unlock A').split('\n');
+    expect(all.slice(0, 5)).toEqual([
+      'lock_stat version 0.3',
+      '-'.repeat(191),
+      `${'class name'.padStart(40)} ${[
+        ...['con-bounces', 'contentions', 'waittime-min', 'waittime-max', 'waittime-total'],
+        ...['acq-bounces', 'acquisitions', 'holdtime-min', 'holdtime-max', 'holdtime-total'],
+      ]
+        .map((name) => name.padStart(14))
+        .join(' ')}`,
+      '-'.repeat(191),
+      '',
+    ]);
+    expect(all[5]).toMatch(/^ {39}A: {13}0 {14}0 {11}0\.00 {11}0\.00 {11}0\.00 {14}0 {14}1 {11}3\.00 /);
+    expect(columns(all[6])).toEqual(['B', '0', '0', '0.00', '0.00', '0.00', '0', '1', '1.00', '1.00', '1.00']);
+  });
+
+  it('adds up holds, also of locks that are given back out of order', () => {
+    const program = 'spin_lock A; spin_unlock A; spin_lock A; spin_lock B; spin_unlock A; spin_unlock B';
+    expect(columns(rows(program)[0]).slice(7)).toEqual(['2', '1.00', '2.00', '3.00']);
+  });
+
+  it('measures a wait from the contention to the acquisition, where the hold begins, and names the places', () => {
+    const program =
+      'spin_lock Z; spin_unlock Z; spin_lock A; lock_contended A; local_irq_disable; lock_acquired A; spin_unlock A';
+    const [a, ...more] = rows(program);
+    expect(columns(a)).toEqual(['A', '0', '1', '2.00', '2.00', '2.00', '0', '1', '1.00', '1.00', '1.00']);
+    expect(more.slice(0, 4)).toEqual([
+      `${' '.repeat(39)}-`,
+      expect.stringMatching(/^ {39}A {14}1 {18}\[<\?+>\] step 4: lock_contended A$/),
+      `${' '.repeat(39)}-`,
+      expect.stringMatching(/^ {39}A {14}1 {18}\[<\?+>\] step 3: spin_lock A$/),
+    ]);
+    expect(more[4]).toBe('.'.repeat(191));
+    // Z comes first by its age, A by its contentions.
+    expect(columns(more[5])[0]).toBe('Z');
+  });
+
+  it('has two rows where readers and writers have held the lock', () => {
+    const program = 'write_lock R; write_unlock R; read_lock R; local_irq_disable; read_unlock R';
+    const [writers, readers] = rows(program);
+    expect(writers).toMatch(/^ {37}R-W: /);
+    expect(columns(writers).slice(7)).toEqual(['1', '1.00', '1.00', '1.00']);
+    expect(readers).toMatch(/^ {37}R-R: /);
+    expect(columns(readers).slice(7)).toEqual(['1', '2.00', '2.00', '2.00']);
+  });
+
+  it('says so when checking has ended', () => {
+    expect(text('spin_unlock A', { locks: { A: {} }, mode: 'linux' }).split('\n')[1]).toMatch(
+      /^\*WARNING\* lock debugging/,
+    );
+    expect(text('spin_unlock A', { locks: { A: {} } })).not.toContain('WARNING');
+  });
+
+  it('counts nothing of the programme before', () => {
+    const list = steps('spin_lock A; spin_unlock A');
+    const all = runLockMatrix({ programs: { one: list, two: list } });
+    expect(all.two?.proc.lock_stat).toBe(all.one?.proc.lock_stat);
+  });
+
+  it('is what a contention for a lock that is not held is reported from', () => {
+    const locks = { A: {}, B: {} };
+    for (const rules of RULES) {
+      for (const op of ['lock_contended', 'lock_acquired']) {
+        const [report, ...more] = reports(`spin_lock A; ${op} B`, { rules, locks });
+        expect(report).toMatchObject({ kind: 'contention', classes: ['B'] });
+        expect(report?.headline).toContain('bad contention detected!');
+        expect(report?.lines).toContain('thread0/0 is trying to contend lock (B) at:');
+        expect(more).toEqual([]);
+        expect(kinds(`spin_lock B; spin_lock A; ${op} B; spin_unlock A; spin_unlock B`, { rules, locks })).toEqual([]);
+      }
+    }
+    // A handler contends for what its own context has taken.
+    expect(kinds('spin_lock_irqsave B; hardirq_enter; spin_lock A; lock_contended B', { locks })).toEqual([
+      'contention',
+    ]);
+  });
+});
+
 describe('a programme that is none', () => {
   it.each<[string, LockProgram, RegExp]>([
     [

@@ -95,6 +95,28 @@ describe('lockdep in controlled mode', () => {
   });
 });
 
+describe('lock_stat of a machine', () => {
+  const search = (id: string) => explore(race(id), { strategy: 'dfs', preemptions: 1 });
+
+  it('counts holds, waits and their times in every schedule', async () => {
+    expect(await search('measured-waits')).toMatchObject({ outcome: 'clean', exhausted: true });
+  });
+
+  it('has a wait in some of them', async () => {
+    expect((await search('measured-alone')).failure?.message).toContain('nobody had to wait');
+  });
+
+  it('is measured in parallel mode too', async () => {
+    expect(await run('measured-waits', { executions: 20 })).toMatchObject({ outcome: 'clean', dmesg: [] });
+  });
+
+  it('is refused where nobody watches locks', async () => {
+    await expect(explore(race('one-order'), { machine: { lockStat: true } })).rejects.toThrow(
+      /turn it on by check: "lockdep"/,
+    );
+  });
+});
+
 describe('a deadlock that the explorer finds under lockdep', () => {
   it('comes with the chain that lockdep has reported before it', async () => {
     const found = await explore(race('crossed'), { check: 'lockdep', preemptions: 1, keepGoing: true });

@@ -27,6 +27,8 @@ export const Head = {
   /** Did an instance get a class since boot? */
   instancesChanged: 12,
   generations: 13,
+  /** Has anything been measured since restart()? */
+  statsUsed: 14,
   words: 16,
 } as const;
 
@@ -38,6 +40,10 @@ export const CHAIN_LOCKS_MAX = 16384;
 const INSTANCES_HASH = 8192;
 export const TEXT_WORDS_MAX = 32768;
 const SEEN_MAX = 256;
+/** CONFIG_LOCK_STAT: places that a class has rows for, of each of two kinds; numbers of a class, of 64 bits; words of all. */
+export const POINTS = 4;
+export const STATS_PER_CLASS = 20 + 4 * POINTS;
+export const STAT_WORDS = CLASSES_MAX * STATS_PER_CLASS * 2;
 export const SUBCLASSES_MAX = 8;
 
 /** Words of a class. Class 0 is none. */
@@ -74,6 +80,9 @@ export interface AreaLayout {
   readonly instances: number;
   readonly text: number;
   readonly seen: number;
+  /** CPU that had each instance last, plus 1, and where it was taken; numbers of classes, on an even word. */
+  readonly last: number;
+  readonly stats: number;
 }
 
 function layoutArea(base: number): AreaLayout {
@@ -92,9 +101,11 @@ function layoutArea(base: number): AreaLayout {
     instances: take(INSTANCES_HASH * 2),
     text: take(TEXT_WORDS_MAX),
     seen: take(SEEN_MAX * 3),
+    last: take(INSTANCES_HASH * 2),
+    stats: take(STAT_WORDS + 1),
   };
   if (next - base > LOCKDEP_WORDS) throw new Error('the area of the lock validator is too small');
-  return layout;
+  return { ...layout, stats: layout.stats + (layout.stats & 1) };
 }
 
 /** The tables, and where a table is full, the word that says so. */
@@ -158,6 +169,11 @@ export class Area {
     this.#newGeneration();
     this.setHead(Head.epoch, this.head(Head.epoch) + 1);
     this.words.fill(0, this.at.seen, this.at.seen + SEEN_MAX * 3);
+    if (this.head(Head.statsUsed) !== 0) {
+      this.words.fill(0, this.at.last, this.at.last + INSTANCES_HASH * 2);
+      this.words.fill(0, this.at.stats, this.at.stats + STAT_WORDS);
+      this.setHead(Head.statsUsed, 0);
+    }
     if (instances === null || this.head(Head.instancesChanged) === 0) return;
     this.words.set(instances, this.at.instances);
     this.setHead(Head.instancesChanged, 0);
@@ -254,6 +270,27 @@ export class Area {
     this.words[slot] = lock | 0;
     this.words[slot + 1] = id;
     return true;
+  }
+
+  /** Where the area keeps who had an instance last; -1 when it has no room. */
+  slotOf(lock: number): number {
+    const slot = this.#instanceSlot(lock);
+    return slot < 0 ? -1 : this.at.last + slot - this.at.instances;
+  }
+
+  /** CPU 0 for a lock that nobody has had or initialised. */
+  lastCpu(slot: number): number {
+    return slot < 0 ? 0 : Math.max(0, (this.words[slot] as number) - 1);
+  }
+
+  lastPlace(slot: number): number {
+    return slot < 0 ? 0 : (this.words[slot + 1] as number);
+  }
+
+  setLast(slot: number, cpu: number, place: number): void {
+    if (slot < 0) return;
+    this.words[slot] = cpu + 1;
+    this.words[slot + 1] = place;
   }
 
   // ---- chains ------------------------------------------------------------------------------------------------------

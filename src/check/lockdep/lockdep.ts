@@ -12,6 +12,8 @@ import { hex8 } from '../../shared/types.js';
 import type { Places } from '../places.js';
 import { Area, CHAIN_LOCKS_MAX, CHAINS_MAX, Chain, CLASSES_MAX, Class, Head, SUBCLASSES_MAX } from './area.js';
 import { depOf, Graph, type Hop, reverseDepOf } from './graph.js';
+import { LockStat } from './lockstat.js';
+import { type ProcTexts, procTexts } from './proc.js';
 import * as report from './report.js';
 import { className, context, type Text } from './report-parts.js';
 import { type LockdepRules, type RuleSet, ruleSet } from './rules.js';
@@ -60,6 +62,7 @@ export const REPORT_KINDS = [
   'nest',
   'full',
   'user',
+  'contention',
 ] as const;
 export type ReportKind = (typeof REPORT_KINDS)[number];
 
@@ -69,6 +72,8 @@ export interface LockdepOptions {
   readonly places: Places;
   /** Is the place of every acquisition kept, rather than the first of each chain of held locks? */
   readonly exact: boolean;
+  /** CONFIG_LOCK_STAT. */
+  readonly stat: boolean;
   /** Hears of each report, besides the log. */
   readonly onReport?: (report: LockdepReport) => void;
 }
@@ -93,6 +98,9 @@ export interface Held {
   low: number;
   high: number;
   site: unknown;
+  /** When the wait for it began, 0 for none, and since when it is held: nanoseconds. */
+  waits: number;
+  holds: number;
 }
 
 export class Lockdep implements LockWatch {
@@ -105,6 +113,10 @@ export class Lockdep implements LockWatch {
   declare readonly does: RuleSet;
   declare readonly held: Held[];
   depth = 0;
+  /** Null unless waits and holds are measured. */
+  readonly lockStat: LockStat | null = null;
+  /** The machine's time, nanoseconds. */
+  clock: () => number = () => this.k.timestamp() * 1000;
   /** irq events, and when each was last: hard interrupts on and off, soft interrupts on and off. */
   readonly stamps = { events: 0, on: 0, off: 0, softOn: 0, softOff: 0 };
   readonly #mode: LockdepMode;
@@ -147,6 +159,7 @@ export class Lockdep implements LockWatch {
     this.#places = options.places;
     this.#exact = options.exact;
     this.#onReport = options.onReport;
+    this.lockStat = options.stat ? new LockStat(this.area) : null;
     this.graph = new Graph(this.area, this.#modern);
     this.#symbols = new Map(
       Object.entries(k.sym as unknown as Record<string, number>).map(([name, at]) => [at | 0, name]),
@@ -160,6 +173,8 @@ export class Lockdep implements LockWatch {
       low: 0,
       high: 0,
       site: NO_SITE,
+      waits: 0,
+      holds: 0,
     }));
   }
 
@@ -281,6 +296,10 @@ export class Lockdep implements LockWatch {
     held.read = read;
     held.trylock = trylock;
     held.context = context;
+    if (this.lockStat !== null) {
+      held.waits = 0;
+      held.holds = this.clock();
+    }
     if (this.#exact) held.site = this.#places.capture();
     let ctx = (k.irqsOff ? Ctx.hardirqsOff : 0) | ((count & SOFTIRQ_MASK) !== 0 ? Ctx.softirqsOff : 0);
     if ((context | read | this.#inReclaim) !== 0 || trylock) ctx |= this.#rare(context, read, trylock);
@@ -311,7 +330,7 @@ export class Lockdep implements LockWatch {
     const id = this.#classOf(lock, subclass);
     if (nestLocks !== 'checked' || nestLock === 0 || this.#holds(nestLock)) return id;
     this.#report('nest', id, 0, () => report.nestedLockNotTaken(this, id, nestLock));
-    return 0;
+    return this.#on ? id : 0;
   }
 
   #holds(lock: number): boolean {
@@ -348,6 +367,62 @@ export class Lockdep implements LockWatch {
     this.depth = depth + 1;
   }
 
+  // ---- waits and holds ---------------------------------------------------------------------------------------------
+
+  get stat(): boolean {
+    return this.lockStat !== null;
+  }
+
+  /** Source: __lock_contended(), __lock_acquired(), Linux 2.6.30. Differs: there a task that holds nothing at all is warned of by line. */
+  contended(lock: number): void {
+    const held = this.#measured(lock);
+    if (held === null || held.waits !== 0) return;
+    held.waits = Math.max(1, this.clock());
+    this.lockStat?.contended(held.id, held.read, this.k.cpu, this.area.slotOf(lock), siteIn(this.stack()));
+  }
+
+  acquired(lock: number): void {
+    const held = this.#measured(lock);
+    if (held === null) return;
+    const now = this.clock();
+    const waited = held.waits === 0 ? 0 : now - held.waits;
+    held.waits = 0;
+    held.holds = now;
+    const place = this.#placeOf(held);
+    this.lockStat?.acquired(held.id, held.read, this.k.cpu, this.area.slotOf(lock), waited, place);
+  }
+
+  /** The held lock that is meant. Null: nothing is measured, or there is none, which is reported. */
+  #measured(lock: number): Held | null {
+    if (this.lockStat === null || !this.#on) return null;
+    const context = this.depth === 0 ? 0 : (this.held[this.depth - 1] as Held).context;
+    for (let i = this.depth - 1; i >= 0; i--) {
+      const held = this.held[i] as Held;
+      if (held.context !== context) break;
+      if (held.lock === (lock | 0)) return held;
+    }
+    const id = this.area.classOf(lock);
+    this.#report('contention', id, 0, () => report.badContention(this, lock, id));
+    return null;
+  }
+
+  /** Text of the place where a held lock was taken first in this chain. */
+  #placeOf(held: Held): number {
+    const [low, high] = this.#keyOf(this.held.indexOf(held));
+    const at = this.area.chainSlot(low, high);
+    return at < 0 || this.#words[at + Chain.used] !== this.area.head(Head.epoch)
+      ? 0
+      : (this.#words[at + Chain.site] as number);
+  }
+
+  #released(held: Held): void {
+    if (this.lockStat !== null) this.lockStat.released(held.id, held.read, this.clock() - held.holds);
+  }
+
+  proc(): ProcTexts {
+    return procTexts(this);
+  }
+
   #knownChain(low: number, high: number): boolean {
     const at = this.area.chainSlot(low, high);
     return at >= 0 && this.#words[at + Chain.used] === this.#words[this.#base + Head.epoch];
@@ -359,6 +434,7 @@ export class Lockdep implements LockWatch {
     if (top >= 0) {
       const held = this.held[top] as Held;
       if (held.lock === (lock | 0)) {
+        if (this.lockStat !== null) this.#released(held);
         this.depth = top;
         this.#low = held.low;
         this.#high = held.high;
@@ -380,6 +456,7 @@ export class Lockdep implements LockWatch {
     }
     const above = this.held.slice(at + 1, this.depth).map((h) => ({ ...h }));
     const gone = this.held[at] as Held;
+    this.#released(gone);
     this.depth = at;
     this.#low = gone.low;
     this.#high = gone.high;
@@ -406,6 +483,7 @@ export class Lockdep implements LockWatch {
     if (!this.#on) return;
     this.freed(lock, 4);
     if (!this.#on) return;
+    this.lockStat?.initialised(this.k.cpu, this.area.slotOf(lock));
     if (name === undefined && this.#symbols.has(lock | 0)) {
       // A static lock: its class is its own, whoever initialises it.
       return;
@@ -803,14 +881,16 @@ export class Lockdep implements LockWatch {
   siteOf(held: Held, index: number): string {
     if (held.site !== NO_SITE) return siteIn(this.#places.functions(held.site)) || '?';
     if (index >= this.depth) return siteIn(this.stack()) || '?';
-    const [low, high] = index + 1 < this.depth ? this.#keyAbove(index) : [this.#low, this.#high];
+    const [low, high] = this.#keyOf(index);
     const at = this.area.chainSlot(low, high);
     return at < 0 || this.#words[at + Chain.used] !== this.area.head(Head.epoch)
       ? '?'
       : this.area.text(this.#words[at + Chain.site] as number) || '?';
   }
 
-  #keyAbove(index: number): [number, number] {
+  /** The chain that ends with a held lock. */
+  #keyOf(index: number): [number, number] {
+    if (index + 1 >= this.depth) return [this.#low, this.#high];
     const above = this.held[index + 1] as Held;
     return [above.low, above.high];
   }

@@ -1,10 +1,11 @@
 /**
- * /proc/lockdep, /proc/lockdep_chains and /proc/lockdep_stats. Source: kernel/lockdep_proc.c, Linux 2.6.30; spec/checkers.md §3.12.
+ * /proc/lockdep, /proc/lockdep_chains and /proc/lockdep_stats; lock_stat is in lockstat.ts. Source: kernel/lockdep_proc.c, Linux 2.6.30; spec/checkers.md §3.12.
  * Differs: a class whose locks are no static objects has the address of the first of them for a key.
  */
 import { hex8 } from '../../shared/types.js';
 import { CHAINS_MAX, Chain, CLASSES_MAX, Class, EDGES_MAX, Edge, Head, TEXT_WORDS_MAX } from './area.js';
 import type { Lockdep } from './lockdep.js';
+import { lockStatText } from './lockstat.js';
 import { className } from './report-parts.js';
 import { READ, usageChars } from './usage.js';
 
@@ -13,12 +14,15 @@ export interface ProcTexts {
   readonly lockdep: string;
   readonly lockdep_chains: string;
   readonly lockdep_stats: string;
+  /** Empty where waits and holds are not measured: property lockStat of a machine. */
+  readonly lock_stat: string;
 }
 
 export const procTexts = (d: Lockdep): ProcTexts => ({
   lockdep: lockdepText(d),
   lockdep_chains: chainsText(d),
   lockdep_stats: statsText(d),
+  lock_stat: lockStatText(d),
 });
 
 /** Classes that were taken. */

@@ -293,6 +293,21 @@ export function unlockImbalance(d: Lockdep, lock: number, id: number): Text {
   );
 }
 
+export function badContention(d: Lockdep, lock: number, id: number): Text {
+  return framed(
+    d,
+    'bad contention detected',
+    [
+      `${task(d)} is trying to contend lock (${id === 0 ? hex8(lock) : lockName(d, id)}) at:`,
+      `${address()} ${d.stack()[0] ?? '?'}`,
+      'but there are no locks held!',
+      ...otherInfo(d),
+      ...backtrace(d),
+    ],
+    true,
+  );
+}
+
 export function heldLockFreed(d: Lockdep, held: Held, from: number, bytes: number): Text {
   return framed(
     d,

@@ -17,7 +17,7 @@ import { hex8 } from '../shared/types.js';
 import type { ExploreActor, ExploreDeviceActor } from './actor.js';
 import { ExecutionLog } from './execution-log.js';
 import type { ExploreJob } from './explore-job.js';
-import { DEVICE_CONTEXT, handoversOf, holderOf, layoutEx, type Wants } from './shared-state.js';
+import { DEVICE_CONTEXT, Ex, handoversOf, holderOf, layoutEx, type Wants } from './shared-state.js';
 import { chooseFound, type Found, joinTallies, type Standing, type Tally, tallyFrom } from './standing.js';
 import { makeStrategy, STRATEGIES } from './strategies/index.js';
 import { StateTable, tableBytes } from './strategies/state-table.js';
@@ -179,6 +179,8 @@ interface Watched {
   /** Executions are under way. */
   leading: boolean;
   over: boolean;
+  /** The strategy is a user's, and could loop for ever. */
+  readonly ownStrategy: boolean;
 }
 
 /** A moment: on the clock, and in time that this process has been given. */
@@ -220,8 +222,9 @@ async function watch(
     await new Promise((done) => setTimeout(done, POLL_MS));
     if (signal?.aborted === true) Atomics.store(hw, Control.quit, 1);
     const now = `${Atomics.load(hw, Control.execution)} ${handoversOf(ex)}`;
-    // Workers that start on a busy host, and a checkpoint that is written, are no lack of progress.
-    if (now !== last || !state.leading) {
+    const considers = Atomics.load(ex, Ex.considers) !== 0 && !state.ownStrategy;
+    // Workers that start on a busy host, a checkpoint that is written, and dpor after a long execution are no lack of progress.
+    if (now !== last || !state.leading || considers) {
       since = standing();
       trails = null;
     }
@@ -246,6 +249,8 @@ async function watch(
 /** What loops for ever: the innermost of thread, interrupt handler, setup or check, and invariant. @seats: of the CPUs, as indices. */
 function stuckText(hw: Int32Array, ex: Int32Array, seats: readonly number[]): string {
   const lasts = `for ${STUCK_MS / 1000} s`;
+  if (ex[Ex.considers] !== 0)
+    return `the strategy has not come to its end ${lasts}, between two executions: it loops for ever`;
   const [holder, stage] = [holderOf(ex), hw[Control.stage]];
   const who = holder < DEVICE_CONTEXT ? `thread ${holder}` : `device ${holder - DEVICE_CONTEXT}`;
   const part = stage === Stage.setup ? 'setup' : stage === Stage.check ? 'check' : who;
@@ -414,7 +419,8 @@ async function explorePart(name: string | RaceSpec, options: PartOptions): Promi
   const loaded = await loadRace(name);
   const x = await layOut(loaded.race, loaded.url, options);
   const workers = idlePools.pop() ?? new WorkerPool();
-  const state: Watched = { leading: false, over: false };
+  const ownStrategy = x.exploreJob.strategy.module !== null;
+  const state: Watched = { leading: false, over: false, ownStrategy };
   try {
     workers.hold(true);
     const work = conduct(workers, x, options, state);

@@ -31,6 +31,8 @@ export const Ex = {
   rounds: 19,
   /** Non-zero: nobody could go on, and loops of cpu_relax() have been let go round since. What the execution was before is in `Head` from `deadEndHead` on. */
   deadEnd: 20,
+  /** Non-zero: the strategy looks at the execution that has ended, or prepares the next one. */
+  considers: 21,
   /** `Head` of the execution that has ended. */
   ended: 32,
   /** Hash of everything but the contexts, as far as it differs from what it was when the threads began: two words. */

@@ -302,9 +302,18 @@ export class WorkerExplorer extends RaceWorker {
     if (ex[Ex.footprintsLost] !== 0) {
       this.moduleError = 'a step touches more than this strategy can note; take another strategy, or a smaller machine';
     } else if (this.#diverged && this.#strategy.name !== 'replay') this.moduleError = NOT_THE_SAME;
-    else this.#over = !this.#strategy.end(run, this.#strategyWords);
+    else this.#over = !this.#consider(() => this.#strategy.end(run, this.#strategyWords));
     this.#exhausted = this.#over && this.#strategy.exhausts === true;
     this.#over ||= this.moduleError !== null || (this.job.stopAtFailure && this.#chosen() !== null);
+  }
+
+  /** The strategy at work between executions, which the watchdog is told: after long ones it takes seconds. */
+  #consider<T>(ask: () => T): T {
+    const { ex } = this.#part;
+    ex[Ex.considers] = 1;
+    const answer = ask();
+    ex[Ex.considers] = 0;
+    return answer;
   }
 
   /**
@@ -476,7 +485,9 @@ export class WorkerExplorer extends RaceWorker {
   /** Return: false when the strategy has nothing left. */
   #one(execution: number): boolean {
     this.#rounds = this.#roundsGiven ?? this.#strategy.rounds?.(execution) ?? 0;
-    return this.#perform(execution, () => this.#strategy.begin(this.#strategyWords, execution, this.#prefix));
+    return this.#perform(execution, () =>
+      this.#consider(() => this.#strategy.begin(this.#strategyWords, execution, this.#prefix)),
+    );
   }
 
   /** @prescribe: how many decisions are in `prefix`; none is made when that is negative. */

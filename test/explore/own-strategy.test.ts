@@ -53,6 +53,12 @@ describe('a strategy of the user', () => {
     expect(error).not.toContain('\n');
   });
 
+  it('is named when it loops for ever between two executions', { timeout: 120_000 }, async () => {
+    const wanted =
+      'the strategy has not come to its end for 5 s, between two executions: it loops for ever; mend the module';
+    await expect(explore(race, { strategy: strategy('endless', 'end() { for (;;); }') })).rejects.toThrow(wanted);
+  });
+
   it.each([
     ['at load', `throw new Error('no');\n`],
     ['when it is made', `export default () => { throw new Error('no'); };\n`],

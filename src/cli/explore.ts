@@ -1,5 +1,5 @@
 /** `explore EXPERIMENT`, `replay FILE`, `minimise FILE`, `report FILE`: controlled mode. */
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { basename, dirname, resolve } from 'node:path';
 import { type Command, Option } from 'commander';
 import type { Explanation } from '../explore/explain/explain.js';
@@ -175,7 +175,8 @@ async function runExplore(host: Host, name: string, options: Options): Promise<n
   const { explore } = await import('../explore/explore.js');
   const { keeping } = await import('../explore/checkpoint-file.js');
   const { searchOf } = await import('../explore/identity.js');
-  checkFolder(options.output);
+  checkUse(options);
+  await checkOutputs(options);
   const ci = new CiOutput(host, 'murphy explore', options);
   const asked = exploreOptions(options, await host.lab());
   const search = await searchOf(name, asked);
@@ -205,12 +206,35 @@ async function runExplore(host: Host, name: string, options: Options): Promise<n
   });
 }
 
-/** Said before a search that may take hours, not after it. */
-function checkFolder(output: string | undefined): void {
-  if (output === undefined || existsSync(dirname(resolve(output)))) return;
-  throw new UsageError(
-    `--output ${output}: there is no folder ${dirname(resolve(output))}; make it, or give another path`,
-  );
+/** Said before a search that may take hours, not after it: --output and --junit name no folder, and --output nothing that is no replay file. */
+async function checkOutputs({ output, junit }: { output?: string; junit?: string }): Promise<void> {
+  for (const [option, file] of Object.entries({ output, junit })) {
+    if (file === undefined) continue;
+    const folder = dirname(resolve(file));
+    if (!existsSync(folder)) {
+      throw new UsageError(`--${option} ${file}: there is no folder ${folder}; make it, or give another path`);
+    }
+    if (existsSync(file) && statSync(file).isDirectory()) {
+      throw new UsageError(`--${option} ${file}: that is a folder; give the path of a file`);
+    }
+  }
+  if (output === undefined) return;
+  const { isReplay } = await import('../explore/replay-file.js');
+  if (!isReplay(output)) {
+    throw new UsageError(`--output ${output}: there is another file, which is no replay file; give another path`);
+  }
+}
+
+/** Options that would do nothing, or not what they seem to. */
+function checkUse({ strategy, checkpoint, checkpointEvery, resume }: Options): void {
+  if (strategy === 'replay') {
+    throw new UsageError(
+      '--strategy replay: a recorded schedule is run again by "replay FILE"; name a strategy that searches',
+    );
+  }
+  if (checkpointEvery !== undefined && checkpoint === undefined && resume === undefined) {
+    throw new UsageError('--checkpoint-every belongs to --checkpoint FILE or --resume FILE: give one of them');
+  }
 }
 
 async function show(
@@ -364,6 +388,7 @@ function changesText({ reproduced, sourceChanged, modelChanged, divergence, resu
 async function runMinimise(host: Host, file: string, options: { seconds?: number; output?: string }): Promise<number> {
   const { readReplay, replay, writeReplay } = await import('../explore/replay-file.js');
   const { minimise } = await import('../explore/minimise.js');
+  await checkOutputs(options);
   const recorded = readReplay(file);
   const replayed = await replay(recorded);
   const { reproduced, sourceChanged, result } = replayed;

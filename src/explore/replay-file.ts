@@ -1,5 +1,5 @@
 /** A recorded failure as a file: versioned JSON, checked when it is read. It holds everything that the execution follows from. */
-import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, relative, resolve, sep } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { z } from 'zod';
@@ -93,6 +93,10 @@ export async function toReplay(race: string | RaceSpec, result: ExploreResult, f
   };
 }
 
+/** May @file be written over: is it a replay file, or nothing yet? */
+export const isReplay = (file: string): boolean =>
+  !existsSync(file) || /^\s*\{\s*"murphy":\s*"replay"/.test(readFileSync(file, 'utf8'));
+
 /** Written beside and moved into place, so that a reader never sees half of it. A path of a race is kept relative to the file. */
 export function writeReplay(file: string, replay: ReplayFile): void {
   let { race } = replay;
@@ -107,6 +111,7 @@ export function writeReplay(file: string, replay: ReplayFile): void {
     writeFileSync(`${file}.tmp`, `${JSON.stringify({ ...replay, race, checksum }, null, 1)}\n`);
     renameSync(`${file}.tmp`, file);
   } catch (error) {
+    rmSync(`${file}.tmp`, { force: true });
     throw new UsageError(
       `cannot write the replay file ${file}: ${(error as Error).message}; give --output another path`,
     );

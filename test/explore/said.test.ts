@@ -227,6 +227,35 @@ describe('an option', () => {
     expect(stderr).toMatch(/^murphy: --output .*: there is no folder .*nowhere; make it, or give another path\n$/);
   });
 
+  it.each([
+    ['--output', 'no replay file'],
+    ['--log', 'no log of executions'],
+  ])("%s does not write over a file of the user's", async (option, what) => {
+    const race = counter('kept.mjs');
+    const before = readFileSync(race, 'utf8');
+    const { status, stderr } = await murphy('explore', race, option, race);
+    expect([status, stderr]).toEqual([
+      2,
+      `murphy: ${option} ${race}: there is another file, which is ${what}; give another path\n`,
+    ]);
+    expect(readFileSync(race, 'utf8')).toBe(before);
+  });
+
+  it('--output and --junit that name a folder are refused before the search', async () => {
+    for (const option of ['--output', '--junit']) {
+      const { status, stderr } = await murphy('explore', counter('folder.mjs'), option, folder);
+      expect([status, stderr]).toEqual([2, `murphy: ${option} ${folder}: that is a folder; give the path of a file\n`]);
+    }
+  });
+
+  it.each([
+    [['--strategy', 'replay'], /^murphy: --strategy replay: a recorded schedule is run again by "replay FILE"; /],
+    [['--checkpoint-every', '5'], /^murphy: --checkpoint-every belongs to --checkpoint FILE or --resume FILE: /],
+  ])('that would not do what it seems to is refused: %s', async (options, message) => {
+    const { status, stderr } = await murphy('explore', counter('seems.mjs'), ...options);
+    expect([status, stderr]).toEqual([2, expect.stringMatching(message)]);
+  });
+
   it('--shard says what a part of how many is', async () => {
     const { status, stderr } = await murphy('explore', counter('shard.mjs'), '--shard', '3/2');
     expect(status).toBe(2);

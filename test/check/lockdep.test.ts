@@ -465,6 +465,9 @@ describe('/proc', () => {
 describe('a matrix of programmes', () => {
   const programs = {
     abba: steps('spin_lock A; spin_lock B; spin_unlock B; spin_unlock A; spin_lock B; spin_lock A'),
+    'the same elsewhere': steps(
+      'local_bh_disable; local_bh_enable; spin_lock A; spin_lock B; spin_unlock B; spin_unlock A; spin_lock B; spin_lock A',
+    ),
     ab: steps('spin_lock A; spin_lock B'),
     ba: steps('spin_lock B; spin_lock A'),
     'a in a handler': steps('hardirq_enter; local_bh_disable; spin_lock A'),

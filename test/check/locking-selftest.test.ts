@@ -141,6 +141,19 @@ describe.each(RULES)('by the rules of %s', (rules) => {
     });
   });
 
+  it('a lock that readers of a handler take is safe as far as its writers go', () => {
+    const reads = 'hardirq_enter; read_lock A; read_unlock A; hardirq_exit; spin_lock B; spin_unlock B';
+    const inner = 'spin_lock B; spin_unlock B';
+    const under = (form: string): LockStep[] =>
+      steps(`${reads}; ${irqsOff(`${form}_lock A; ${inner}; ${form}_unlock A`)}`, KINDS[0] as Kind);
+    const { written, read } = runLockMatrix({ rules, programs: { written: under('write'), read: under('read') } });
+    const state = rules === '2.6.22' ? 'hard-read' : 'HARDIRQ-READ';
+    expect(written?.reports.map((r) => r.headline)).toEqual([
+      expect.stringContaining(`${state}-safe -> ${state}-unsafe lock order detected`),
+    ]);
+    expect(read?.reports).toEqual([]);
+  });
+
   it('forms of the operations that mask interrupts do what the bare ones do with interrupts off', () => {
     const forms = ['spin_lock', 'read_lock', 'write_lock'].flatMap((take) =>
       [

@@ -43,6 +43,9 @@ export function functionsOf(stack: string | undefined): string[] {
   return names;
 }
 
+/** What a race's function without a name is called where there is no other. */
+const NAMELESS = 'anonymous';
+
 /** Functions that the caller is in, innermost first. */
 export function callers(): string[] {
   const { prepareStackTrace, stackTraceLimit } = Error;
@@ -53,9 +56,12 @@ export function callers(): string[] {
   else Error.prepareStackTrace = prepareStackTrace;
   Error.stackTraceLimit = stackTraceLimit;
   const names: string[] = [];
+  let nameless = false;
   for (const site of sites) {
     const name = ownName(site.getFunctionName() ?? '');
-    if (name !== '' && belongs(name, site.getFileName() ?? '')) names.push(name);
+    if (!belongs(name, site.getFileName() ?? '')) continue;
+    if (name === '') nameless = true;
+    else names.push(name);
   }
-  return names;
+  return names.length === 0 && nameless ? [NAMELESS] : names;
 }

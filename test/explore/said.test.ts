@@ -386,6 +386,22 @@ void ({`,
   });
 });
 
+describe('a lost update of functions without a name', () => {
+  it('is not told as if they had not begun', async () => {
+    const race = written(
+      'nameless-update.mjs',
+      `id: 'nameless', shared: { x: 0 }, threads: [(k) => { k.shared.x++; }, (k) => { k.shared.x++; }],
+check: (k) => assertEqual(k.shared.x, 2)`,
+    );
+    const { schedule } = await explore(race, {});
+    const again = await explore(race, { strategy: 'replay', schedule, executions: 1, history: true });
+    expect(explain(again).report.slice(1, 3)).toEqual([
+      'loaded step 1, CPU0 thread0, in anonymous: x',
+      'change step 4, CPU1 thread1, in anonymous: x 0 -> 1',
+    ]);
+  });
+});
+
 describe('a thread that has not made a step', () => {
   it('is not said to run', async () => {
     const race = written(

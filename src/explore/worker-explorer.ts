@@ -92,8 +92,9 @@ const FORGET_EVERY = 64;
 type Ended = 'number' | 'failed' | 'cut';
 type Ending = Omit<Execution, Ended> & { -readonly [P in Ended]: Execution[P] };
 
-/** Executions between two looks at the clock. */
+/** Executions between two looks at the clock, and how many steps at the most. */
 const CLOCK_EVERY = 64;
+const POINTS_UNWATCHED = 20_000;
 /** What a look at the clock takes by itself. */
 const CLOCK_MS = (() => {
   let least = 1;
@@ -255,9 +256,12 @@ export class WorkerExplorer extends RaceWorker {
     const { hw } = this.k;
     const started = performance.now();
     const deadline = started + seconds * 1000;
+    let looked = this.#points;
     while (!this.#over && this.#executions < job.executions && Atomics.load(hw, Control.quit) === 0) {
       this.#next();
-      if (this.#begun % CLOCK_EVERY === 0 && performance.now() >= deadline) break;
+      if (this.#begun % CLOCK_EVERY !== 0 && this.#points - looked < POINTS_UNWATCHED) continue;
+      if (performance.now() >= deadline) break;
+      looked = this.#points;
     }
     if (this.#executions >= job.executions) this.#over = true;
     this.#log?.flush();

@@ -55,10 +55,20 @@ export const declaredSymbol = (d: Declared, kernel: object): string => {
 
 const quoted = (names: readonly string[]): string => (names.length === 0 ? 'none' : names.join(', '));
 
-/** Ends the search for a property: whatever gets here does not exist, and a race that asks for it is wrong. */
-function guard(what: string, names: readonly string[]): object {
+/** Where a race finds what it has declared. */
+const GROUPS: Record<DeclaredKind, string> = {
+  word: 'k.shared',
+  lock: 'k.locks',
+  rwlock: 'k.rwlocks',
+  queue: 'k.queues',
+};
+
+/** Ends the search for a property: whatever gets here does not exist, and a race that asks for it is wrong. @all: what the race has of other kinds. */
+function guard(what: string, names: readonly string[], all: readonly Declared[] = []): object {
   const refuse = (key: string | symbol): never => {
-    throw new UsageError(`the race declares no ${what} "${String(key)}"; it has ${quoted(names)}`);
+    const other = all.find((d) => d.name === key);
+    const hint = other === undefined ? '' : ` ("${other.name}" is in ${GROUPS[other.kind]})`;
+    throw new UsageError(`the race declares no ${what} "${String(key)}"; it has ${quoted(names)}${hint}`);
   };
   const get = (_: object, key: string | symbol): unknown => (typeof key === 'symbol' ? undefined : refuse(key));
   return new Proxy(Object.create(null), { get, set: (_, key) => refuse(key) });
@@ -112,10 +122,10 @@ export interface DeclaredObjects {
 export function bindDeclared(k: KernelBase, declared: readonly Declared[], sym: Readonly<object>): DeclaredObjects {
   const namesOf = (kind: DeclaredKind): string[] => declared.filter((d) => d.kind === kind).map((d) => d.name);
   const groups: Record<DeclaredKind, object> = {
-    word: Object.create(guard('shared variable', namesOf('word'))),
-    lock: Object.create(guard('lock', namesOf('lock'))),
-    rwlock: Object.create(guard('rwlock', namesOf('rwlock'))),
-    queue: Object.create(guard('queue', namesOf('queue'))),
+    word: Object.create(guard('shared variable', namesOf('word'), declared)),
+    lock: Object.create(guard('lock', namesOf('lock'), declared)),
+    rwlock: Object.create(guard('rwlock', namesOf('rwlock'), declared)),
+    queue: Object.create(guard('queue', namesOf('queue'), declared)),
   };
   const addresses = new Map<string, readonly [base: Vaddr, count: number]>();
   for (const d of declared) {

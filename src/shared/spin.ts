@@ -32,15 +32,15 @@ export function waitUntil(
   if (addrs.length === 0 || addrs.length > WAIT_WORDS_MAX) {
     throw new UsageError(`waitUntil() looks at 1 to ${WAIT_WORDS_MAX} words, not ${addrs.length}`);
   }
-  const mark = k.mark();
   for (;;) {
+    const mark = k.mark();
     const values = addrs.map((addr) => k.loadAs(addr, How.marked | How.acquire));
     if (holds(...values)) {
       k.recall(mark);
       for (const value of values) k.forget(k.mark(), value);
       return typeof where === 'number' ? (values[0] as number) : values;
     }
+    // What @holds was shown in vain counts as known, since it may have kept it.
     k.waitForChange(addrs, values);
-    k.recall(mark);
   }
 }

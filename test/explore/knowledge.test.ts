@@ -106,3 +106,29 @@ describe('forgetting()', () => {
     );
   });
 });
+
+describe('the condition of waitUntil()', () => {
+  it('may remember what it has seen in vain', async () => {
+    const file = join(folder, 'looks.mjs');
+    writeFileSync(
+      file,
+      `import { assert, race, waitUntil } from 'murphy';
+export default race({
+  id: 'looks',
+  shared: { x: 0 },
+  threads: [
+    (k) => {
+      let looks = 0;
+      waitUntil(k, k.at('x'), (x) => { looks++; return x === 3; });
+      assert(looks < 4, 'looked four times');
+    },
+    (k) => { for (let x = 1; x <= 3; x++) k.shared.x = x; },
+  ],
+});
+`,
+    );
+    for (const options of [{}, { strategy: 'dpor' }, { states: true }]) {
+      expect((await explore(file, options)).failure?.message).toContain('looked four times');
+    }
+  });
+});

@@ -45,6 +45,7 @@ describe('a shared variable', () => {
     ['fraction', 'counter = 0.5: a shared variable holds a whole number of 32 bits'],
     ['nothing', 'list[1] = undefined: a shared variable holds a whole number of 32 bits'],
     ['misspelt-lock', 'the race declares no lock "n"; it has m'],
+    ['other-kind', 'the race declares no lock "counter"; it has m ("counter" is in k.shared)'],
     ['misspelt-address', 'the race declares no shared variable "counted"; it has counter, list'],
     ['address-out-of-range', 'list has 2 words, none at index 7'],
   ])('names the line of a wrong use: %s', async (id, message) => {

@@ -35,6 +35,9 @@ export const nothing = uses('nothing', (k) => {
   k.shared.list[1] = undefined as never;
 });
 export const misspeltLock = uses('misspelt-lock', (k) => spin_lock(k, k.locks.n as never));
+export const otherKind = uses('other-kind', (k) =>
+  spin_lock(k, (k.locks as unknown as Record<string, never>).counter as never),
+);
 export const misspeltAddress = uses('misspelt-address', (k) => void k.at('counted'));
 export const addressOutOfRange = uses('address-out-of-range', (k) => void k.at('list', 7));
 export const asserts = uses('asserts', (k) => assert(k.shared.counter === 8));

@@ -2,11 +2,12 @@
 import { writeFileSync } from 'node:fs';
 import { type Command, Option } from 'commander';
 import type { Replayed } from '../report/trace/execution.js';
+import type { LatencyTracer } from '../report/trace/latency.js';
 import { UsageError } from '../shared/errors.js';
 import type { CommandContext } from './command.js';
 import type { Host } from './host.js';
 
-type Format = 'html' | 'ftrace' | 'chrome';
+type Format = 'html' | 'ftrace' | 'chrome' | LatencyTracer;
 
 interface Options {
   readonly format: Format;
@@ -17,6 +18,11 @@ const FORMATS: Readonly<Record<Format, { readonly suffix: string; readonly use: 
   html: { suffix: '.html', use: 'open it in a browser' },
   ftrace: { suffix: '.ftrace.txt', use: 'ftrace text; Perfetto opens it too' },
   chrome: { suffix: '.trace.json', use: 'open it in Perfetto or chrome://tracing' },
+  irqsoff: { suffix: '.irqsoff.txt', use: 'the longest time with interrupts off, as the latency tracer shows it' },
+  preemptoff: {
+    suffix: '.preemptoff.txt',
+    use: 'the longest time with preemption off, as the latency tracer shows it',
+  },
 };
 
 export function addReportCommand(program: Command, context: CommandContext): void {
@@ -60,6 +66,9 @@ async function rendered(format: Format, execution: Replayed): Promise<string> {
   if (format === 'chrome') {
     const { toChromeTrace } = await import('../report/trace/chrome.js');
     return `${JSON.stringify(toChromeTrace(execution))}\n`;
+  }
+  if (format === 'irqsoff' || format === 'preemptoff') {
+    return (await import('../report/trace/latency.js')).toLatency(execution, format);
   }
   return (await import('../report/trace/page.js')).toHtml(execution);
 }

@@ -161,6 +161,8 @@ export const memoryCheckWords = (frames: number): number =>
 export const DMA_CHECK_WORDS = 1 << 18;
 /** Room of the watchdogs, if the machine has them. */
 export const HANGS_WORDS = 1 << 14;
+/** Room of the checker of contexts, if the machine has one. */
+export const CONTEXT_WORDS = 1 << 13;
 /** Room of the race detector, if the machine has one. */
 export const RACES_WORDS = 1 << 20;
 export const VERDICT_WORDS = 1024;
@@ -230,6 +232,8 @@ export interface HwLayout {
   readonly dmaCheck: number;
   /** The watchdogs': HANGS_WORDS, or nothing. */
   readonly hangs: number;
+  /** The checker of contexts': CONTEXT_WORDS, or nothing. */
+  readonly contextCheck: number;
   /** The race detector's: RACES_WORDS, or nothing. */
   readonly races: number;
 }
@@ -293,6 +297,7 @@ export function layoutHw(
   );
   const dmaCheck = take(checksOf(config.check).includes('dma') ? DMA_CHECK_WORDS : 0);
   const hangs = take(checksOf(config.check).includes('hangs') ? HANGS_WORDS : 0);
+  const contextCheck = take(checksOf(config.check).includes('context') ? CONTEXT_WORDS : 0);
   const races = take(checksOf(config.check).includes('races') ? RACES_WORDS : 0);
   return {
     words: next,
@@ -321,6 +326,7 @@ export function layoutHw(
     memoryCheck,
     dmaCheck,
     hangs,
+    contextCheck,
     races,
   };
 }

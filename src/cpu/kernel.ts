@@ -10,7 +10,15 @@ import type { DeclaredObjects, DeclaredOf, SharedOf } from '../shared/declared.j
 import { type BugKind, ExecutionStopped, KernelBug, MurphyError, UsageError } from '../shared/errors.js';
 import { type Footprint, Space } from '../shared/footprint.js';
 import { preempt_enable } from '../shared/irqflags.js';
-import type { DmaWatch, HangWatch, KernelBase, LockWatch, MemoryWatch, Symbols } from '../shared/kernel-base.js';
+import type {
+  ContextWatch,
+  DmaWatch,
+  HangWatch,
+  KernelBase,
+  LockWatch,
+  MemoryWatch,
+  Symbols,
+} from '../shared/kernel-base.js';
 import type { Mark, VariableUses } from '../shared/knowledge.js';
 import type { Field } from '../shared/layout.js';
 import { type PatchName, type PatchSet, patchSet } from '../shared/patches.js';
@@ -201,6 +209,7 @@ export class Kernel<S extends object = object, E extends string = never> impleme
   /** What the step of kind Store that is told of stores: for whoever looks for data races. */
   storing = 0;
   hangWatch: HangWatch | null = null;
+  contextWatch: ContextWatch | null = null;
   /** Called while a waiter makes no progress: looks for a deadlock. */
   onStuck: ((k: Kernel) => void) | null = null;
   /** Called while every CPU idles and nothing can happen any more. */
@@ -1205,6 +1214,7 @@ export class Kernel<S extends object = object, E extends string = never> impleme
     this.lockWatch?.begin();
     this.memoryWatch?.begin();
     this.dmaWatch?.begin();
+    this.contextWatch?.begin();
   }
 
   /** Counters that are kept outside shared memory for speed become visible. */

@@ -46,6 +46,7 @@ export function smp_call_function_many(k: Kernel, fn: number, arg0: number, arg1
   const warn = k.LINUX_VERSION_CODE >= WARNS_ONCE ? WARN_ON_ONCE : WARN_ON;
   if (asks) warn(k, irqs_disabled(k), 'kernel/smp.c smp_call_function_many()');
   if (k.config.cpus === 1) return;
+  k.contextWatch?.calls();
   const me = layout.seats + k.cpu * Seat.words;
   hw[me + Seat.callFn] = fn;
   hw[me + Seat.callArg0] = arg0;

@@ -1,4 +1,5 @@
 /** The checkers of a machine, other than lockdep, as its configuration asks for them. */
+import { ContextChecker, type ContextReport } from '../check/context/context.js';
 import { DmaChecker, DmaDeviceChecker, type DmaOptions, type DmaReport } from '../check/dma/dma.js';
 import type { DmaRules } from '../check/dma/rules.js';
 import { type HangReport, type HangRules, Hangs } from '../check/hangs/hangs.js';
@@ -70,6 +71,15 @@ export function checkersOf(k: Kernel, onReport?: (report: CheckerReport) => void
     k.hangWatch = hangs;
     k.setTracer(bothTracers(k.tracer, hangs));
     checkers.push(hangs);
+  }
+  if (names.includes('context')) {
+    const context = new ContextChecker(k, {
+      places: PLACES,
+      every,
+      ...(onReport !== undefined && { onReport: (r: ContextReport) => onReport({ checker: 'context', ...r }) }),
+    });
+    k.contextWatch = context;
+    checkers.push(context);
   }
   return checkers;
 }

@@ -24,6 +24,7 @@ const TRIES_ARM_2_5_53 = 11;
  */
 export function pte_alloc_one_kernel(k: Kernel, gfp_mask: number): PteP {
   gfpEvent(k, GfpSite.pte_alloc, current_gfp_context(k, gfp_mask));
+  k.contextWatch?.tables(gfp_mask);
   const retries = k.arch.id === 'arm' && k.LINUX_VERSION_CODE < LINUX_2_6;
   const page = retries ? tableRetry(k, gfp_mask) : __get_free_page(k, gfp_mask | tableFlags(k));
   if (page === NULL) return NULL;

@@ -96,7 +96,9 @@ function __vmalloc_node(
   prot: number,
 ): Vaddr {
   kasan_vmalloc_enter(k);
+  k.contextWatch?.request(gfp_mask);
   const addr = era.__vmalloc(k, size, gfp_mask, prot, align);
+  k.contextWatch?.requestEnds();
   kasan_vmalloc_exit(k);
   return kasan_unpoison_vmalloc(k, addr, size);
 }

@@ -132,6 +132,19 @@ export interface HangWatch {
   rcuFreed(object: number): void;
 }
 
+/** Who watches what the kernel does not: masks of requests within requests, and calls of other CPUs. */
+export interface ContextWatch {
+  /** The worker begins an execution. */
+  begin(): void;
+  /** A request for memory with a mask begins, has ended: what is allocated meanwhile is for it. */
+  request(gfp_mask: number): void;
+  requestEnds(): void;
+  /** A page-table page is about to be allocated. */
+  tables(gfp_mask: number): void;
+  /** Other CPUs are about to be called and waited for. */
+  calls(): void;
+}
+
 export interface KernelBase {
   readonly sym: Readonly<Symbols>;
   /** Source: include/linux/version.h; see shared/version.ts. */

@@ -2,10 +2,13 @@
  * Where the memory code looks at its context: each row of spec/checkers.md §2.3, where it must complain, and where the same call must not.
  * The rows of the page allocator, of SLUB and of debug_kmap_atomic() are in page_alloc-slowpath.test.ts and arm-highmem.test.ts, the texts in formats.test.ts.
  */
+import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import type { MachineConfig } from '../../src/cpu/config.js';
 import type { Kernel } from '../../src/cpu/kernel.js';
+import { explore } from '../../src/index.js';
 import { patchesOf } from '../../src/lab/catalogue.js';
+import { type CheckerReport, checkersOf } from '../../src/lab/checkers.js';
 import { dma_alloc_coherent, dma_free_coherent } from '../../src/mm/arm/dma-coherent.js';
 import { gfp } from '../../src/mm/gfp.js';
 import {
@@ -18,8 +21,9 @@ import {
 import { kmap, kunmap } from '../../src/mm/kmap.js';
 import { alloc_page } from '../../src/mm/page_alloc.js';
 import { VM_ALLOC } from '../../src/mm/vmalloc/vm-struct.js';
-import { get_vm_area, vfree, vmalloc, vmap, vunmap } from '../../src/mm/vmalloc.js';
+import { __vmalloc, get_vm_area, vfree, vmalloc, vmap, vunmap } from '../../src/mm/vmalloc.js';
 import { HARDIRQ_OFFSET } from '../../src/shared/irqflags.js';
+import { memalloc_nofs_restore, memalloc_nofs_save } from '../../src/shared/task.js';
 import { NULL, type Vaddr } from '../../src/shared/types.js';
 import { localMachine, messagesOf } from '../machine.js';
 
@@ -203,5 +207,76 @@ describe('the rate of complaints', () => {
     CONTEXTS.lock(k);
     for (let i = 0; i < 3; i++) kmalloc(k, 32, gfp(k).GFP_KERNEL);
     expect(messagesOf(k).filter((line) => line.startsWith('BUG: sleeping'))).toHaveLength(1);
+  });
+});
+
+describe('--check context, of masks', () => {
+  /** Reports of what happens on a machine none of whose areas have page tables yet. */
+  const watched = (kernel: string, act: (k: Kernel) => void, patches: readonly string[] = []): CheckerReport[] => {
+    const options = { kernel, patches: [...patchesOf(kernel), ...patches], lowmemPages: 512, check: 'context' };
+    const { k } = localMachine('vivt-shared', { ...options, lockdepMode: 'continue' });
+    const reports: CheckerReport[] = [];
+    const [checker] = checkersOf(k, (report) => reports.push(report));
+    checker?.restart();
+    act(k);
+    return reports;
+  };
+
+  it('reports page tables that may do what the request may not', () => {
+    const [report] = watched('2.6.22', (k) => void __vmalloc(k, 4096, gfp(k).GFP_NOFS));
+    expect(report).toMatchObject({ checker: 'context', kind: 'gfp' });
+    expect(report?.headline).toMatch(
+      /^GFP context: page tables are allocated with GFP_KERNEL.* \(0x\w+\) for a request with GFP_NOFS \(0x50\)$/,
+    );
+    expect(report?.lines).toContain('which may not enter filesystems');
+    expect(report?.lines.join('\n')).toContain(' __vmalloc');
+    const atomic = watched('4.12', (k) => void __vmalloc(k, 4096, gfp(k).GFP_ATOMIC));
+    expect(atomic[0]?.lines).toContain('which may not sleep, nor start I/O, nor enter filesystems');
+  });
+
+  it('is silent where the request may do as much, by its mask or by the scope that both are in', () => {
+    for (const kernel of ['2.5.53', '2.6.22', '2.6.30', '4.12']) {
+      expect(watched(kernel, (k) => void vmalloc(k, 4096))).toEqual([]);
+    }
+    const scoped = watched('4.12', (k) => {
+      const flags = memalloc_nofs_save(k);
+      vmalloc(k, 4096);
+      memalloc_nofs_restore(k, flags);
+    });
+    expect(scoped).toEqual([]);
+    // Seed 003's patch puts such a scope around the mapping.
+    expect(watched('4.12', (k) => void __vmalloc(k, 4096, gfp(k).GFP_NOFS))).toHaveLength(1);
+    expect(watched('4.12', (k) => void __vmalloc(k, 4096, gfp(k).GFP_NOFS), ['mp'])).toEqual([]);
+  });
+
+  it('is silent where no page table is needed, and about what is no part of the request', () => {
+    const later = watched('2.6.22', (k) => {
+      vmalloc(k, 4096);
+      __vmalloc(k, 4096, gfp(k).GFP_NOFS);
+    });
+    expect(later).toEqual([]);
+    const interrupted = watched('2.6.22', (k) => {
+      k.contextWatch?.request(gfp(k).GFP_NOFS);
+      CONTEXTS.interrupt(k);
+      k.contextWatch?.tables(gfp(k).GFP_KERNEL);
+    });
+    expect(interrupted).toEqual([]);
+  });
+});
+
+describe('--check context, of calls', () => {
+  const file = fileURLToPath(new URL('../fixtures/races/races.ts', import.meta.url));
+  const look = (id: string) => explore(`${file}#${id}`, { check: 'context', kernel: '2.6.22', strategy: 'dpor' });
+
+  it('reports who waits for other CPUs with interrupts off, before anybody is stuck', async () => {
+    const found = await look('called-with-irqs-off');
+    expect(found).toMatchObject({ outcome: 'report', error: null, failure: { checker: 'context' } });
+    expect(found.failure?.message).toBe(
+      'IRQ context: CPU0 is about to wait for all other CPUs with its interrupts off',
+    );
+  });
+
+  it('is silent about who waits with interrupts on', async () => {
+    expect(await look('called-function')).toMatchObject({ outcome: 'clean', exhausted: true, error: null });
   });
 });

@@ -336,7 +336,11 @@ describe('the text', () => {
     const { k } = watched();
     alloc_pages(k, KERNEL(k), 1);
     const text = k.memoryWatch?.page_owner().join('\n') ?? '';
-    expect(text).toMatch(/^Page allocated via order 1, mask 0xd0\nPFN \d+ type Unmovable Block \d+ .* Flags 0x/m);
+    expect(text).toMatch(
+      /^Page allocated via order 1, mask 0xd0\(GFP_KERNEL\)\nPFN \d+ type Unmovable Block \d+ .* Flags 0x\w+\(\)$/m,
+    );
     expect(text).toContain(' [<????????>] __alloc_pages_nodemask');
+    kmalloc(k, 40, KERNEL(k));
+    expect(k.memoryWatch?.page_owner().join('\n')).toMatch(/^PFN \d+ .* Flags 0x\w+\([\w|]*slab[\w|]*\)$/m);
   });
 });

@@ -9,6 +9,18 @@
 import type { DCache } from '../../cpu/dcache.js';
 import { RACE_VARS, WB_HEAD } from '../../cpu/hw.js';
 import type { Kernel } from '../../cpu/kernel.js';
+import { showGfp } from '../../mm/gfp.js';
+import {
+  PG_active,
+  PG_arch_1,
+  PG_error,
+  PG_locked,
+  PG_lru,
+  PG_reclaim,
+  PG_reserved,
+  PG_slab,
+  PG_swapcache,
+} from '../../shared/structs/page.js';
 import { hex2, hex8 } from '../../shared/types.js';
 import { type Block, Flag, Kind, type MemoryArea, State } from './area.js';
 
@@ -171,6 +183,23 @@ function dump(k: Kernel, contents: Contents, block: Block): string[] {
   return lines;
 }
 
+/** Names of flags as the kernel prints them. Source: include/trace/events/mmflags.h, Linux 4.9. */
+const FLAG_NAMES: readonly (readonly [number, string])[] = [
+  [PG_locked, 'locked'],
+  [PG_error, 'error'],
+  [PG_lru, 'lru'],
+  [PG_active, 'active'],
+  [PG_slab, 'slab'],
+  [PG_arch_1, 'arch_1'],
+  [PG_reserved, 'reserved'],
+  [PG_swapcache, 'swapcache'],
+  [PG_reclaim, 'reclaim'],
+];
+const flagNames = (flags: number): string =>
+  FLAG_NAMES.filter(([bit]) => ((flags >>> bit) & 1) !== 0)
+    .map(([, name]) => name)
+    .join('|');
+
 /** The text of /sys/kernel/debug/page_owner: a record for each block of pages that somebody has. */
 export function pageOwner(k: Kernel, area: MemoryArea): string[] {
   const lines: string[] = [];
@@ -179,8 +208,8 @@ export function pageOwner(k: Kernel, area: MemoryArea): string[] {
     if (frame?.state !== State.live || frame.head !== number) continue;
     const flags = k.words[(k.sym.mem_map + number * 32 - k.staticBase) >>> 2] as number;
     lines.push(
-      `Page allocated via order ${frame.order}, mask 0x${(frame.mask >>> 0).toString(16)}`,
-      `PFN ${number + (k.config.core.physBase >>> 12)} type Unmovable Block ${number >>> 10} type Unmovable Flags 0x${(flags >>> 0).toString(16)}`,
+      `Page allocated via order ${frame.order}, mask 0x${(frame.mask >>> 0).toString(16)}(${showGfp(k, frame.mask)})`,
+      `PFN ${number + (k.config.core.physBase >>> 12)} type Unmovable Block ${number >>> 10} type Unmovable Flags 0x${(flags >>> 0).toString(16)}(${flagNames(flags)})`,
       ...frame.allocated.stack.map((f) => ` [<????????>] ${f}`),
       '',
     );

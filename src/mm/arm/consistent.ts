@@ -44,7 +44,9 @@ export function consistent_alloc(k: Kernel, gfp_mask: number, size: number): Con
   const page = alloc_pages(k, gfp_mask, order);
   if (page === NULL) return FAILED;
   const handle = page_to_phys(k, page);
+  k.contextWatch?.request(gfp_mask);
   const addr = __ioremap(k, handle, bytes, gfp_mask);
+  k.contextWatch?.requestEnds();
   if (addr === NULL) {
     __free_pages(k, page, order);
     return FAILED;

@@ -40,11 +40,17 @@ function header(entries: number, cpus: number): string[] {
   ];
 }
 
-const flagsOf = (e: TraceEvent): string =>
+export const flagsOf = (e: TraceEvent): string =>
   `${e.irqsOff ? 'd' : '.'}.${e.irq > 0 ? 'h' : '.'}${e.preempt === 0 ? '.' : Math.min(e.preempt & 0xff, 15).toString(16)}`;
 
-class Writer {
+/** An event as a line, with the microseconds since the first. */
+type Form = (e: TraceEvent, text: string, micros: number) => string;
+
+/** Lines of events, one after the other. */
+export class EventLines {
   readonly #execution: Execution;
+  readonly #form: Form;
+  readonly #marked: boolean;
   readonly #version: { readonly LINUX_VERSION_CODE: number };
   readonly #frames = new Frames();
   /** Functions that are open, by pid. */
@@ -56,17 +62,21 @@ class Writer {
   /** Time of the event that was seen last, microseconds. */
   #now = 0;
 
-  constructor(execution: Execution) {
+  /** @marked: with marks where functions begin and end, and where the explanation has its event. */
+  constructor(execution: Execution, form: Form, marked: boolean) {
     this.#execution = execution;
+    this.#form = form;
+    this.#marked = marked;
     this.#times = timesOf(execution.events);
     this.#version = { LINUX_VERSION_CODE: versionCode(execution.result.kernel) };
   }
 
   see(e: TraceEvent): void {
     this.#now = Math.floor(this.#times.get(e) ?? 0);
-    this.#functions(e);
+    if (this.#marked) this.#functions(e);
     for (const text of this.#texts(e)) this.#line(e, text);
-    if (e === this.#execution.explanation.event) this.#line(e, `murphy_mark: ${this.#execution.explanation.mark}`);
+    if (this.#marked && e === this.#execution.explanation.event)
+      this.#line(e, `murphy_mark: ${this.#execution.explanation.mark}`);
     this.#frames.see(e);
   }
 
@@ -89,12 +99,7 @@ class Writer {
   }
 
   #line(e: TraceEvent, text: string): void {
-    const { cpus } = this.#execution.result;
-    const task = taskOf(this.#execution, e).slice(0, COMM_MAX).padStart(16);
-    const cpu = String(e.cpu < 0 ? cpus + e.slot : e.cpu).padStart(3, '0');
-    const seconds = String(Math.floor(this.#now / 1e6)).padStart(5);
-    const micros = String(this.#now % 1e6).padStart(6, '0');
-    this.lines.push(`${task}-${String(pidOf(e)).padEnd(5)} [${cpu}] ${flagsOf(e)} ${seconds}.${micros}: ${text}`);
+    this.lines.push(this.#form(e, text, this.#now));
   }
 
   #texts(e: TraceEvent): string[] {
@@ -212,9 +217,20 @@ class Writer {
   }
 }
 
+const formOf =
+  (execution: Execution): Form =>
+  (e, text, micros) => {
+    const { cpus } = execution.result;
+    const task = taskOf(execution, e).slice(0, COMM_MAX).padStart(16);
+    const cpu = String(e.cpu < 0 ? cpus + e.slot : e.cpu).padStart(3, '0');
+    const seconds = String(Math.floor(micros / 1e6)).padStart(5);
+    const rest = String(micros % 1e6).padStart(6, '0');
+    return `${task}-${String(pidOf(e)).padEnd(5)} [${cpu}] ${flagsOf(e)} ${seconds}.${rest}: ${text}`;
+  };
+
 /** The whole trace, header first. */
 export function toFtrace(execution: Execution): string {
-  const writer = new Writer(execution);
+  const writer = new EventLines(execution, formOf(execution), true);
   const last = new Map<number, TraceEvent>();
   const devices = new Set<number>();
   for (const e of execution.events) {

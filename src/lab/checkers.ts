@@ -1,5 +1,5 @@
 /** The checkers of a machine, other than lockdep, as its configuration asks for them. */
-import { ContextChecker, type ContextReport } from '../check/context/context.js';
+import { ContextChecker, type ContextReport, type GfpMasks } from '../check/context/context.js';
 import { DmaChecker, DmaDeviceChecker, type DmaOptions, type DmaReport } from '../check/dma/dma.js';
 import type { DmaRules } from '../check/dma/rules.js';
 import { type HangReport, type HangRules, Hangs } from '../check/hangs/hangs.js';
@@ -9,6 +9,7 @@ import type { Device } from '../cpu/device.js';
 import type { Kernel } from '../cpu/kernel.js';
 import { PhysicalMemory } from '../cpu/memory.js';
 import { bothTracers, type Tracer } from '../cpu/tracer.js';
+import { current_gfp_context, gfp, showGfp } from '../mm/gfp.js';
 import { KERNEL_VERSION, versionCode } from '../shared/version.js';
 import { waitText } from './deadlock.js';
 import { PLACES } from './lockdep.js';
@@ -42,6 +43,7 @@ export function checkersOf(k: Kernel, onReport?: (report: CheckerReport) => void
   if (names.includes('memory') || names.includes('leak')) {
     const memory = new MemoryChecker(k, {
       places: PLACES,
+      showGfp: (gfp_mask) => showGfp(k, gfp_mask),
       every,
       accesses: names.includes('memory'),
       leaks: names.includes('leak'),
@@ -75,6 +77,7 @@ export function checkersOf(k: Kernel, onReport?: (report: CheckerReport) => void
   if (names.includes('context')) {
     const context = new ContextChecker(k, {
       places: PLACES,
+      masks: masksOf(k),
       every,
       ...(onReport !== undefined && { onReport: (r: ContextReport) => onReport({ checker: 'context', ...r }) }),
     });
@@ -82,6 +85,17 @@ export function checkersOf(k: Kernel, onReport?: (report: CheckerReport) => void
     checkers.push(context);
   }
   return checkers;
+}
+
+function masksOf(k: Kernel): GfpMasks {
+  return {
+    effective: (gfp_mask) => current_gfp_context(k, gfp_mask),
+    bits() {
+      const { __GFP_WAIT, __GFP_DIRECT_RECLAIM, __GFP_IO, __GFP_FS } = gfp(k);
+      return [__GFP_WAIT | __GFP_DIRECT_RECLAIM, __GFP_IO, __GFP_FS];
+    },
+    show: (gfp_mask) => showGfp(k, gfp_mask),
+  };
 }
 
 /** The watchdogs of the kernel version; from 4.x on they are those of 5.10. */

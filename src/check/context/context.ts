@@ -3,7 +3,6 @@
  * others with their interrupts off. Both are ours; spec/checkers.md §2.3. What the kernel itself says of its context is always on.
  */
 import type { Kernel } from '../../cpu/kernel.js';
-import { current_gfp_context, gfp, showGfp } from '../../mm/gfp.js';
 import { HARDIRQ_MASK, SOFTIRQ_MASK } from '../../shared/irqflags.js';
 import type { ContextWatch } from '../../shared/kernel-base.js';
 import { CheckerArea } from '../area.js';
@@ -18,7 +17,17 @@ export interface ContextReport {
   readonly lines: readonly string[];
 }
 
+/** Masks of the kernel's version. */
+export interface GfpMasks {
+  /** With what the task's scopes take away. */
+  effective(gfp_mask: number): number;
+  /** Bits that let a request sleep, start I/O, enter filesystems. */
+  bits(): readonly [sleeps: number, io: number, fs: number];
+  show(gfp_mask: number): string;
+}
+
 export interface ContextOptions {
+  readonly masks: GfpMasks;
   readonly places: Places;
   /** Not only the first of each kind. */
   readonly every: boolean;
@@ -69,7 +78,7 @@ export class ContextChecker implements ContextWatch {
   }
 
   request(gfp_mask: number): void {
-    this.#requests.push({ gfp_mask: current_gfp_context(this.#k, gfp_mask), level: this.#level });
+    this.#requests.push({ gfp_mask: this.#options.masks.effective(gfp_mask), level: this.#level });
   }
 
   requestEnds(): void {
@@ -80,21 +89,22 @@ export class ContextChecker implements ContextWatch {
     const request = this.#requests.at(-1);
     // A handler's own business has nothing to do with what it has interrupted.
     if (request === undefined || request.level !== this.#level) return;
-    const inner = current_gfp_context(this.#k, gfp_mask);
+    const { masks } = this.#options;
+    const inner = masks.effective(gfp_mask);
     const more = this.#more(request.gfp_mask, inner);
     if (more.length === 0) return;
-    const named = (mask: number): string => `${showGfp(this.#k, mask)} (${hex(mask)})`;
+    const named = (mask: number): string => `${masks.show(mask)} (${hex(mask)})`;
     const headline = `GFP context: page tables are allocated with ${named(inner)} for a request with ${named(request.gfp_mask)}`;
     this.#report('gfp', headline, [`which may not ${more.join(', nor ')}`]);
   }
 
   /** What the one mask allows and the other does not. */
   #more(outer: number, inner: number): string[] {
-    const { __GFP_WAIT, __GFP_DIRECT_RECLAIM, __GFP_IO, __GFP_FS } = gfp(this.#k);
+    const [sleeps, io, fs] = this.#options.masks.bits();
     const kinds = [
-      [__GFP_WAIT | __GFP_DIRECT_RECLAIM, 'sleep'],
-      [__GFP_IO, 'start I/O'],
-      [__GFP_FS, 'enter filesystems'],
+      [sleeps, 'sleep'],
+      [io, 'start I/O'],
+      [fs, 'enter filesystems'],
     ] as const;
     return kinds.filter(([bits]) => (inner & bits) !== 0 && (outer & bits) === 0).map(([, what]) => what);
   }

@@ -9,7 +9,6 @@
 import type { DCache } from '../../cpu/dcache.js';
 import { RACE_VARS, WB_HEAD } from '../../cpu/hw.js';
 import type { Kernel } from '../../cpu/kernel.js';
-import { showGfp } from '../../mm/gfp.js';
 import {
   PG_active,
   PG_arch_1,
@@ -201,14 +200,14 @@ const flagNames = (flags: number): string =>
     .join('|');
 
 /** The text of /sys/kernel/debug/page_owner: a record for each block of pages that somebody has. */
-export function pageOwner(k: Kernel, area: MemoryArea): string[] {
+export function pageOwner(k: Kernel, area: MemoryArea, showGfp: (gfp_mask: number) => string): string[] {
   const lines: string[] = [];
   for (let number = 0; number < area.frames; number++) {
     const frame = area.frame(number);
     if (frame?.state !== State.live || frame.head !== number) continue;
     const flags = k.words[(k.sym.mem_map + number * 32 - k.staticBase) >>> 2] as number;
     lines.push(
-      `Page allocated via order ${frame.order}, mask 0x${(frame.mask >>> 0).toString(16)}(${showGfp(k, frame.mask)})`,
+      `Page allocated via order ${frame.order}, mask 0x${(frame.mask >>> 0).toString(16)}(${showGfp(frame.mask)})`,
       `PFN ${number + (k.config.core.physBase >>> 12)} type Unmovable Block ${number >>> 10} type Unmovable Flags 0x${(flags >>> 0).toString(16)}(${flagNames(flags)})`,
       ...frame.allocated.stack.map((f) => ` [<????????>] ${f}`),
       '',

@@ -33,6 +33,8 @@ export interface MemoryReport {
 
 export interface MemoryOptions {
   readonly places: Places;
+  /** Names of the flags of a mask. */
+  readonly showGfp: (gfp_mask: number) => string;
   /** What it reports: what is done with memory, and what is left behind. */
   readonly accesses: boolean;
   readonly leaks: boolean;
@@ -98,7 +100,7 @@ export class MemoryChecker implements MemoryWatch {
   }
 
   page_owner(): string[] {
-    return pageOwner(this.k, this.area);
+    return pageOwner(this.k, this.area, this.#options.showGfp);
   }
 
   // ---- accesses ----------------------------------------------------------------------------------------------------

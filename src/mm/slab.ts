@@ -585,7 +585,7 @@ export function kmem_cache_create(
 
 /** Differs: a spinlock with the check of a mutex, since nothing under it sleeps here. */
 export function lockChain(k: Kernel): void {
-  might_sleep(k);
+  might_sleep(k, 'kernel/mutex.c:0');
   spin_lock(k, k.sym.cache_chain_mutex);
 }
 export const unlockChain = (k: Kernel): void => spin_unlock(k, k.sym.cache_chain_mutex);

@@ -497,7 +497,7 @@ export const listOfCache = (k: Kernel, s: Cache): List => vaddr(s + k.structs.km
 
 /** down_write(&slub_lock), which may sleep. Differs: a spinlock with the check of a semaphore, since nothing under it sleeps here. */
 export function lockCaches(k: Kernel): void {
-  might_sleep(k);
+  might_sleep(k, 'kernel/rwsem.c:0');
   spin_lock(k, k.sym.slub_lock);
 }
 export const unlockCaches = (k: Kernel): void => spin_unlock(k, k.sym.slub_lock);

@@ -141,6 +141,22 @@ const ROWS: readonly Row[] = [
   ['kunmap', '2.6.30', 'lock', ''],
 ];
 
+describe('the file of a complaint', () => {
+  it.each([
+    ['kmap', 'arch/arm/mm/highmem.c:0'],
+    ['vunmap', 'mm/vmalloc.c:0'],
+    ['vmap', 'mm/vmalloc.c:0'],
+    ['create', 'kernel/rwsem.c:0'],
+  ] as const)('is that of %s()', (name, place) => {
+    const { k } = localMachine('vivt-shared', { kernel: '2.6.30', patches: patchesOf('2.6.30'), lowmemPages: 512 });
+    const call: Call = CALLS[name];
+    const got = call.prepare(k);
+    CONTEXTS.lock(k);
+    call.act(k, got);
+    expect(messagesOf(k)).toContain(`BUG: sleeping function called from invalid context at ${place}`);
+  });
+});
+
 describe.each(ROWS)('%s of %s, context %s', (name, kernel, context, said) => {
   it(said === '' ? 'is silent' : `says ${said}, and nothing in process context`, () => {
     const call: Call = CALLS[name];

@@ -68,7 +68,7 @@ export function fixmapPte(k: Kernel, addr: Vaddr): PteP {
 
 /** Map a page for as long as wanted. Context: Process, may sleep. Takes and releases kmap_lock for a highmem page. */
 export function kmap(k: Kernel, page: Page): Vaddr {
-  might_sleep(k);
+  might_sleep(k, 'arch/arm/mm/highmem.c:0');
   if (!PageHighMem(k, page)) return page_address(k, page);
   return kmap_high(k, page);
 }

@@ -16,7 +16,7 @@ const ARCH_HAS_KMAP = (k: Kernel): boolean => k.config.core.parisc?.pa20 === tru
 
 /** Context: process, may sleep. Return: the linear address. */
 export function kmap(k: Kernel, page: Page): Vaddr {
-  might_sleep(k);
+  might_sleep(k, 'include/asm/cacheflush.h:0');
   return lowmem_page_address(k, page);
 }
 

@@ -191,7 +191,7 @@ export function alloc_vmap_area(
 ): VmapArea {
   const modern = k.LINUX_VERSION_CODE >= LINUX_4_0;
   BUG_ON(k, size === 0 || (size & (PAGE_SIZE - 1)) !== 0, 'mm/vmalloc.c alloc_vmap_area: size', size);
-  if (modern) might_sleep(k);
+  if (modern) might_sleep(k, 'mm/vmalloc.c:0');
   const va = kmalloc<'vmap_area'>(k, struct_vmap_area.sizeof, metadataMask(k, gfp_mask));
   if (va === NULL) return NULL;
   const locked = !k.patched['mutant-vmap-area-unlocked'];

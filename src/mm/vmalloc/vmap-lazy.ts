@@ -284,13 +284,13 @@ export function vfree(k: Kernel, addr: Vaddr): void {
 
 export function vunmap(k: Kernel, addr: Vaddr): void {
   BUG_ON(k, in_interrupt(k), 'mm/vmalloc.c vunmap: in interrupt', addr);
-  if (k.LINUX_VERSION_CODE >= LINUX_2_6_30) might_sleep(k);
+  if (k.LINUX_VERSION_CODE >= LINUX_2_6_30) might_sleep(k, 'mm/vmalloc.c:0');
   __vunmap(k, addr, false);
 }
 
 /** Context: process, sleeps. Return: NULL without memory or room. */
 export function vmap(k: Kernel, pages: Vaddr, count: number, prot: number): Vaddr {
-  if (k.LINUX_VERSION_CODE >= LINUX_2_6_30) might_sleep(k);
+  if (k.LINUX_VERSION_CODE >= LINUX_2_6_30) might_sleep(k, 'mm/vmalloc.c:0');
   return areas.vmap(k, pages, count, prot, ERA);
 }
 

@@ -130,7 +130,7 @@ export function purge_vmap_area_lazy(k: Kernel): void {
 
 /** Context: process, may sleep. */
 export function vm_unmap_aliases(k: Kernel): void {
-  might_sleep(k);
+  might_sleep(k, 'mm/vmalloc.c:0');
   const { start, end } = blocks.collectDirty(k);
   mutex_lock(k, k.sym.vmap_purge_lock);
   blocks.purge_fragmented_blocks_allcpus(k, BLOCKS);
@@ -143,7 +143,7 @@ export const vm_map_ram = (k: Kernel, pages: Vaddr, count: number, prot: number)
   blocks.vm_map_ram(k, pages, count, prot, gfp(k).GFP_KERNEL, BLOCKS);
 
 export function vm_unmap_ram(k: Kernel, addr: Vaddr, count: number): void {
-  might_sleep(k);
+  might_sleep(k, 'mm/vmalloc.c:0');
   blocks.vm_unmap_ram(k, addr, count, BLOCKS);
 }
 
@@ -200,7 +200,7 @@ export function get_vm_area(k: Kernel, size: number, flags: number, gfp_mask: nu
 
 /** Context: process, may sleep. Return: the area that contains @addr, or NULL. */
 export function remove_vm_area(k: Kernel, addr: Vaddr): VmStruct {
-  might_sleep(k);
+  might_sleep(k, 'mm/vmalloc.c:0');
   const va = find_vmap_area(k, addr);
   if (va === NULL || (va_flags(k, va) & VM_VM_AREA) === 0) return NULL;
   const area = vmOf(k, va);
@@ -276,13 +276,13 @@ export function vfree(k: Kernel, addr: Vaddr): void {
 /** Context: process, may sleep. Errors: BUG in an interrupt. */
 export function vunmap(k: Kernel, addr: Vaddr): void {
   BUG_ON(k, in_interrupt(k), 'mm/vmalloc.c vunmap: in interrupt', addr);
-  might_sleep(k);
+  might_sleep(k, 'mm/vmalloc.c:0');
   __vunmap(k, addr, false);
 }
 
 /** Context: process, sleeps. Return: NULL without memory or room. */
 export function vmap(k: Kernel, pages: Vaddr, count: number, prot: number): Vaddr {
-  might_sleep(k);
+  might_sleep(k, 'mm/vmalloc.c:0');
   return areas.vmap(k, pages, count, prot, ERA);
 }
 

@@ -112,7 +112,7 @@ export const slubSymbols = (structs: Structs): Record<string, SymbolSpec> => ({
 
 const flagsOf = (page: Page): Vaddr => vaddr(page + struct_page.flags.offset);
 const unlocked = (k: Kernel): boolean => k.patched['mutant-slub-no-slab-lock'];
-function slab_lock(k: Kernel, page: Page): void {
+export function slab_lock(k: Kernel, page: Page): void {
   if (!unlocked(k)) bit_spin_lock(k, PG_locked, flagsOf(page));
 }
 export const slab_trylock = (k: Kernel, page: Page): boolean =>

@@ -226,6 +226,20 @@ describe('a cache of its own', () => {
   });
 });
 
+describe('kmem_cache_destroy() of SLAB in 4.12', () => {
+  it('says what mm/slab_common.c says', () => {
+    const k = machine({ kernel: '4.12' });
+    const s = kmem_cache_create(k, 'own', 100, 0, 0);
+    const x = kmem_cache_alloc(k, s, GFP_KERNEL);
+    kmem_cache_destroy(k, s);
+    expect(dmesgOf(k)[0]).toBe('kmem_cache_destroy own: Slab cache still has objects');
+    const said = dmesgOf(k).length;
+    kmem_cache_free(k, s, x);
+    kmem_cache_destroy(k, s);
+    expect(dmesgOf(k)).toHaveLength(said);
+  });
+});
+
 describe('CONFIG_DEBUG_SLAB', () => {
   it('notices a store behind an object when it is freed', () => {
     const k = machine({ debugSlab: true });

@@ -321,6 +321,66 @@ describe('a cache of its own', () => {
     expect(log(k)[0]).toMatch(/^WARNING: at mm\/slub\.c kmem_cache_destroy/);
   });
 
+  it.each([
+    [
+      '2.6.30',
+      '',
+      /^BUG sixty: Objects remaining on kmem_cache_close\(\)$/,
+      /^SLUB sixty: kmem_cache_destroy called for cache that still has objects\.$/,
+    ],
+    [
+      '2.6.30',
+      'U',
+      /^BUG sixty: Objects remaining on kmem_cache_close\(\)$/,
+      /^SLUB sixty: kmem_cache_destroy called for cache that still has objects\.$/,
+    ],
+    [
+      '4.12',
+      '',
+      /^BUG sixty \(Not tainted\): Objects remaining in sixty on __kmem_cache_shutdown\(\)$/,
+      /^kmem_cache_destroy sixty: Slab cache still has objects$/,
+    ],
+  ])('of %s, slub_debug=%s, is given up with a list of its objects', (kernel, letters, first, last) => {
+    const k = machine({ kernel, slubDebug: letters });
+    const s = kmem_cache_create(k, 'sixty', 60, 0, 0);
+    const [, second, third] = Array.from({ length: 3 }, () => kmem_cache_alloc(k, s, GFP_KERNEL)) as [
+      Vaddr,
+      Vaddr,
+      Vaddr,
+    ];
+    const page = virt_to_head_page(k, third);
+    kmem_cache_free(k, s, second);
+    kmem_cache_destroy(k, s);
+    const lines = log(k);
+    expect(lines.slice(0, 3)).toEqual(['='.repeat(77), expect.stringMatching(first), '-'.repeat(77)]);
+    expect(lines[3]).toMatch(/^INFO: Slab 0x[0-9a-f]{8} objects=\d+ used=2 fp=0x[0-9a-f]{8} flags=0x[0-9a-f]+$/);
+    const start = lowmem_page_address(k, page);
+    const objects = lines.filter((line) => line.startsWith('INFO: Object'));
+    expect(objects).toHaveLength(2);
+    expect(objects.at(1)).toBe(`INFO: Object 0x${third.toString(16)} @offset=${third - start}`);
+    const tracks = lines.filter((line) => line.startsWith('INFO: Allocated in ? age='));
+    expect(tracks).toHaveLength(letters === '' ? 0 : 2);
+    expect(lines.filter((line) => last.test(line))).toHaveLength(1);
+  });
+
+  it.each(['2.6.30', '4.12'])('of %s, that is full, is given up without a list, for nobody has its slab', (kernel) => {
+    const k = machine({ kernel });
+    const s = kmem_cache_create(k, 'sixty', 60, 0, 0);
+    const { objectsPerSlab } = countCache(k, s);
+    for (let i = 0; i < objectsPerSlab; i++) kmem_cache_alloc(k, s, GFP_KERNEL);
+    kmem_cache_destroy(k, s);
+    expect(log(k)[0]).toMatch(/still has objects/);
+  });
+
+  it.each(['2.6.30', '4.12'])('of %s, whose objects were all given back, goes without a word', (kernel) => {
+    const k = machine({ kernel });
+    const s = kmem_cache_create(k, 'sixty', 60, 0, 0);
+    const objects = Array.from({ length: 3 }, () => kmem_cache_alloc(k, s, GFP_KERNEL));
+    for (const x of objects) kmem_cache_free(k, s, x);
+    kmem_cache_destroy(k, s);
+    expect(log(k)).toEqual([]);
+  });
+
   it('can be made and given up for ever', () => {
     const k = machine({ slubNomerge: true });
     for (let i = 0; i < 100; i++) {

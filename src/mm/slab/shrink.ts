@@ -8,6 +8,7 @@ import { BUG_ON } from '../../shared/bug.js';
 import { in_interrupt, local_irq_disable, local_irq_enable } from '../../shared/irqflags.js';
 import { container_of, list_add, list_del, list_empty, list_prev } from '../../shared/list.js';
 import { NULL, ptr } from '../../shared/types.js';
+import { KERNEL_VERSION } from '../../shared/version.js';
 import {
   changeFree,
   free_block,
@@ -28,6 +29,7 @@ import {
   nodelist,
   partialOf,
   type SlabCache,
+  slabNameOf,
 } from './cache.js';
 import { slab_error } from './debug.js';
 
@@ -97,6 +99,16 @@ export function kmem_cache_shrink(k: Kernel, s: SlabCache): number {
   return left;
 }
 
+/** Source: mm/slab.c, Linux 2.6.22; mm/slab_common.c from 3.7 on. */
+function sayObjectsLeft(k: Kernel, s: SlabCache): void {
+  if (k.LINUX_VERSION_CODE < KERNEL_VERSION(3, 7, 0)) {
+    slab_error(k, s, 'kmem_cache_destroy', "Can't free all objects");
+    return;
+  }
+  k.printk(`kmem_cache_destroy ${slabNameOf(k, s)}: Slab cache still has objects`);
+  k.dumpStack();
+}
+
 /**
  * Give up a cache, unless objects of it are still allocated: that is said, and the cache stays.
  *
@@ -107,7 +119,7 @@ export function kmem_cache_destroy(k: Kernel, s: SlabCache): void {
   lockChain(k);
   list_del(k, chainOf(k, s));
   if (__cache_shrink(k, s) !== 0) {
-    slab_error(k, s, 'kmem_cache_destroy', "Can't free all objects");
+    sayObjectsLeft(k, s);
     list_add(k, chainOf(k, s), k.sym.cache_chain);
   } else k.write(s, k.structs.slab_kmem_cache.num, 0);
   unlockChain(k);

@@ -8,6 +8,7 @@ import type { Kernel } from '../../cpu/kernel.js';
 import { jiffies } from '../../shared/jiffies.js';
 import { PG_slab, struct_page } from '../../shared/structs/page.js';
 import { hex2, hex8, NULL, type Vaddr, vaddr } from '../../shared/types.js';
+import { KERNEL_VERSION } from '../../shared/version.js';
 import { lowmem_page_address, type Page } from '../page.js';
 import type { Cache } from '../slab-common.js';
 import { check_bytes, memset } from '../string.js';
@@ -24,6 +25,10 @@ export { POISON_INUSE };
 
 export const TRACK_ALLOC = 0;
 export const TRACK_FREE = 1;
+const TRACKS = [
+  ['Allocated', TRACK_ALLOC],
+  ['Freed', TRACK_FREE],
+] as const;
 
 /** The fields of a cache that every check wants. They never change. */
 interface Shape {
@@ -121,6 +126,57 @@ function object_err(k: Kernel, s: Cache, page: Page, object: Vaddr, reason: stri
   }
   const off = endOfInfo(c);
   if (off !== c.size) print_section(k, 'Filler', vaddr(object + off), c.size - off);
+}
+
+const RULE_CHARS = 77;
+const SAYS_TAINT = KERNEL_VERSION(3, 4, 0);
+
+/** The head of a report as from 2.6.24 on. Differs: text addresses do not exist; the stack is that of dumpStack(). */
+function slab_err(k: Kernel, s: Cache, page: Page, what: string): void {
+  const tainted = k.LINUX_VERSION_CODE >= SAYS_TAINT ? ' (Not tainted)' : '';
+  k.printk('='.repeat(RULE_CHARS));
+  k.printk(`BUG ${nameOf(k, s)}${tainted}: ${what}`);
+  k.printk('-'.repeat(RULE_CHARS));
+  const fp = hex8(k.read(page, struct_page.freelist));
+  const used = k.read(page, struct_page.inuse);
+  const flags = (k.read(page, struct_page.flags) >>> 0).toString(16).padStart(4, '0');
+  k.printk(`INFO: Slab 0x${hex8(page)} objects=${shapeOf(k, s).objects} used=${used} fp=0x${fp} flags=0x${flags}`);
+  k.dumpStack();
+}
+
+/** Who had an object last. Differs: a question mark stands for the function. */
+function print_tracking(k: Kernel, c: Shape, object: Vaddr): void {
+  if ((c.flags & SLAB_STORE_USER) === 0) return;
+  for (const [what, which] of TRACKS) {
+    const track = trackOf(c, object, which);
+    if (k.load32(track) === 0) continue;
+    const age = (jiffies(k) - k.load32(vaddr(track + 12))) >>> 0;
+    k.printk(`INFO: ${what} in ? age=${age} cpu=${k.load32(vaddr(track + 4))} pid=${k.load32(vaddr(track + 8))}`);
+  }
+}
+
+/**
+ * The objects of a slab that are not on its free chain, when there should be none.
+ *
+ * Context: slab lock held; no CPU has the slab, so that the one chain is all that is free.
+ * Source:  list_slab_objects(), mm/slub.c, Linux 2.6.30, 4.12.
+ */
+export function list_slab_objects(k: Kernel, s: Cache, page: Page, what: string): void {
+  const c = shapeOf(k, s);
+  const addr = lowmem_page_address(k, page);
+  slab_err(k, s, page, what);
+  const free = new Set<number>();
+  for (let fp = vaddr(k.read(page, struct_page.freelist)); fp !== NULL && !free.has(fp); ) {
+    free.add(fp);
+    // A broken chain leads anywhere.
+    fp = check_valid_pointer(k, c, page, fp) ? get_freepointer(k, s, fp) : NULL;
+  }
+  for (let offset = 0; offset < c.objects * c.size; offset += c.size) {
+    const object = vaddr(addr + offset);
+    if (free.has(object)) continue;
+    k.printk(`INFO: Object 0x${hex8(object)} @offset=${offset}`);
+    print_tracking(k, c, object);
+  }
 }
 
 function restore_bytes(k: Kernel, s: Cache, message: string, byte: number, from: Vaddr, bytes: number): void {

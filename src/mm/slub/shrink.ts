@@ -1,6 +1,7 @@
 /**
  * Giving back what a cache of SLUB holds and does not need, and giving up a cache.
- * Source: flush_all(), kmem_cache_shrink(), kmem_cache_close(), kmem_cache_destroy(), mm/slub.c, Linux 2.6.22.
+ * Source: flush_all(), kmem_cache_shrink(), kmem_cache_close(), kmem_cache_destroy(), mm/slub.c, Linux 2.6.22;
+ * what is said of objects that are left over: Linux 2.6.30, 4.12 and mm/slab_common.c.
  */
 import type { Kernel } from '../../cpu/kernel.js';
 import { CallFunction, on_each_cpu } from '../../cpu/smp.js';
@@ -19,6 +20,7 @@ import {
 } from '../../shared/list.js';
 import { struct_page } from '../../shared/structs/page.js';
 import { NULL, ptr, type Vaddr, vaddr } from '../../shared/types.js';
+import { KERNEL_VERSION } from '../../shared/version.js';
 import { gfp } from '../gfp.js';
 import { lockSpin, unlockSpin } from '../lock-types.js';
 import type { Page } from '../page.js';
@@ -31,11 +33,13 @@ import {
   kfree,
   listOfCache,
   lockCaches,
+  slab_lock,
   slab_trylock,
   slab_unlock,
   unlockCaches,
 } from '../slub.js';
-import { get_node, listLockOf, lruOf, type Node, partialOf } from './cache.js';
+import { get_node, listLockOf, lruOf, type Node, nameOf, partialOf } from './cache.js';
+import { list_slab_objects } from './debug.js';
 
 /** Up to so many partial slabs are not put in order. */
 const MAX_PARTIAL = 10;
@@ -112,16 +116,39 @@ function sortPartial(k: Kernel, s: Cache, n: Node, lists: Vaddr): void {
   }
 }
 
-/** Slabs without objects go back. The count of partial ones stays, since the cache is given up. Context: interrupts on. */
-function free_list(k: Kernel, s: Cache, n: Node, head: List): void {
+/** list_slab_objects() is there. */
+const LISTS_OBJECTS = KERNEL_VERSION(2, 6, 26);
+/** kmem_cache_destroy() is common to both allocators. */
+const SLAB_COMMON = KERNEL_VERSION(3, 7, 0);
+const CLOSE_IS_SHUTDOWN = KERNEL_VERSION(4, 6, 0);
+
+function remaining(k: Kernel, s: Cache): string {
+  if (k.LINUX_VERSION_CODE < SLAB_COMMON) return 'Objects remaining on kmem_cache_close()';
+  const where = k.LINUX_VERSION_CODE < CLOSE_IS_SHUTDOWN ? 'kmem_cache_close' : '__kmem_cache_shutdown';
+  return `Objects remaining in ${nameOf(k, s)} on ${where}()`;
+}
+
+/**
+ * Slabs without objects go back; from 2.6.26 on the objects of the others are listed. The count of partial ones stays, since the cache is given
+ * up. Full slabs are on no list that is looked at.
+ *
+ * Context: interrupts on. Takes and releases list_lock (irqsave) and slab locks.
+ * Source:  free_list(), Linux 2.6.22; free_partial(), Linux 2.6.30.
+ */
+function free_partial(k: Kernel, s: Cache, n: Node, head: List): void {
   const irqs = local_irq_save(k);
   lockSpin(k, listLockOf(n));
   for (let entry = list_next(k, head), next: List; entry !== head; entry = next) {
     next = list_next(k, entry);
     const page = pageOf(entry);
-    if (k.read(page, struct_page.inuse) !== 0) continue;
-    list_del(k, lruOf(page));
-    discard_slab(k, s, page);
+    if (k.read(page, struct_page.inuse) === 0) {
+      list_del(k, lruOf(page));
+      discard_slab(k, s, page);
+    } else if (k.LINUX_VERSION_CODE >= LISTS_OBJECTS) {
+      slab_lock(k, page);
+      list_slab_objects(k, s, page, remaining(k, s));
+      slab_unlock(k, page);
+    }
   }
   unlockSpin(k, listLockOf(n));
   local_irq_restore(k, irqs);
@@ -131,15 +158,27 @@ function free_list(k: Kernel, s: Cache, n: Node, head: List): void {
 function kmem_cache_close(k: Kernel, s: Cache): boolean {
   flush_all(k, s);
   const n = get_node(k, s);
-  free_list(k, s, n, partialOf(k, n));
+  free_partial(k, s, n, partialOf(k, n));
   return atomic_read(k, vaddr(n + k.structs.kmem_cache_node.nr_slabs.offset)) !== 0;
+}
+
+function sayObjectsLeft(k: Kernel, s: Cache): void {
+  if (k.LINUX_VERSION_CODE < LISTS_OBJECTS) {
+    WARN_ON(k, true, 'mm/slub.c kmem_cache_destroy()');
+    return;
+  }
+  const common = k.LINUX_VERSION_CODE >= SLAB_COMMON;
+  const old = `SLUB ${nameOf(k, s)}: kmem_cache_destroy called for cache that still has objects.`;
+  k.printk(common ? `kmem_cache_destroy ${nameOf(k, s)}: Slab cache still has objects` : old);
+  k.dumpStack();
 }
 
 /**
  * One user of the cache less; the last one gives it up, with its objects or without.
  *
  * Context: process, may sleep, interrupts on. Takes and releases slub_lock.
- * Errors:  WARN when objects are still allocated; the struct is free all the same.
+ * Errors:  WARN, from 2.6.26 on a report, when objects are still allocated; the struct is free all the same. Differs: 3.7 and later keep such a
+ *          cache.
  */
 export function kmem_cache_destroy(k: Kernel, s: Cache): void {
   const { refcount } = k.structs.kmem_cache;
@@ -148,7 +187,7 @@ export function kmem_cache_destroy(k: Kernel, s: Cache): void {
   k.write(s, refcount, users);
   if (users === 0) {
     list_del(k, listOfCache(k, s));
-    WARN_ON(k, kmem_cache_close(k, s), 'mm/slub.c kmem_cache_destroy()');
+    if (kmem_cache_close(k, s)) sayObjectsLeft(k, s);
   }
   unlockCaches(k);
 }

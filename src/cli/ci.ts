@@ -47,9 +47,28 @@ export class CiOutput {
   }
 
   add(observed: Observed, more: readonly string[] = []): void {
-    const one = ciCase(observed, more);
+    this.#add(ciCase(observed, more));
+  }
+
+  #add(one: CiCase): void {
     this.#cases.push(one);
     if (this.ktap) this.#write(ktapResult(this.#cases.length, one));
+  }
+
+  /** What @choose returns: what is to be run. That there is no such thing is a result, too, for those who read nothing but results. */
+  async chosen<T>(choose: () => T | Promise<T>): Promise<T> {
+    try {
+      return await choose();
+    } catch (error) {
+      if (!(error instanceof UsageError)) throw error;
+      this.begin(1);
+      this.#add({
+        ...{ group: this.#suite, name: 'what is to be run', seconds: 0, summary: 'nothing was run' },
+        ...{ failure: null, error: error.message, details: [] },
+      });
+      this.end();
+      throw error;
+    }
   }
 
   #write(lines: readonly string[]): void {

@@ -179,7 +179,7 @@ async function runExplore(host: Host, name: string, options: Options): Promise<n
   await checkOutputs(options);
   const ci = new CiOutput(host, 'murphy explore', options);
   const asked = exploreOptions(options, await host.lab());
-  const search = await searchOf(name, asked);
+  const search = await ci.chosen(() => searchOf(name, asked));
   const kept = keeping(options.checkpoint ?? options.resume ?? null, options.resume ?? null, search, asked.jobs ?? 1);
   const display = options.quiet === true ? null : exploringDisplay(host.stderr, search.experiment);
   const clear = (): void => display?.clear();

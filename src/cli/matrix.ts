@@ -106,7 +106,7 @@ export function addMatrixCommand(program: Command, context: CommandContext): voi
 async function runMatrix(host: Host, filters: readonly string[], options: Options): Promise<number> {
   const ci = new CiOutput(host, 'murphy matrix', options);
   const lab = await host.lab();
-  const chosen = filtered(host, await lab.listExperiments(), filters);
+  const chosen = await ci.chosen(async () => filtered(host, await lab.listExperiments(), filters));
   return interruptible(
     host,
     () => {},

@@ -1,7 +1,7 @@
 /** Options that several commands share: their text, and what counts as a good value. */
 import { type Command, Option } from 'commander';
 import { LOCKDEP_RULES, type LockdepRules } from '../check/lockdep/rules.js';
-import { ALL_CHECKERS, CHECKERS } from '../cpu/config.js';
+import { CHECKERS, checksAsked } from '../cpu/config.js';
 import { CPUS_MAX } from '../lab/configure.js';
 import type { MachineChoice } from '../lab/types.js';
 import { UsageError } from '../shared/errors.js';
@@ -146,16 +146,15 @@ function checkersOf(options: CheckOptions): string | undefined {
   if (options.lockdep !== undefined && options.check === undefined) {
     throw new UsageError('--lockdep says whose rules lockdep follows: turn it on by --check lockdep');
   }
-  const names = options.check?.split(',').map((name) => name.trim());
-  if (names?.includes('all'))
-    return [...new Set([...ALL_CHECKERS, ...names.filter((name) => name !== 'all')])].join(',');
-  for (const name of names ?? []) {
+  if (options.check === undefined) return undefined;
+  const asked = checksAsked(options.check);
+  for (const name of asked.split(',')) {
     if ((CHECKERS as readonly string[]).includes(name)) continue;
     throw new UsageError(
       `unknown checker ${quote(name)}${didYouMean(name, [...CHECKERS])}; there is ${CHECKERS.join(', ')}`,
     );
   }
-  return names?.join(',');
+  return asked;
 }
 
 function knownRow(what: string, id: string, rows: readonly CatalogueRow[]): void {

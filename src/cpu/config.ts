@@ -57,6 +57,17 @@ export const CHECKERS = ['lockdep', 'memory', 'dma', 'races', 'hangs', 'context'
 const APART: readonly string[] = ['context', 'leak'];
 export const ALL_CHECKERS = CHECKERS.filter((name) => !APART.includes(name));
 
+/** Stands for several of them, in a list that a user gives. */
+export const ALL = 'all';
+
+/** A user's list of checkers with commas: spaces left out, `all` as those that it stands for. Unknown names stay. */
+export function checksAsked(list: string): string {
+  const names = list.split(',').map((name) => name.trim());
+  return [...new Set(names.includes(ALL) ? [...ALL_CHECKERS, ...names.filter((name) => name !== ALL)] : names)].join(
+    ',',
+  );
+}
+
 /** Names of a list with commas. */
 export const checksOf = (list: string | undefined): string[] => (list ?? '').split(',').filter((name) => name !== '');
 

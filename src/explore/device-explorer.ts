@@ -10,6 +10,7 @@ import type { RaceSpec } from '../lab/race.js';
 import { defineVars, settleDevice } from '../lab/race-worker.js';
 import { deviceRacesOf } from '../lab/races.js';
 import { DeviceRecorder, type History, NO_HISTORY } from '../lab/recorder.js';
+import { named } from '../lab/stack.js';
 import { layoutStatics } from '../mm/boot.js';
 import { Baton, type BatonHost } from './baton.js';
 import { controlledPart, type ExploreJob, preemptCounts } from './explore-job.js';
@@ -33,7 +34,7 @@ export class DeviceExplorer {
     const { ex, layout, footprint, stateHash } = controlledPart(explore, view, bytes >>> 2, job.devices);
     this.#device = device;
     this.#index = slot;
-    this.#body = race.devices?.[slot] ?? (() => {});
+    this.#body = named(race.devices?.[slot] ?? (() => {}), `device${slot}`);
     device.vars = defineVars(device, job.raceVars, race.vars ?? []);
     device.traceFootprints(footprint);
     const host: BatonHost = {

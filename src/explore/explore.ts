@@ -18,7 +18,15 @@ import type { ExploreActor, ExploreDeviceActor } from './actor.js';
 import { ExecutionLog } from './execution-log.js';
 import type { ExploreJob } from './explore-job.js';
 import { DEVICE_CONTEXT, Ex, handoversOf, holderOf, layoutEx, type Wants } from './shared-state.js';
-import { chooseFound, type Found, joinTallies, type Standing, type Tally, tallyFrom } from './standing.js';
+import {
+  chooseFound,
+  type Found,
+  joinTallies,
+  outcomeOfNone,
+  type Standing,
+  type Tally,
+  tallyFrom,
+} from './standing.js';
 import { makeStrategy, STRATEGIES } from './strategies/index.js';
 import { StateTable, tableBytes } from './strategies/state-table.js';
 import type { Strategy, StrategyOptions, StrategyStats } from './strategy.js';
@@ -488,9 +496,9 @@ function progressOf(report: ExploreReport, options: PartOptions): ExploreProgres
 
 /** What this call and those before a checkpoint have come to. */
 function tallyOf(report: ExploreReport, { resume, shortest }: PartOptions): Tally {
-  const own = tallyFrom(report);
+  const own = { ...tallyFrom(report), exhausted: report.exhausted && report.moduleError === null };
   if (resume === undefined) return own;
-  return { ...joinTallies(resume, own, shortest), exhausted: report.exhausted || resume.exhausted };
+  return { ...joinTallies(resume, own, shortest), exhausted: own.exhausted || resume.exhausted };
 }
 
 /** The kernel's messages of the execution that the result is about. */
@@ -522,7 +530,7 @@ function resultOf(
   const { config, hw, claimed } = x;
   const tally = tallyOf(report, options);
   const first = chooseFound(tally.failures, options.wanted ?? null, claimed ?? []);
-  const outcome = (first ?? tally.failures[0])?.failure.outcome ?? 'clean';
+  const outcome = (first ?? tally.failures[0])?.failure.outcome ?? outcomeOfNone(report.moduleError);
   const { executions, abandoned, seconds } = tally;
   const interrupted = Atomics.load(hw, Control.quit) !== 0;
   return {
@@ -538,7 +546,10 @@ function resultOf(
     strategy: options.strategy ?? 'dfs',
     outcome,
     claimed,
-    expected: (!interrupted || executions > 0) && isAsClaimed(outcome, claimed, first?.failure ?? null),
+    expected:
+      report.moduleError === null &&
+      (!interrupted || executions > 0) &&
+      isAsClaimed(outcome, claimed, first?.failure ?? null),
     executions,
     abandoned,
     exhausted: tally.exhausted,

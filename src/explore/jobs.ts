@@ -8,7 +8,7 @@ import { UsageError } from '../shared/errors.js';
 import type { ExploreOptions, ExploreProgress, ExploreResult, Shard } from './explore.js';
 import { raceName } from './race-name.js';
 import type { ShardAnswer, ShardJob, ShardNews } from './shard-job.js';
-import { chooseFound, joinStats, joinTallies, type Standing } from './standing.js';
+import { chooseFound, joinStats, joinTallies, outcomeOfNone, type Standing } from './standing.js';
 
 /** The part that job @job of @jobs has of a shard: what is left to it modulo the number of parts is the shard's, too. */
 const partOf = ({ index, count }: Shard, job: number, jobs: number): Shard => ({
@@ -37,7 +37,8 @@ function joinResults(results: readonly ExploreResult[], options: ExploreOptions)
     .reduce((a, b) => ({ ...b, ...joinTallies(a, b, options.shortest) }));
   const chosen = chooseFound(tally.failures, options.wanted ?? null, claimed ?? []);
   const about = results.find((r) => r.failure !== null && r.schedule === chosen?.schedule) ?? first;
-  const outcome = (chosen ?? tally.failures[0])?.failure.outcome ?? 'clean';
+  const error = results.find((r) => r.error !== null)?.error ?? null;
+  const outcome = (chosen ?? tally.failures[0])?.failure.outcome ?? outcomeOfNone(error);
   const seconds = Math.max(...results.map((r) => r.seconds));
   const interrupted = options.signal?.aborted === true;
   const { executions, abandoned, exhausted, points, failures, failingExecutions, ...most } = tally;
@@ -50,11 +51,12 @@ function joinResults(results: readonly ExploreResult[], options: ExploreOptions)
       handovers: most.handovers,
       diverged: most.diverged,
     },
-    expected: (!interrupted || executions > 0) && isAsClaimed(outcome, claimed, chosen?.failure ?? null),
+    expected:
+      error === null && (!interrupted || executions > 0) && isAsClaimed(outcome, claimed, chosen?.failure ?? null),
     executionsPerSecond: Math.round(executions / Math.max(seconds, 1e-6)),
     stats: joinStats(results.map((r) => r.stats)),
     interrupted,
-    error: results.find((r) => r.error !== null)?.error ?? null,
+    error,
   };
 }
 

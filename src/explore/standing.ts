@@ -132,3 +132,6 @@ export function joinStats(parts: readonly StrategyStats[]): StrategyStats {
   }
   return joined;
 }
+
+/** Where no failure was found. @error: why there was no end to the search, which is then nothing clean, as run() has it. */
+export const outcomeOfNone = (error: string | null): Outcome => (error === null ? 'clean' : 'report');

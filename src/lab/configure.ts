@@ -7,7 +7,15 @@ import { isPrivateVivt, isViptAliasing } from '../arch/arm/cores.js';
 import { DMA_RULES } from '../check/dma/rules.js';
 import { LOCKDEP_MODES, LOCKDEP_RULES } from '../check/lockdep/lockdep.js';
 import { RACE_RULES } from '../check/races/rules.js';
-import { CHECKERS, checksOf, type MachineConfig, SLAB_DEFAULTS, type SlabOptions } from '../cpu/config.js';
+import {
+  ALL,
+  CHECKERS,
+  checksAsked,
+  checksOf,
+  type MachineConfig,
+  SLAB_DEFAULTS,
+  type SlabOptions,
+} from '../cpu/config.js';
 import type { CoreRow } from '../cpu/core.js';
 import { UsageError } from '../shared/errors.js';
 import { CORES, KERNELS, PATCHES, patchesOf } from './catalogue.js';
@@ -167,6 +175,7 @@ export function configure(
   for (const { patches: _, parameters, ...layer } of layers) {
     Object.assign(merged, layer, { parameters: { ...merged.parameters, ...parameters } });
   }
+  Object.assign(merged, { check: checksAsked(merged.check) });
   oneOf(
     'core',
     merged.core,
@@ -198,7 +207,7 @@ export function configure(
   );
   checkSlab(merged);
   checkIommu(core, merged);
-  for (const name of checksOf(merged.check)) oneOf('checker', name, CHECKERS);
+  for (const name of checksOf(merged.check)) oneOf('checker', name, [...CHECKERS, ALL]);
   oneOf('set of lockdep rules', merged.lockdepRules, ['', ...LOCKDEP_RULES]);
   oneOf('lockdep mode', merged.lockdepMode, LOCKDEP_MODES);
   if (merged.lockStat && !checksOf(merged.check).includes('lockdep')) {

@@ -21,7 +21,7 @@ export const PLACES = {
     Error.stackTraceLimit = stackTraceLimit;
     return place;
   },
-  functions: (place: unknown): readonly string[] => functionsOf((place as Error).stack),
+  functions: (place: unknown): readonly string[] => functionsOf(place as Error),
 };
 
 /**

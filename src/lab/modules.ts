@@ -160,6 +160,8 @@ async function bundle(file: string): Promise<string> {
       platform: 'node',
       target: 'node20',
       sourcemap: 'inline',
+      // Reports name functions as the source does, where the bundle has to call two of one name apart.
+      keepNames: true,
       logLevel: 'silent',
       plugins: [
         {

@@ -37,7 +37,7 @@ import { allLocksOf, lockdepOf } from './lockdep.js';
 import { builtFile, packageRoot } from './modules.js';
 import type { RaceSpec, ThreadFn } from './race.js';
 import { racesOf } from './races.js';
-import { functionsOf } from './stack.js';
+import { functionsOf, named } from './stack.js';
 import { type Failure, OUTCOMES, type Outcome } from './types.js';
 import { clearVerdict, type ShortFailure, settle, settledFailure } from './verdict.js';
 
@@ -98,7 +98,8 @@ export abstract class RaceWorker {
     const list = threadsOf(race, job.config.cpus);
     const own = job.threads.find((t) => t.slot === job.slot);
     const entry = own === undefined ? undefined : list[own.index];
-    this.body = entry === undefined ? null : typeof entry === 'function' ? entry : entry.run;
+    const body = typeof entry === 'object' ? entry.run : entry;
+    this.body = body === undefined ? null : named(body, `thread${job.slot}`);
     this.lockdep = lockdepOf(this.k, this.exactPlaces);
     this.k.watchLocks(this.lockdep);
     this.checkers = checkersOf(this.k);
@@ -437,17 +438,17 @@ export abstract class RaceWorker {
           message: `${error.message} (${hex8(error.addr)})`,
           cpu: k.cpu,
           addr: error.addr,
-          functions: functionsOf(error.stack),
+          functions: functionsOf(error),
         });
       } else if (error instanceof OracleFailure) {
         const { kind, ...rest } = error.finding;
-        settle(k, Verdict.report, { outcome: kind, cpu: k.cpu, ...rest, functions: functionsOf(error.stack) });
+        settle(k, Verdict.report, { outcome: kind, cpu: k.cpu, ...rest, functions: functionsOf(error) });
       } else if (isAssertion(error)) {
         settle(k, Verdict.report, {
           outcome: 'report',
           message: firstLine(error),
           cpu: k.cpu,
-          functions: functionsOf(error.stack),
+          functions: functionsOf(error),
         });
       } else {
         const blamed = this.#blamed;

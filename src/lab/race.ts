@@ -33,7 +33,7 @@ export interface MachineSpec extends Partial<SlabOptions> {
   readonly bufferBytes?: number;
   /** Numbers for the race's functions, which read them as `k.config.parameters.name`. */
   readonly parameters?: Readonly<Record<string, number>>;
-  /** Checkers that watch, with commas between them: `lockdep`, `races`. */
+  /** Checkers that watch, with commas between them: `lockdep`, `races`; `all` stands for all but `leak`. */
   readonly check?: string;
   /** '2.6.22', '2.6.30', '4.9' or '5.10'; empty: those of the kernel version. */
   readonly lockdepRules?: string;

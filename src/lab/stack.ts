@@ -26,21 +26,47 @@ function belongs(name: string, file: string): boolean {
   return file !== '' && !file.startsWith('node:') && !/\/(dist\/)?workers\/|native|<anonymous>/.test(file);
 }
 
-/** Lists of functions that a race has. V8 calls those without a name by their list, `race.threads`, but not all of them: the first goes without. */
-const LISTS = /\.(threads|devices|shrinkers|ctors)$/;
+/**
+ * A function's own name; empty for one that has none. @guess: as V8 has it, which for a function without a name is what stands around it in
+ * the source, `race.threads` or `two.shared.data`; one that is exported has `exports.name`.
+ */
+const ownName = (guess: string): string => /^(?:(?:module\.)?exports\.)?([^.]+)$/.exec(guess)?.[1] ?? '';
 
-/** A function's own name; empty for one that has none. @guess: as V8 has it, which may be `exports.name`. */
-const ownName = (guess: string): string => (LISTS.test(guess) ? '' : guess.slice(guess.lastIndexOf('.') + 1));
+/** Name a function that has none: stacks call it so. @name: of the context that it is the whole of. */
+export function named<F extends (...args: never[]) => unknown>(fn: F, name: string): F {
+  if (fn.name === '') Reflect.defineProperty(fn, 'name', { value: name, configurable: true });
+  return fn;
+}
 
-/** Functions on the stack of an error, innermost first. @stack: `error.stack`. */
-export function functionsOf(stack: string | undefined): string[] {
-  const names: string[] = [];
-  for (const line of (stack ?? '').split('\n')) {
-    const frame = /^\s*at (?:async )?([\w$.]+)(?: \[as \w+\])? \((.*?):\d+:\d+\)$/.exec(line);
-    const name = ownName(frame?.[1] ?? '');
-    if (name !== '' && belongs(name, frame?.[2] as string)) names.push(name);
+/** What @act returns while V8 gives the places on a stack instead of a text about them: that has names from source maps, which are often others'. */
+function raw<T>(act: () => T): T {
+  const { prepareStackTrace } = Error;
+  Error.prepareStackTrace = (_, sites) => sites;
+  try {
+    return act();
+  } finally {
+    if (prepareStackTrace === undefined) Reflect.deleteProperty(Error, 'prepareStackTrace');
+    else Error.prepareStackTrace = prepareStackTrace;
   }
-  return names;
+}
+
+/** The frames of a text, of an error that has been asked for it before: node's own assertions have. */
+function framesOf(text: string): { name: string; file: string }[] {
+  return text.split('\n').flatMap((line) => {
+    const [, name, file] =
+      /^\s*at (?:async )?(?:[A-Z]\w*\.)?([\w$.]+)(?: \[as \w+\])? \((.*?):\d+:\d+\)$/.exec(line) ?? [];
+    return name === undefined || file === undefined ? [] : [{ name: ownName(name), file }];
+  });
+}
+
+/** Functions on the stack of an error, innermost first. Its `stack` is no text any more afterwards. */
+export function functionsOf(error: Error): string[] {
+  const stack = raw(() => error.stack as string | NodeJS.CallSite[] | undefined) ?? '';
+  const frames =
+    typeof stack === 'string'
+      ? framesOf(stack)
+      : stack.map((site) => ({ name: ownName(site.getFunctionName() ?? ''), file: site.getFileName() ?? '' }));
+  return frames.filter(({ name, file }) => name !== '' && belongs(name, file)).map(({ name }) => name);
 }
 
 /** What a race's function without a name is called where there is no other. */
@@ -48,12 +74,9 @@ const NAMELESS = 'anonymous';
 
 /** Functions that the caller is in, innermost first. */
 export function callers(): string[] {
-  const { prepareStackTrace, stackTraceLimit } = Error;
+  const { stackTraceLimit } = Error;
   Error.stackTraceLimit = FRAMES_MAX;
-  Error.prepareStackTrace = (_, sites) => sites;
-  const sites = new Error('where').stack as unknown as NodeJS.CallSite[];
-  if (prepareStackTrace === undefined) Reflect.deleteProperty(Error, 'prepareStackTrace');
-  else Error.prepareStackTrace = prepareStackTrace;
+  const sites = raw(() => new Error('where').stack as unknown as NodeJS.CallSite[]);
   Error.stackTraceLimit = stackTraceLimit;
   const names: string[] = [];
   let nameless = false;

@@ -139,7 +139,7 @@ export interface RunOptions {
   readonly kernel?: string;
   /** CONFIG_SLUB or CONFIG_SLAB. */
   readonly slab?: 'slub' | 'slab';
-  /** Checkers that watch, with commas between them: `lockdep`, `races`. */
+  /** Checkers that watch, with commas between them: `lockdep`, `races`; `all` stands for all but `leak`. */
   readonly check?: string;
   /** Whose rules the lock validator follows; without, those of the kernel version. */
   readonly lockdepRules?: LockdepRules;

@@ -19,6 +19,7 @@ import type { Job } from './job.js';
 import type { RaceSpec } from './race.js';
 import { defineVars, RaceWorker, settleDevice } from './race-worker.js';
 import { DeviceRecorder, type History, NO_HISTORY, Recorder } from './recorder.js';
+import { named } from './stack.js';
 import type { Failure } from './types.js';
 
 const BARRIER_SPINS = 200;
@@ -233,7 +234,8 @@ export function runDevice(job: Job, race: RaceSpec, device: Device, hw: Int32Arr
     events === null
       ? null
       : new EventRing(hw, (steps) => new DeviceRecorder(job.slot, events.counter, steps, ringOf(events)));
-  const body = race.devices?.[job.slot];
+  const own = race.devices?.[job.slot];
+  const body = own && named(own, `device${job.slot}`);
   const clock = (): number =>
     Math.max(0, Math.round((performance.timeOrigin + performance.now() - job.bootTime) * 1000));
   const printk = (text: string): void => appendLog(device.hw, device.layout, 0, clock(), text);

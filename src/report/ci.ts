@@ -42,7 +42,7 @@ export function ciCase(o: Observed, more: readonly string[] = []): CiCase {
     group: o.experiment,
     name: o.caseName ?? `${o.core}, ${o.kernel}, ${o.cpus} CPUs`,
     seconds: o.seconds,
-    summary: `${o.outcome}; ${o.core}, ${o.kernel}, ${o.cpus} CPUs, ${o.executions} executions`,
+    summary: `${o.error === null ? o.outcome : 'error'}; ${o.core}, ${o.kernel}, ${o.cpus} CPUs, ${o.executions} executions`,
     failure: o.expected || o.error !== null ? null : { message, type: o.outcome },
     error: o.error,
     details: o.expected ? [] : [...(o.failure?.state ?? []), ...more, ...o.dmesg],

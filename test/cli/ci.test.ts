@@ -26,6 +26,18 @@ describe('murphy matrix --ktap', () => {
     expect(host.stdout.text).toContain('# clean, claimed wrong-bytes');
   });
 
+  it('says that there is nothing of a name, in the file of --junit as well', async () => {
+    const file = join(folder, 'none.xml');
+    expect(await host.murphy(`matrix nosuchname --ktap --junit ${file}`)).toBe(2);
+    expect(host.stdout.text).toMatch(
+      /^KTAP version 1\n1\.\.1\n(# .*\n)+not ok 1 murphy matrix: .* # ERROR nothing to run for "nosuchname".*\n$/,
+    );
+    expect(readFileSync(file, 'utf8')).toMatch(
+      /tests="1" failures="0" errors="1".*<error message="nothing to run for /s,
+    );
+    expect(host.stderr.text).toMatch(/^murphy: nothing to run for "nosuchname"/);
+  });
+
   it('does not share standard output with --json', async () => {
     expect(await host.murphy(`matrix ${RECYCLE} --ktap --json`)).toBe(2);
     expect(host.stderr.text).toBe('murphy: --ktap and --json both want standard output; give one of the two\n');

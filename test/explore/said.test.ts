@@ -380,8 +380,8 @@ void ({`,
     const { schedule } = await explore(race, {});
     const again = await explore(race, { strategy: 'replay', schedule, executions: 1, history: true });
     expect(explain(again).report.slice(2, 4)).toEqual([
-      'CPU0 thread0, in take: spins on b, held by CPU1 thread1 (taken at step 3 in take)',
-      'CPU1 thread1, in take: spins on a, held by CPU0 thread0 (taken at step 1 in take)',
+      'CPU0 thread0, in take < thread0: spins on b, held by CPU1 thread1 (taken at step 3 in take < thread1)',
+      'CPU1 thread1, in take < thread1: spins on a, held by CPU0 thread0 (taken at step 1 in take < thread0)',
     ]);
   });
 });
@@ -396,9 +396,55 @@ check: (k) => assertEqual(k.shared.x, 2)`,
     const { schedule } = await explore(race, {});
     const again = await explore(race, { strategy: 'replay', schedule, executions: 1, history: true });
     expect(explain(again).report.slice(1, 3)).toEqual([
-      'loaded step 1, CPU0 thread0, in anonymous: x',
-      'change step 4, CPU1 thread1, in anonymous: x 0 -> 1',
+      'loaded step 1, CPU0 thread0, in thread0: x',
+      'change step 4, CPU1 thread1, in thread1: x 0 -> 1',
     ]);
+  });
+});
+
+describe('the functions that a report names', () => {
+  it('are named as in the source, and those without a name as their thread, not by what stands around them', async () => {
+    const file = written(
+      'named-functions.mjs',
+      `id: 'one', shared: { a: 0 }, threads: [function drv(k) { k.shared.a = 1; }, function reader(k) { k.shared.a; }] });
+const two = (id, threads, more) => race({ id, threads, ...more });
+export const second = two('two', [(k) => { k.shared.a; }, function drv(k) { k.shared.a = 1; }], { shared: { a: 0 } });
+void ({`,
+    );
+    const said = async (id: string) => (await explore(`${file}#${id}`, { check: 'all' })).failure?.message;
+    expect(await said('one')).toBe('BUG: KCSAN: data-race in drv / reader');
+    expect(await said('two')).toBe('BUG: KCSAN: data-race in drv / thread0');
+  });
+
+  it('of an interrupt handler without a name are not those of the thread that it interrupts', async () => {
+    const file = written(
+      'nameless-handler.mjs',
+      `id: 'handler', machine: { cpus: 1 }, shared: { a: 0 }, irqs: { 3: (k) => { k.shared.a = 1; } },
+threads: [(k) => { k.raise(0, 3); k.shared.a; k.shared.a; }]`,
+    );
+    const { failure } = await explore(file, { check: 'races' });
+    expect(failure?.message).toBe('BUG: KCSAN: data-race in irq0 / thread0');
+  });
+});
+
+describe('a module whose thread throws', () => {
+  it.each([1, 2])('is nothing clean, as expected or exhausted, in %i jobs', async (jobs) => {
+    const file = written(
+      `throws-${jobs}.mjs`,
+      `id: 'throws', cases: [{ name: 'x', outcome: 'clean' }], threads: [() => { throw new TypeError('boo'); }]`,
+    );
+    const result = await explore(file, { jobs });
+    expect(result).toMatchObject({ outcome: 'report', expected: false, exhausted: false, failure: null });
+    expect(result.error).toContain('thread 0 threw TypeError: boo');
+  });
+
+  it('is no result beside "clean" in KTAP', async () => {
+    const file = written('throws.mjs', `id: 'throws', threads: [() => { throw new TypeError('boo'); }]`);
+    const { stdout, status } = await murphy('explore', file, '--ktap');
+    expect(stdout).toMatch(/\nnot ok 1 throws: .* # ERROR thread 0 threw/);
+    expect(stdout).toMatch(/\n# error; /);
+    expect(stdout).not.toContain('clean');
+    expect(status).toBe(2);
   });
 });
 

@@ -114,6 +114,22 @@ describe('KTAP', () => {
     expect(results[2]?.directive).toBe('ERROR');
   });
 
+  it('has no line of a log that looks like a result, and no control characters', () => {
+    const forged = ['\n', '\r', '\r\n', '\v', '\f', '\u0085', '\u2028', '\u2029'].map(
+      (end) => `a${end}not ok 1 forged`,
+    );
+    const dmesg = [...forged, 'x\u0000\u0007\u001b[31m\u009b\u007f'];
+    const text = ktap([
+      ciCase(lostBytes({ expected: false, claimed: ['clean'], dmesg, caseName: `b\u0085\u001b${forged}` })),
+    ]);
+    expect(parseKtap(text).results[0]?.diagnostics).toContain('x\\x00\\x07\\x1b[31m\\x9b\\x7f');
+    const lines = text.split(/[\n\v\f\r\u0085\u2028\u2029]/);
+    expect(lines.filter((line) => line.includes('forged') && !line.startsWith('# '))).toEqual([
+      expect.stringMatching(/^not ok 1 2009-03-kmap-recycle-lost-bytes: b \\x1ba not ok 1 forged/),
+    ]);
+    expect(text).not.toMatch(/(?!\n)\p{Cc}/u);
+  });
+
   it('says nothing of the log of a case that is as claimed', () => {
     const [result] = parseKtap(ktap([ciCase(lostBytes())])).results;
     expect(result?.diagnostics).toEqual(['wrong-bytes; arm926-smp, 2.6.29, 2 CPUs, 1200 executions; 2.0 s']);

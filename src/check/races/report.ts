@@ -27,8 +27,8 @@ const ACCESS_NAMES = [
   ...['read', 'read (marked)', 'write', 'write (marked)', 'read-write (marked)'],
   ...['assert no writes', 'assert no accesses', 'assert no writes (scoped)', 'assert no accesses (scoped)'],
 ] as const;
-/** What V8 calls the functions of a list, of a table by number. */
-const NAMELESS = /^\d+$|\./;
+/** What the functions of a table by number are called, and those without any name. */
+const NAMELESS = /^\d+$|^anonymous$/;
 const RULE = '='.repeat(66);
 /** What takes locks, masks interrupts or marks accesses for others is not where an access is made. */
 const HELPER =
@@ -112,7 +112,9 @@ export class Reporter {
   }
 
   #functionOf({ stack, context }: Side): string {
-    return stack.find((name) => !HELPER.test(name) && !NAMELESS.test(name)) ?? this.#contexts.title(context);
+    const name = stack.find((one) => !HELPER.test(one));
+    // Below a handler without a name is what it interrupted.
+    return name === undefined || NAMELESS.test(name) ? this.#contexts.title(context) : name;
   }
 
   #cpuOf(context: number): number {
@@ -127,8 +129,8 @@ export class Reporter {
 
   #side({ access, address, bytes, context, stack }: Side): string[] {
     const what = `${ACCESS_NAMES[access]} to 0x${hex8(address)} of ${bytes} bytes by ${this.#name(context)}:`;
-    const named = stack.filter((name) => !NAMELESS.test(name));
-    const functions = named.length === 0 ? [this.#contexts.title(context)] : named;
+    const title = this.#contexts.title(context);
+    const functions = stack.length === 0 ? [title] : stack.map((name) => (NAMELESS.test(name) ? title : name));
     return ['', what, ...functions.map((name) => ` ${name}`)];
   }
 

@@ -22,6 +22,11 @@ import { arenaBytes } from '../cpu/memory.js';
 import { createKernel, layoutStatics, start_kernel } from '../mm/boot.js';
 import { gfp } from '../mm/gfp.js';
 import { kmalloc } from '../mm/kmalloc.js';
+import {
+  lockdep_clear_current_reclaim_state,
+  lockdep_set_current_reclaim_state,
+  lockdep_trace_alloc,
+} from '../mm/lockdep.js';
 import { UsageError } from '../shared/errors.js';
 import {
   HARDIRQ_OFFSET,
@@ -33,6 +38,7 @@ import {
 } from '../shared/irqflags.js';
 import type { LockWatch } from '../shared/kernel-base.js';
 import * as locks from '../shared/spinlock.js';
+import { clear_task_flags, memalloc_noreclaim_restore, memalloc_noreclaim_save, PF_MEMALLOC } from '../shared/task.js';
 import { ptr } from '../shared/types.js';
 import { configure, oneOf } from './configure.js';
 import { lockdepOf } from './lockdep.js';
@@ -204,10 +210,10 @@ const OPS: Readonly<Record<string, Op>> = {
   hardirq_exit: context((k) => {
     k.preemptCount -= HARDIRQ_OFFSET;
   }),
-  alloc_gfp_kernel: context((k) => watchOf(k).alloc(true)),
-  alloc_gfp_nofs: context((k) => watchOf(k).alloc(false)),
-  reclaim_enter: context((k) => watchOf(k).reclaim(true)),
-  reclaim_exit: context((k) => watchOf(k).reclaim(false)),
+  alloc_gfp_kernel: context((k) => lockdep_trace_alloc(k, gfp(k).GFP_KERNEL)),
+  alloc_gfp_nofs: context((k) => lockdep_trace_alloc(k, gfp(k).GFP_NOFS)),
+  reclaim_enter: context((k) => lockdep_set_current_reclaim_state(k, gfp(k).GFP_KERNEL)),
+  reclaim_exit: context((k) => lockdep_clear_current_reclaim_state(k, true)),
   task_exit: context((k) => watchOf(k).taskExit()),
   return_to_user: context((k) => watchOf(k).sysExit()),
 };
@@ -316,7 +322,7 @@ export function runLockMatrix({ programs, ...rest }: LockMatrix): Record<string,
   const results: Record<string, LockProgramResult> = {};
   for (const p of list) {
     const table = new Map([...p.specs].map(([name, spec]) => [name, locks.get(wordOf(name, spec)) as Lock]));
-    const run: Run = { k, lockdep, table, irqs: [] };
+    const run: Run = { k, lockdep, table, irqs: [], reclaims: [] };
     resetAll(run, instances);
     reports = [];
     p.steps.forEach((step, number) => {
@@ -348,10 +354,12 @@ interface Run {
   readonly table: ReadonlyMap<string, Lock>;
   /** What interrupts were when each of the handlers began. */
   readonly irqs: boolean[];
+  /** What PF_MEMALLOC was when each reclaim began. */
+  readonly reclaims: number[];
 }
 
 /** Nothing is known any more, nothing held, and the task is where it began. */
-function resetAll({ k, lockdep, table, irqs }: Run, instances: Int32Array | null = null): void {
+function resetAll({ k, lockdep, table, irqs, reclaims }: Run, instances: Int32Array | null = null): void {
   lockdep.begin();
   k.preemptCount = 0;
   k.irqsOff = false;
@@ -359,12 +367,14 @@ function resetAll({ k, lockdep, table, irqs }: Run, instances: Int32Array | null
   lockdep.begin();
   lockdep.forgetStacks();
   irqs.length = 0;
+  reclaims.length = 0;
+  clear_task_flags(k, PF_MEMALLOC);
   for (const lock of table.values()) lock.held = 0;
   lockdep.area.restart(instances);
 }
 
 function runStep(run: Run, [name, lockName, argument]: LockStep, number: number): void {
-  const { k, lockdep, table, irqs } = run;
+  const { k, lockdep, table, irqs, reclaims } = run;
   const find = (which: unknown): Lock =>
     table.get(String(which)) ??
     (wrong(number, `${name} needs a lock that another step takes, not ${String(which)}`) as never);
@@ -377,10 +387,12 @@ function runStep(run: Run, [name, lockName, argument]: LockStep, number: number)
   const op = OPS[name];
   if (op === undefined) return;
   if (name === 'hardirq_enter') irqs.push(k.irqsOff);
+  if (name === 'reclaim_enter') reclaims.push(memalloc_noreclaim_save(k));
   if (op.kind === null) op.act(k, null as never, null, 0);
   else operate(k, op, find(lockName), name === 'spin_lock_nest_lock' ? find(argument) : null, Number(argument ?? 0));
   // The interrupt returns to what was interrupted.
   if (name === 'hardirq_exit' && irqs.pop() === false) k.irqsOff = false;
+  if (name === 'reclaim_exit') memalloc_noreclaim_restore(k, reclaims.pop() ?? 0);
 }
 
 /** The lock's word is made what the operation expects of it. One that nobody holds is given back to lockdep only. */

@@ -180,6 +180,35 @@ describe('reclaim', () => {
   });
 });
 
+describe('an allocation', () => {
+  const reclaim = 'reclaim_enter; spin_lock A; spin_unlock A; reclaim_exit';
+  const held = 'local_irq_disable; spin_lock A; alloc_gfp_kernel; spin_unlock A; local_irq_enable';
+
+  it('with interrupts off marks no lock that is held', () => {
+    for (const rules of ['2.6.30', '4.9'] as const) {
+      expect(kinds(`${held}; ${reclaim}`, { rules })).toEqual([]);
+      const on = 'spin_lock A; alloc_gfp_kernel; spin_unlock A';
+      expect(kinds(`${held}; ${on}; ${reclaim}`, { rules })).toEqual(['inconsistent']);
+    }
+  });
+
+  it('within reclaim reclaims nothing, after it it does', () => {
+    const within = 'reclaim_enter; spin_lock A; alloc_gfp_kernel; spin_unlock A; reclaim_exit';
+    const twice = `reclaim_enter; ${reclaim}; spin_lock A; alloc_gfp_kernel; spin_unlock A; reclaim_exit`;
+    for (const rules of RULES) {
+      expect(kinds(within, { rules })).toEqual([]);
+      if (rules !== '5.10') expect(kinds(twice, { rules })).toEqual([]);
+      const after = { '2.6.22': [], '2.6.30': ['inconsistent'], '4.9': ['inconsistent'], '5.10': ['circular'] }[rules];
+      expect(kinds(`${within}; spin_lock A; alloc_gfp_kernel`, { rules })).toEqual(after);
+      expect(
+        kinds(`${reclaim}; reclaim_enter; lockdep_reset; spin_lock A; alloc_gfp_kernel; spin_unlock A; ${reclaim}`, {
+          rules,
+        }),
+      ).toEqual(after);
+    }
+  });
+});
+
 describe('what is done with a lock', () => {
   it.each([
     ['unlock', 'spin_unlock A', 'spin_lock A; spin_unlock A'],
@@ -419,6 +448,60 @@ describe('a report', () => {
     }
   });
 
+  /** Locks that the two columns take, from above. */
+  const drawn = (text: string, rules: LockdepRules): string[] => {
+    const lines = reports(text, { rules })[0]?.lines ?? [];
+    const part = lines.slice(
+      lines.indexOf('       ----                    ----') + 1,
+      lines.indexOf(' *** DEADLOCK ***'),
+    );
+    return part
+      .filter((line) => line.includes('lock('))
+      .map((l) => `${l.startsWith('     ') ? 'CPU1' : 'CPU0'} ${l.trim()}`);
+  };
+  const taken = (a: string, b: string): string => `spin_lock ${a}; spin_lock ${b}; spin_unlock ${b}; spin_unlock ${a}`;
+  const chainOf = (text: string, rules: LockdepRules): string | undefined => {
+    const lines = reports(text, { rules })[0]?.lines ?? [];
+    const at = lines.indexOf('Chain exists of:');
+    return at < 0 ? undefined : lines[at + 1];
+  };
+
+  it('draws a cycle with the other CPU taking the lock before the target, which of two is the source', () => {
+    const three = `${taken('A', 'B')}; ${taken('B', 'C')}; spin_lock C; spin_lock A`;
+    const four = `${taken('A', 'B')}; ${taken('B', 'C')}; ${taken('C', 'D')}; spin_lock D; spin_lock A`;
+    const reclaim = 'reclaim_enter; spin_lock F; spin_unlock F; reclaim_exit; spin_lock F; alloc_gfp_kernel';
+    const columns = (target: string, parent: string, source: string): string[] => [
+      `CPU0 lock(${target});`,
+      `CPU1 lock(${parent});`,
+      `CPU1 lock(${target});`,
+      `CPU0 lock(${source});`,
+    ];
+    for (const rules of ['4.9', '5.10'] as const) {
+      expect(drawn(abba, rules)).toEqual(columns('B', 'A', 'A'));
+      expect(chainOf(abba, rules)).toBeUndefined();
+      expect(drawn(three, rules)).toEqual(columns('C', 'B', 'A'));
+      expect(chainOf(three, rules)).toBe('  A --> B --> C');
+      expect(drawn(four, rules)).toEqual(columns('D', 'C', 'A'));
+      expect(chainOf(four, rules)).toBe('  A --> C --> D');
+    }
+    expect(drawn(reclaim, '5.10')).toEqual(columns('F', 'fs_reclaim', 'fs_reclaim'));
+  });
+
+  it('draws an inversion that is found backwards like one that is found forwards', () => {
+    const inIrq = 'hardirq_enter; spin_lock A; spin_unlock A; hardirq_exit';
+    const order = (...names: string[]): string =>
+      ['local_irq_disable', ...names.map((n) => `spin_lock ${n}`), ...names.map((n) => `spin_unlock ${n}`)].join('; ');
+    const after = 'local_irq_enable; spin_lock B';
+    for (const rules of ['4.9', '5.10'] as const) {
+      const direct = `${inIrq}; ${order('A', 'B')}; ${after}`;
+      expect(kinds(direct, { rules })).toEqual(['inversion']);
+      expect(chainOf(direct, rules)).toBeUndefined();
+      expect(drawn(direct, rules)).toEqual(['CPU0 lock(B);', 'CPU1 lock(A);', 'CPU1 lock(B);', 'CPU0 lock(A);']);
+      const between = `${inIrq}; ${order('A', 'C')}; ${order('C', 'B')}; ${after}`;
+      expect(chainOf(between, rules)).toBe('  A --> C --> B');
+    }
+  });
+
   it('names the lock between the two where there is one', () => {
     const order = (a: string, b: string): string =>
       `local_irq_disable; spin_lock ${a}; spin_lock ${b}; spin_unlock ${b}; spin_unlock ${a}; local_irq_enable`;
@@ -459,6 +542,13 @@ describe('/proc', () => {
     expect(proc.lockdep_chains).toMatch(/irq_context: 0\n\[\w{8}\] A\n\[\w{8}\] B\n\[\w{8}\] C\n/);
     expect(proc.lockdep_stats).toMatch(/^ lock-classes: {28}3 \[max: \d+\]\n direct dependencies: {21}2 \[max/);
     expect(proc.lockdep_stats).toContain(' max locking depth:                       3\n');
+  });
+
+  it('counts no class as unused that nobody has taken yet: the kernel has no such class', () => {
+    const { proc } = runLockProgram({ locks: { A: {}, B: {}, C: {} }, steps: steps('spin_lock A; spin_unlock A') });
+    expect(proc.lockdep_stats).toMatch(/^ lock-classes: {28}1 /);
+    expect(proc.lockdep_stats).toContain(' unused locks:                            0\n');
+    expect(proc.lockdep_stats).toContain(' uncategorized locks:                     0\n');
   });
 });
 

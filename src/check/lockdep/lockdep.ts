@@ -255,7 +255,10 @@ export class Lockdep implements LockWatch {
     if (this.#modern) {
       this.acquire(this.#fsReclaim(), 0, false);
       this.release(this.#fsReclaim());
-    } else if (this.depth > 0 && this.does.states > State.reclaim) this.#markHeld(bitOf(State.reclaim, ENABLED, false));
+    } else if (this.does.states > State.reclaim && !this.k.irqsOff) {
+      // With interrupts off the request itself is wrong, and says nothing of the locks: __lockdep_trace_alloc(), Linux 2.6.30.
+      this.#markHeld(bitOf(State.reclaim, ENABLED, false));
+    }
   }
 
   /** The pseudo lock of reclaim has an address that no lock has. */

@@ -85,10 +85,11 @@ export function circular(d: Lockdep, next: Held, prev: Held, way: readonly Hop[]
   ]);
 }
 
+/** Source: print_circular_lock_scenario(), Linux 4.9: the lock between is the last before the target, of two locks the source itself. */
 function circularScenario(d: Lockdep, next: Held, prev: Held, way: readonly Hop[]): string[] {
-  const [target, source] = [className(d, prev.id), className(d, next.id)];
-  const middle = way.length > 2 ? className(d, (way[1] as Hop).id) : target;
-  const chain = way.length > 2 ? ['Chain exists of:', `  ${source} --> ${middle} --> ${target}`, ''] : [];
+  const parent = (way[way.length - 2] as Hop).id;
+  const [target, source, middle] = [className(d, prev.id), className(d, next.id), className(d, parent)];
+  const chain = parent === next.id ? [] : ['Chain exists of:', `  ${source} --> ${middle} --> ${target}`, ''];
   return [
     ...chain,
     ' Possible unsafe locking scenario:',
@@ -138,7 +139,7 @@ export function inversion(d: Lockdep, held: Held, way: readonly Hop[], forwards:
   const by = forwards
     ? `but this lock took another, ${state}-unsafe lock in the past:`
     : `but this lock was taken by another, ${state}-safe lock in the past:`;
-  const middle = (way[1] as Hop | undefined)?.id ?? other;
+  const second = (way[1] as Hop | undefined)?.id ?? other;
   return framed(d, 'possible irq lock inversion dependency detected', [
     `${task(d)} just changed the state of lock:`,
     describe(d, held),
@@ -149,7 +150,7 @@ export function inversion(d: Lockdep, held: Held, way: readonly Hop[], forwards:
     '',
     '',
     'other info that might help us debug this:',
-    ...(forwards ? irqScenario(d, held.id, other, middle) : irqScenario(d, other, held.id, middle)),
+    ...(forwards ? irqScenario(d, held.id, other, second, other) : irqScenario(d, other, held.id, second, held.id)),
     ...heldLocks(d),
     '',
     ...(d.does.scenarios
@@ -162,9 +163,10 @@ export function inversion(d: Lockdep, held: Held, way: readonly Hop[], forwards:
 
 const last = (way: readonly Hop[]): number => (way[way.length - 1] as Hop).id;
 
-/** Source: print_irq_lock_scenario(), Linux 4.9. */
-function irqScenario(d: Lockdep, safe: number, unsafe: number, middle: number): string[] {
+/** @prev: the lock between, unless it is the safe one: then @next. Source: print_irq_lock_scenario(), Linux 4.9. */
+function irqScenario(d: Lockdep, safe: number, unsafe: number, prev: number, next: number): string[] {
   if (!d.does.scenarios) return [];
+  const middle = prev === safe ? next : prev;
   const name = (id: number): string => className(d, id);
   const chain =
     middle === unsafe ? [] : ['Chain exists of:', `  ${name(safe)} --> ${name(middle)} --> ${name(unsafe)}`, ''];
@@ -255,7 +257,7 @@ export function safeUnsafe(
     '',
     'other info that might help us debug this:',
     '',
-    ...irqScenario(d, from, to, from === prev.id ? next.id : prev.id),
+    ...irqScenario(d, from, to, prev.id, next.id),
     ...heldLocks(d),
     '',
     ...(d.does.scenarios

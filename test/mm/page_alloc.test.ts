@@ -1,7 +1,11 @@
 import { describe, expect, it } from 'vitest';
+import { virt_to_page } from '../../src/arch/arm/memory.js';
 import type { MachineConfig } from '../../src/cpu/config.js';
+import { Control } from '../../src/cpu/hw.js';
 import type { Kernel } from '../../src/cpu/kernel.js';
+import { readLog } from '../../src/cpu/printk.js';
 import { gfp, showGfp } from '../../src/mm/gfp.js';
+import { kfree, kmalloc } from '../../src/mm/kmalloc.js';
 import {
   free_area,
   nr_free_pages_of,
@@ -28,6 +32,7 @@ import {
   compound_head,
   compound_order,
   drain_local_pages,
+  free_page,
   free_pages,
   get_zeroed_page,
   PageCompound,
@@ -35,6 +40,7 @@ import {
   split_page,
 } from '../../src/mm/page_alloc.js';
 import { Prng } from '../../src/shared/prng.js';
+import { PG_dcache_dirty, struct_page } from '../../src/shared/structs/page.js';
 import { NULL, vaddr } from '../../src/shared/types.js';
 import { localMachine } from '../machine.js';
 
@@ -231,4 +237,120 @@ describe('blocks', () => {
     const old = small('2.6.22');
     expect(__get_free_pages(old, gfp(old).GFP_HIGHUSER, 0)).toBe(NULL);
   });
+});
+
+describe('bad page state', () => {
+  const boot = (kernel: string): Kernel => localMachine('arm926', { kernel, patches: [], preempt: false }).k;
+  const KERNEL = (k: Kernel): number => gfp(k).GFP_KERNEL;
+  const log = (k: Kernel): string[] => readLog(k.hw, k.layout.log, Control.logHead).map((r) => r.text);
+  const pfn = (k: Kernel, page: Page): string => page_to_pfn(k, page).toString(16).padStart(5, '0');
+  const hex = (addr: number): string => (addr >>> 0).toString(16).padStart(8, '0');
+  /** Every page that can be had without waiting. */
+  function all(k: Kernel): Set<number> {
+    const pages = new Set<number>();
+    const { GFP_ATOMIC, __GFP_NOWARN } = gfp(k);
+    for (let p = alloc_page(k, GFP_ATOMIC | __GFP_NOWARN); p !== NULL; p = alloc_page(k, GFP_ATOMIC | __GFP_NOWARN))
+      pages.add(p);
+    return pages;
+  }
+
+  it('of a page of a slab that is given back by itself: 2.6.30 never uses it again', () => {
+    const k = boot('2.6.30');
+    const object = kmalloc(k, 100, KERNEL(k));
+    const page = virt_to_page(k, object);
+    free_page(k, vaddr(object & ~4095));
+    const [first, second] = log(k);
+    expect(first).toBe(`BUG: Bad page state in process thread0  pfn:${pfn(k, page)}`);
+    expect(second).toMatch(
+      new RegExp(`^page:${hex(page)} flags:[0-9a-f]{8} count:0 mapcount:-?\\d+ mapping:[0-9a-f]{8} index:[0-9a-f]+$`),
+    );
+    expect(all(k).has(page)).toBe(false);
+  });
+
+  it('of a page that is still in a file: by its fields, in the words of each version', () => {
+    const says = (kernel: string): string[] => {
+      const k = boot(kernel);
+      const page = alloc_page(k, KERNEL(k));
+      k.write(page, struct_page.mapping, 0xc0123450 | 0);
+      __free_pages(k, page, 0);
+      const again = all(k).has(page);
+      const lines = log(k).filter((line) => !line.includes('Pid:') && !line.includes('CPU:'));
+      return [...lines.map((line) => line.replace(hex(page), 'PAGE').replace(pfn(k, page), 'PFN')), `again: ${again}`];
+    };
+    expect(says('2.6.22').slice(0, 4)).toEqual([
+      "Bad page state in process 'thread0'",
+      expect.stringMatching(/^page:PAGE flags:0x[0-9a-f]{8} mapping:c0123450 mapcount:0 count:0$/),
+      'Trying to fix it up, but a reboot is needed',
+      'Backtrace:',
+    ]);
+    expect(says('2.6.22').at(-1)).toBe('again: true');
+    expect(says('2.6.30').slice(0, 2)).toEqual([
+      'BUG: Bad page state in process thread0  pfn:PFN',
+      expect.stringMatching(/^page:PAGE flags:[0-9a-f]{8} count:0 mapcount:0 mapping:c0123450 index:0$/),
+    ]);
+    expect(says('2.6.30').at(-1)).toBe('again: false');
+    expect(says('4.12').slice(0, 4)).toEqual([
+      'BUG: Bad page state in process thread0  pfn:PFN',
+      'page:PAGE count:0 mapcount:0 mapping:c0123450 index:0x0',
+      expect.stringMatching(/^flags: 0x[0-9a-f]+$/),
+      'page dumped because: non-NULL mapping',
+    ]);
+    expect(says('4.12').at(-1)).toBe('again: false');
+  });
+
+  it.each([
+    ['mapped by a user', struct_page._mapcount, 0, 'nonzero mapcount'],
+    ['on the list of reclaim', struct_page.flags, 1 << 5, 'PAGE_FLAGS_CHECK_AT_FREE flag(s) set'],
+    ['locked', struct_page.flags, 1, 'PAGE_FLAGS_CHECK_AT_FREE flag(s) set'],
+  ])('of a page that is %s', (_, field, value, reason) => {
+    const k = boot('4.12');
+    const page = alloc_page(k, KERNEL(k));
+    k.write(page, field, field === struct_page.flags ? k.read(page, field) | value : value);
+    __free_pages(k, page, 0);
+    expect(log(k)).toContain(`page dumped because: ${reason}`);
+    expect(all(k).has(page)).toBe(false);
+  });
+
+  it('of pages that were made single, and are given back as a block', () => {
+    const k = boot('2.6.30');
+    const block = alloc_pages(k, KERNEL(k), 1);
+    split_page(k, block, 1);
+    __free_pages(k, block, 1);
+    expect(log(k)[0]).toBe(`BUG: Bad page state in process thread0  pfn:${pfn(k, page_plus(block, 1))}`);
+    expect(log(k)[1]).toMatch(/ count:1 mapcount:0 mapping:\(null\) /);
+    const pages = all(k);
+    expect([pages.has(block), pages.has(page_plus(block, 1))]).toEqual([false, false]);
+  });
+
+  it('of a page that somebody takes a reference of while it is free: another is given out', () => {
+    const k = boot('2.6.30');
+    const page = alloc_page(k, KERNEL(k));
+    __free_pages(k, page, 0);
+    k.write(page, struct_page._count, 1);
+    expect(alloc_page(k, KERNEL(k))).not.toBe(page);
+    expect(log(k)[0]).toBe(`BUG: Bad page state in process thread0  pfn:${pfn(k, page)}`);
+    const old = boot('2.6.22');
+    const mended = alloc_page(old, KERNEL(old));
+    __free_pages(old, mended, 0);
+    old.write(mended, struct_page._count, 1);
+    expect(alloc_page(old, KERNEL(old))).toBe(mended);
+    expect(log(old)[0]).toBe("Bad page state in process 'thread0'");
+  });
+
+  it.each(['2.6.22', '2.6.30', '4.12'])(
+    'is not that of pages of %s that others hold, that are dirty in a cache, or that were slabs',
+    (kernel) => {
+      const k = boot(kernel);
+      kfree(k, kmalloc(k, 100, KERNEL(k)));
+      const page = alloc_page(k, KERNEL(k));
+      k.write(page, struct_page._count, 2);
+      __free_pages(k, page, 0);
+      k.write(page, struct_page.flags, k.read(page, struct_page.flags) | (1 << PG_dcache_dirty));
+      __free_pages(k, page, 0);
+      const compound = alloc_pages(k, KERNEL(k) | gfp(k).__GFP_COMP, 2);
+      __free_pages(k, compound, 2);
+      expect(all(k).has(page)).toBe(true);
+      expect(log(k)).toEqual([]);
+    },
+  );
 });

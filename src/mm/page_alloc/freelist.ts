@@ -3,6 +3,7 @@ import type { Kernel } from '../../cpu/kernel.js';
 import { NULL } from '../../shared/types.js';
 import { zonelist } from '../mmzone.js';
 import type { Page } from '../page.js';
+import { check_new_pages } from './bad-page.js';
 import { buffered_rmqueue } from './pcp.js';
 import { prep_new_page } from './prep.js';
 import { ALLOC_NO_WATERMARKS, markOf, watermark_ok } from './watermark.js';
@@ -27,7 +28,8 @@ export function get_page_from_freelist(k: Kernel, r: AllocRequest, alloc_flags: 
       const mark = markOf(k, zone, alloc_flags);
       if (!watermark_ok(k, zone, r.order, mark, r.high_zoneidx, alloc_flags)) continue;
     }
-    const page = buffered_rmqueue(k, zone, r.order, r.gfp_mask);
+    let page = buffered_rmqueue(k, zone, r.order, r.gfp_mask);
+    while (page !== NULL && check_new_pages(k, page, r.order)) page = buffered_rmqueue(k, zone, r.order, r.gfp_mask);
     if (page === NULL) continue;
     prep_new_page(k, page, r.order, r.gfp_mask);
     return page;

@@ -35,6 +35,7 @@ import {
   zone_pcp,
 } from '../mmzone.js';
 import { type Page, page_plus } from '../page.js';
+import { free_pages_check } from './bad-page.js';
 import * as buddy from './buddy.js';
 import * as bitmap from './buddy-bitmap.js';
 
@@ -132,8 +133,9 @@ export function buffered_rmqueue(k: Kernel, zone: Zone, order: number, gfp_mask:
   return block;
 }
 
-/** Order 0 goes to this CPU's list, and a batch of that to the buddy system when it is full. Context: any. */
+/** Order 0 goes to this CPU's list, and a batch of that to the buddy system when it is full; a bad page goes nowhere. Context: any. */
 export function free_hot_cold_page(k: Kernel, page: Page, cold: boolean): void {
+  if (free_pages_check(k, page, 0)) return;
   const zone = page_zone(k, page);
   const flags = local_irq_save(k);
   const pcp = zone_pcp(k, zone, k.cpu, coldList(k, cold));
@@ -151,8 +153,9 @@ export function free_hot_cold_page(k: Kernel, page: Page, cold: boolean): void {
   local_irq_restore(k, flags);
 }
 
-/** A block goes straight to the buddy system. Context: any; takes and releases zone->lock. */
+/** A block goes straight to the buddy system, unless a page of it is bad. Context: any; takes and releases zone->lock. */
 export function __free_pages_ok(k: Kernel, page: Page, order: number): void {
+  if (free_pages_check(k, page, order)) return;
   const zone = page_zone(k, page);
   const flags = spin_lock_irqsave(k, zone_lock(zone));
   k.write(zone, struct_zone.all_unreclaimable, 0);

@@ -60,12 +60,11 @@ export const ALL_CHECKERS = CHECKERS.filter((name) => !APART.includes(name));
 /** Stands for several of them, in a list that a user gives. */
 export const ALL = 'all';
 
-/** A user's list of checkers with commas: spaces left out, `all` as those that it stands for. Unknown names stay. */
-export function checksAsked(list: string): string {
+/** A user's list of checkers with commas: spaces left out, `all` as those that it stands for, but @apart. Unknown names stay. */
+export function checksAsked(list: string, apart: readonly string[] = []): string {
+  const all = ALL_CHECKERS.filter((name) => !apart.includes(name));
   const names = list.split(',').map((name) => name.trim());
-  return [...new Set(names.includes(ALL) ? [...ALL_CHECKERS, ...names.filter((name) => name !== ALL)] : names)].join(
-    ',',
-  );
+  return [...new Set(names.includes(ALL) ? [...all, ...names.filter((name) => name !== ALL)] : names)].join(',');
 }
 
 /** Names of a list with commas. */

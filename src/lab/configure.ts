@@ -175,7 +175,8 @@ export function configure(
   for (const { patches: _, parameters, ...layer } of layers) {
     Object.assign(merged, layer, { parameters: { ...merged.parameters, ...parameters } });
   }
-  Object.assign(merged, { check: checksAsked(merged.check) });
+  // The DMA checker takes bus addresses for physical ones.
+  Object.assign(merged, { check: checksAsked(merged.check, merged.iommu ? ['dma'] : []) });
   oneOf(
     'core',
     merged.core,

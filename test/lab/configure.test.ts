@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { race } from '../../src/index.js';
+import { type MachineSpec, race } from '../../src/index.js';
 import { caseOf, claimingCase, configureRace, settingsOf } from '../../src/lab/configure.js';
 
 const onArm926 = race({
@@ -27,6 +27,17 @@ describe('--cpus for an experiment that chooses its own core', () => {
     expect(() => configureRace(onArm926, null, { cpus: 99 })).toThrow(/1 to 8 CPUs, not 99/);
     expect(() => configureRace(onArm926, null, { cpus: 0 })).toThrow(/1 to 8 CPUs, not 0/);
     expect(() => configureRace(onArm926, null, { cpus: 2, core: 'arm926' })).toThrow(/private VIVT cache/);
+  });
+});
+
+describe('all checkers', () => {
+  const checks = (machine: MachineSpec): string =>
+    configureRace(race({ id: 'anywhere', machine, threads: [() => {}] }), null, {}).config.check ?? '';
+
+  it('are those that know the machine: none of DMA where bus addresses are others', () => {
+    expect(checks({ check: 'all' })).toBe('lockdep,memory,dma,races,hangs');
+    expect(checks({ check: 'all', core: 'pcxu', iommu: true })).toBe('lockdep,memory,races,hangs');
+    expect(() => checks({ check: 'dma', core: 'pcxu', iommu: true })).toThrow(/leave iommu or --check dma out/);
   });
 });
 

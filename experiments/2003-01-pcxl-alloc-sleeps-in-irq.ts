@@ -23,7 +23,7 @@ const LINE = 5;
 const BELOW_4MB = 127;
 
 /** init_mm.page_table_lock is let go that nobody has taken: see 2003-01-pcxl-alloc-leaves-lock-held. */
-const UNBALANCED = ['lockdep: bad unlock balance detected'];
+const UNBALANCED = ['lockdep: bad unlock balance detected', 'spinlocks: spinlock already unlocked'];
 
 export default race({
   id: '2003-01-pcxl-alloc-sleeps-in-irq',

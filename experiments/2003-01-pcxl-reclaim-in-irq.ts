@@ -35,7 +35,7 @@ const SCHEDULES = 'bad: scheduling while atomic!';
 const CLEAN = 24;
 
 /** init_mm.page_table_lock is let go that nobody has taken: see 2003-01-pcxl-alloc-leaves-lock-held. */
-const UNBALANCED = ['lockdep: bad unlock balance detected'];
+const UNBALANCED = ['lockdep: bad unlock balance detected', 'spinlocks: spinlock already unlocked'];
 
 export default race({
   id: '2003-01-pcxl-reclaim-in-irq',

@@ -161,6 +161,8 @@ export const memoryCheckWords = (frames: number): number =>
 export const DMA_CHECK_WORDS = 1 << 18;
 /** Room of the watchdogs, if the machine has them. */
 export const HANGS_WORDS = 1 << 14;
+/** Room of the debugger of spinlocks, if the machine has one. */
+export const SPINLOCKS_WORDS = 1 << 14;
 /** Room of the checker of contexts, if the machine has one. */
 export const CONTEXT_WORDS = 1 << 13;
 /** Room of the race detector, if the machine has one. */
@@ -232,6 +234,8 @@ export interface HwLayout {
   readonly dmaCheck: number;
   /** The watchdogs': HANGS_WORDS, or nothing. */
   readonly hangs: number;
+  /** The debugger of spinlocks': SPINLOCKS_WORDS, or nothing. */
+  readonly spinlocks: number;
   /** The checker of contexts': CONTEXT_WORDS, or nothing. */
   readonly contextCheck: number;
   /** The race detector's: RACES_WORDS, or nothing. */
@@ -296,7 +300,9 @@ export function layoutHw(
       : 0,
   );
   const dmaCheck = take(checksOf(config.check).includes('dma') ? DMA_CHECK_WORDS : 0);
-  const hangs = take(checksOf(config.check).includes('hangs') ? HANGS_WORDS : 0);
+  const debugsSpinlocks = checksOf(config.check).includes('spinlocks');
+  const hangs = take(debugsSpinlocks || checksOf(config.check).includes('hangs') ? HANGS_WORDS : 0);
+  const spinlocks = take(debugsSpinlocks ? SPINLOCKS_WORDS : 0);
   const contextCheck = take(checksOf(config.check).includes('context') ? CONTEXT_WORDS : 0);
   const races = take(checksOf(config.check).includes('races') ? RACES_WORDS : 0);
   return {
@@ -326,6 +332,7 @@ export function layoutHw(
     memoryCheck,
     dmaCheck,
     hangs,
+    spinlocks,
     contextCheck,
     races,
   };

@@ -17,6 +17,7 @@ import type {
   KernelBase,
   LockWatch,
   MemoryWatch,
+  SpinlockWatch,
   Symbols,
 } from '../shared/kernel-base.js';
 import type { Mark, VariableUses } from '../shared/knowledge.js';
@@ -203,6 +204,7 @@ export class Kernel<S extends object = object, E extends string = never> impleme
   /** What the present step touches, while somebody wants to know. */
   footprint: Footprint | null = null;
   lockWatch: LockWatch | null = null;
+  spinlockWatch: SpinlockWatch | null = null;
   memoryWatch: MemoryWatch | null = null;
   /** Null unless somebody watches the DMA API. */
   dmaWatch: DmaWatch | null = null;
@@ -382,8 +384,19 @@ export class Kernel<S extends object = object, E extends string = never> impleme
   /** Have somebody hear of every lock, or nobody. Locks take the long way then. */
   watchLocks(watch: LockWatch | null): void {
     this.lockWatch = watch;
-    this.#plainLockWords = this.plainLocks && watch === null ? this.#staticWords : 0;
-    this.#unlockWords = watch === null ? this.#staticWords : 0;
+    this.#chooseLockPath();
+  }
+
+  /** The same for spinlocks alone, and who has them. */
+  watchSpinlocks(watch: SpinlockWatch | null): void {
+    this.spinlockWatch = watch;
+    this.#chooseLockPath();
+  }
+
+  #chooseLockPath(): void {
+    const watched = this.lockWatch !== null || this.spinlockWatch !== null;
+    this.#plainLockWords = this.plainLocks && !watched ? this.#staticWords : 0;
+    this.#unlockWords = watched ? 0 : this.#staticWords;
   }
 
   /** Have somebody hear of allocations and of every access to page contents, or nobody. Accesses take the long way then. */
@@ -1139,8 +1152,10 @@ export class Kernel<S extends object = object, E extends string = never> impleme
   #lockSlow(addr: Vaddr): boolean {
     const watch = this.lockWatch;
     if (watch !== null) watch.acquire((addr >>> 0) as Vaddr, 0, false);
+    if (this.spinlockWatch !== null) this.spinlockWatch.locking(addr);
     const got = this.plainLocks && this.acquire(addr);
     if (got && watch?.stat) watch.acquired(addr);
+    if (got && this.spinlockWatch !== null) this.spinlockWatch.locked(addr, false);
     return got;
   }
 
@@ -1171,6 +1186,7 @@ export class Kernel<S extends object = object, E extends string = never> impleme
 
   #unlockSlow(addr: Vaddr, irqs: number): void {
     if (this.lockWatch !== null) this.lockWatch.release((addr >>> 0) as Vaddr);
+    if (this.spinlockWatch !== null) this.spinlockWatch.unlocking(addr);
     this.release(addr);
     if (irqs >= 0) this.restoreIrqs(irqs);
     preempt_enable(this);
@@ -1185,6 +1201,7 @@ export class Kernel<S extends object = object, E extends string = never> impleme
 
   lockDropped(addr: Vaddr, shared = 0): void {
     if (this.#told) this.trace(Ev.lockReleased, addr >>> 0, shared);
+    if (this.spinlockWatch !== null) this.spinlockWatch.dropped(addr);
     const left = this.#heldCount - 1;
     this.#heldCount = left;
     const at = this.#held + (left & HELD_MASK);

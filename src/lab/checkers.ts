@@ -4,6 +4,7 @@ import { DmaChecker, DmaDeviceChecker, type DmaOptions, type DmaReport } from '.
 import type { DmaRules } from '../check/dma/rules.js';
 import { type HangReport, type HangRules, Hangs } from '../check/hangs/hangs.js';
 import { MemoryChecker, type MemoryReport } from '../check/memory/memory.js';
+import { SpinlockChecker, type SpinlockReport } from '../check/spinlocks/spinlocks.js';
 import { checksOf, type MachineConfig } from '../cpu/config.js';
 import type { Device } from '../cpu/device.js';
 import type { Kernel } from '../cpu/kernel.js';
@@ -63,11 +64,24 @@ export function checkersOf(k: Kernel, onReport?: (report: CheckerReport) => void
     k.setTracer(bothTracers(k.tracer, dma));
     checkers.push(dma);
   }
-  if (names.includes('hangs')) {
+  let spinlocks: SpinlockChecker | null = null;
+  if (names.includes('spinlocks')) {
+    spinlocks = new SpinlockChecker(k, {
+      places: PLACES,
+      every,
+      ...(onReport !== undefined && { onReport: (r: SpinlockReport) => onReport({ checker: 'spinlocks', ...r }) }),
+    });
+    k.watchSpinlocks(spinlocks);
+    checkers.push(spinlocks);
+  }
+  // Without them nobody would know for how long a lock is waited for.
+  if (names.includes('hangs') || spinlocks !== null) {
     const hangs = new Hangs(k, {
       rules: hangRulesOf(k.config),
       places: PLACES,
       waiting: (slot) => [waitText(k, slot)].filter((text) => text !== 'runs').map((text) => `thread${slot} ${text}`),
+      silent: !names.includes('hangs'),
+      ...(spinlocks !== null && { onSpun: spinlocks.stuck.bind(spinlocks) }),
       ...(onReport !== undefined && { onReport: (r: HangReport) => onReport({ checker: 'hangs', ...r }) }),
     });
     k.hangWatch = hangs;

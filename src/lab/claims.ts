@@ -7,6 +7,7 @@ const FORETOLD: Readonly<Record<string, readonly Outcome[]>> = {
   memory: ['oops', 'bug', 'wrong-bytes'],
   dma: ['wrong-bytes'],
   hangs: ['hang', 'deadlock'],
+  spinlocks: ['hang', 'deadlock'],
   context: ['deadlock', 'hang', 'warn'],
   races: ['warn', 'wrong-bytes', 'oops', 'bug', 'deadlock', 'hang'],
 };

@@ -43,6 +43,7 @@ const field = (lock: Vaddr, offset: number): Vaddr => vaddr(lock + offset);
 /** The lock is free, as after spin_lock_init(). @name: as the C source writes it. */
 export function initSpin(k: Kernel, lock: SpinLock, name: string): void {
   if (k.lockWatch !== null) k.lockWatch.init(lock, name);
+  if (k.spinlockWatch !== null) k.spinlockWatch.init(lock);
   const layout = k.structs.spinlock;
   const free = k.structs.smp ? k.freeLock : 1;
   for (let at = 0; at < layout.rawBytes; at += 4) k.storeAs(field(lock, at), free, How.marked);

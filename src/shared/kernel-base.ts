@@ -119,6 +119,18 @@ export interface DmaWatch {
   assertIdle(pa: number): void;
 }
 
+/** Who knows whose each spinlock is. Locks are told of by address, signed or not. */
+export interface SpinlockWatch {
+  /** A lock is initialised: nobody has it. */
+  init(lock: number): void;
+  /** The caller is about to take it, and will wait until it is free; has it. @tried: by a trylock, without a locking(). */
+  locking(lock: number): void;
+  locked(lock: number, tried: boolean): void;
+  /** The caller is about to give it back; does now. The latter is told of any lock, by the word that it uses. */
+  unlocking(lock: number): void;
+  dropped(word: number): void;
+}
+
 /** Who watches for CPUs that are stuck and tasks that nobody wakes. */
 export interface HangWatch {
   /** The running thread waits for a time to pass, does no longer: meanwhile it needs no CPU, whatever the run queue says. */
@@ -165,6 +177,8 @@ export interface KernelBase {
 
   /** Null unless somebody watches the locks. */
   readonly lockWatch: LockWatch | null;
+  /** Null unless somebody watches whose the spinlocks are. */
+  readonly spinlockWatch: SpinlockWatch | null;
   /** Null unless somebody watches memory. */
   readonly memoryWatch: MemoryWatch | null;
   /** Null unless the watchdogs are on. */

@@ -38,6 +38,7 @@ const TICKET = 0x10000;
 /** @name: the lock as the C source writes it, where it is no static object: locks that are initialised in one place are of one class. */
 export function spin_lock_init(k: KernelBase, lock: SpinLock, name?: string): void {
   if (k.lockWatch !== null) k.lockWatch.init(lock, name);
+  if (k.spinlockWatch !== null) k.spinlockWatch.init(lock);
   k.storeAs(k.lockWord(lock), k.freeLock, How.lock);
 }
 
@@ -110,6 +111,7 @@ function lockSlow(k: KernelBase, lock: SpinLock): void {
   const address = ptr<'spinlock'>(lock);
   if (k.plainLocks) plainLockSlow(k, address);
   else _raw_spin_lock(k, address);
+  if (k.spinlockWatch !== null) k.spinlockWatch.locked(lock, false);
 }
 
 /** On PA-RISC interrupts are on while it spins, if they were. */
@@ -118,12 +120,14 @@ function lockSlowIrqsave(k: KernelBase, lock: SpinLock, flags: IrqFlags): void {
   else {
     ldcwLockFlags(k, ptr<'spinlock'>(lock), flags, true);
     lock_acquired(k, lock);
+    if (k.spinlockWatch !== null) k.spinlockWatch.locked(lock, false);
   }
 }
 
 /** k.unlock() of a lock that is no plain one. */
 function unlockSlow(k: KernelBase, lock: SpinLock, irqs: number): void {
   if (k.lockWatch !== null) k.lockWatch.release(lock);
+  if (k.spinlockWatch !== null) k.spinlockWatch.unlocking(lock);
   _raw_spin_unlock(k, ptr<'spinlock'>(lock));
   if (irqs >= 0) k.restoreIrqs(irqs);
   preempt_enable(k);
@@ -161,6 +165,7 @@ export function spin_trylock(k: KernelBase, lock: SpinLock): boolean {
   if (_raw_spin_trylock(k, lock)) {
     if (k.lockWatch !== null) k.lockWatch.acquire(lock, 0, true);
     lock_acquired(k, lock);
+    if (k.spinlockWatch !== null) k.spinlockWatch.locked(lock, true);
     return true;
   }
   preempt_enable(k);
@@ -202,6 +207,7 @@ export function spin_lock_bh(k: KernelBase, lock: SpinLock): void {
 /** Context: interrupts enabled. Pending soft interrupts run here. */
 export function spin_unlock_bh(k: KernelBase, lock: SpinLock): void {
   if (k.lockWatch !== null) k.lockWatch.release(lock);
+  if (k.spinlockWatch !== null) k.spinlockWatch.unlocking(lock);
   _raw_spin_unlock(k, lock);
   k.preemptCount -= 1;
   k.localBhEnable();

@@ -35,6 +35,10 @@ export interface HangOptions {
   /** What a thread waits for, and what it holds, in words. */
   readonly waiting: (slot: number) => readonly string[];
   readonly onReport?: (report: HangReport) => void;
+  /** They measure, but say nothing. */
+  readonly silent?: boolean;
+  /** Hears of @ticks that have gone by for a thread that kept its CPU and spun, and where it is. */
+  readonly onSpun?: (slot: number, ticks: number, functions: readonly string[]) => void;
 }
 
 /** Ticks. 0: the version has no such watchdog. Source: spec/checkers.md §4. */
@@ -269,6 +273,8 @@ export class Hangs implements HangWatch, Tracer {
     }
     this.#set(at + Cpu.soft, (this.#words[at + Cpu.soft] as number) + ticks);
     if (masked) this.#set(at + Cpu.hard, (this.#words[at + Cpu.hard] as number) + ticks);
+    const slot = this.#current(cpu);
+    if (cpu !== this.k.cpu) this.#options.onSpun?.(slot, ticks, this.stackOf(slot));
     if (masked) this.#nmi(cpu);
     else this.#tick(cpu);
   }
@@ -361,6 +367,7 @@ export class Hangs implements HangWatch, Tracer {
 
   /** Nothing can happen any more: what the watchdogs would say of it as time goes by. */
   foreseen(): string[] {
+    if (this.#options.silent === true) return [];
     const texts: report.Text[] = [];
     for (let cpu = 0; cpu < this.k.config.cpus; cpu++) {
       if (this.#idle(cpu) || !this.#spins(cpu)) continue;
@@ -378,6 +385,7 @@ export class Hangs implements HangWatch, Tracer {
   }
 
   #report(kind: HangReportKind, { headline, lines }: report.Text): void {
+    if (this.#options.silent === true) return;
     this.area.setHeadline(headline);
     for (const line of lines) this.k.printk(line);
     this.#options.onReport?.({ kind, headline, lines });

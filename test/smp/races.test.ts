@@ -47,7 +47,7 @@ describe('watchpoints in parallel mode', () => {
     ['looks-marked', 'marked loads'],
     ['stores-the-same', 'a store that changes nothing'],
   ])('are silent about %s: %s', async (id) => {
-    const result = await run(id, { executions: 60 });
+    const result = await run(id, { executions: 60, seconds: 4 });
     expect(result).toMatchObject({ outcome: 'clean', error: null, dmesg: [] });
   });
 });

@@ -12,9 +12,11 @@ import { PROFILES, type ProfileName, programmes } from './programmes/arbitrary.j
 import { KNOWN } from './programmes/known.js';
 
 const long = Number(process.env.MURPHY_LONG ?? 0);
-const PROGRAMMES = long || 4;
+const PROGRAMMES = long || 3;
 const EXECUTIONS = long > 0 ? 3000 : 250;
 const SEED = long > 0 ? Number(process.env.MURPHY_SEED ?? Date.now() & 0x7fffffff) : 5;
+/** A programme that only the long run has. */
+const SLOW = 'two lines are taken together';
 const HOURS = 4 * 3_600_000;
 
 beforeAll(prepare);
@@ -39,7 +41,11 @@ describe('the strategies that exhaust the schedules agree about random programme
 });
 
 describe('the strategies agree where they once did not', () => {
-  it.each(Object.entries(KNOWN))('%s', { timeout: HOURS }, async (_, programme) => {
-    expect(await disagreement(programme, 20_000, SEED)).toBeNull();
-  });
+  it.each(Object.entries(KNOWN).filter(([what]) => long > 0 || !what.startsWith(SLOW)))(
+    '%s',
+    { timeout: HOURS },
+    async (_, programme) => {
+      expect(await disagreement(programme, 20_000, SEED)).toBeNull();
+    },
+  );
 });

@@ -50,7 +50,7 @@ const OTHER: Readonly<Record<string, RegExp>> = {
 };
 
 /** Experiments with so many schedules that only the long run goes through all of them. */
-const MANY_SCHEDULES = ['2003-01-vmalloc-same-window-one-table'];
+const MANY_SCHEDULES = ['2003-01-vmalloc-same-window-one-table', '2003-01-vfree-unmap-under-lock-deadlock'];
 
 const experiments = await listExperiments();
 

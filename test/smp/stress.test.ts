@@ -11,7 +11,7 @@ const FOUND_SECONDS = 30;
 /** Some defects need luck: they are looked for in a long run only (`npm run stress -- explorer`). */
 const LONG = process.env.MURPHY_LONG !== undefined;
 const LUCK_SECONDS = 300;
-const CLEAN_SECONDS = 3;
+const CLEAN_SECONDS = 2;
 
 const fixture = (name: string): string => fileURLToPath(new URL(`../fixtures/${name}.ts`, import.meta.url));
 const brokenLock = (name: string): string => fixture(`broken-locks/${name}`);

@@ -112,6 +112,8 @@ export interface MachineConfig extends SlabOptions {
   readonly lockdepMode?: string;
   /** Does lockdep measure how long locks are waited for and held? */
   readonly lockStat?: boolean;
+  /** Are spinlocks told from raw ones, which nobody may wait in for others? CONFIG_PROVE_RAW_LOCK_NESTING. */
+  readonly rawLockNesting?: boolean;
   /** Rules of the DMA checker: those of 2.6.30, 4.9, 5.10 or 5.14. Empty: as the kernel version has them. */
   readonly dmaRules?: string;
   /** What counts as a data race: `hb`, or what KCSAN would report. Empty: `hb`. */

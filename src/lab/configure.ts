@@ -47,6 +47,7 @@ export const MACHINE_DEFAULTS = {
   lockdepRules: '',
   lockdepMode: 'linux',
   lockStat: false,
+  rawLockNesting: false,
   dmaRules: '',
   raceRules: '',
 } as const;
@@ -214,6 +215,11 @@ export function configure(
   if (merged.lockStat && !checksOf(merged.check).includes('lockdep')) {
     throw new UsageError('lockStat measures the locks that lockdep watches: turn it on by check: "lockdep"');
   }
+  if (merged.rawLockNesting && merged.lockdepRules !== '5.10') {
+    throw new UsageError(
+      'rawLockNesting is what lockdep looks at by the rules of 5.10: ask for them by lockdepRules: "5.10"',
+    );
+  }
   oneOf('set of DMA rules', merged.dmaRules, ['', ...DMA_RULES]);
   oneOf('set of race rules', merged.raceRules, ['', ...RACE_RULES]);
   return {
@@ -241,6 +247,7 @@ export function configure(
     lockdepRules: merged.lockdepRules,
     lockdepMode: merged.lockdepMode,
     lockStat: merged.lockStat,
+    rawLockNesting: merged.rawLockNesting,
     dmaRules: merged.dmaRules,
     raceRules: merged.raceRules,
   };

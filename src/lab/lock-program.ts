@@ -40,10 +40,21 @@ import type { LockWatch } from '../shared/kernel-base.js';
 import * as locks from '../shared/spinlock.js';
 import { clear_task_flags, memalloc_noreclaim_restore, memalloc_noreclaim_save, PF_MEMALLOC } from '../shared/task.js';
 import { ptr } from '../shared/types.js';
+import { WaitType } from '../shared/wait-type.js';
 import { configure, oneOf } from './configure.js';
 import { lockdepOf } from './lockdep.js';
+import type { MachineSpec } from './race.js';
 
-export type LockKind = 'spinlock' | 'rwlock' | 'mutex' | 'rwsem';
+/** A raw_spinlock lets nobody wait inside for a spinlock, by the rules of 5.10 with rawLockNesting. */
+export type LockKind = 'spinlock' | 'raw_spinlock' | 'rwlock' | 'mutex' | 'rwsem';
+
+const WAITS: Readonly<Record<LockKind, number>> = {
+  spinlock: WaitType.config,
+  raw_spinlock: WaitType.spin,
+  rwlock: WaitType.config,
+  mutex: WaitType.sleep,
+  rwsem: WaitType.sleep,
+};
 
 /** A lock of a programme. */
 export interface ProgramLock {
@@ -66,6 +77,8 @@ export interface LockProgram {
   readonly rules?: LockdepRules;
   /** Default: continue. */
   readonly mode?: LockdepMode;
+  /** CONFIG_PROVE_RAW_LOCK_NESTING, which the rules of 5.10 know. Default: false. */
+  readonly rawLockNesting?: boolean;
 }
 
 /** Programmes that have nothing to do with each other, as the cases of a selftest. */
@@ -129,6 +142,29 @@ const HEAP_BYTES = 32;
 
 type Take = (k: Kernel, lock: locks.RwLock) => void;
 
+/** The forms of taking a spinlock, and of giving it back. */
+function spinOps(name: 'spin' | 'raw_spin', kind: 'spinlock' | 'raw_spinlock'): Record<string, Op> {
+  const take = (act: (k: Kernel, lock: locks.SpinLock) => unknown): Op => takes(kind, (k, lock) => act(k, spin(lock)));
+  const give = (act: (k: Kernel, lock: locks.SpinLock) => void): Op => gives(kind, 1, (k, lock) => act(k, spin(lock)));
+  return {
+    [`${name}_lock`]: take(locks.spin_lock),
+    [`${name}_lock_nested`]: takes(kind, (k, lock, _, subclass) => locks.spin_lock_nested(k, spin(lock), subclass)),
+    [`${name}_lock_nest_lock`]: takes(kind, (k, lock, outer) =>
+      locks.spin_lock_nest_lock(k, spin(lock), spin(outer as Lock)),
+    ),
+    [`${name}_trylock`]: take(locks.spin_trylock),
+    [`${name}_lock_irq`]: take(locks.spin_lock_irq),
+    [`${name}_lock_irqsave`]: takes(kind, (k, lock) => {
+      lock.flags = locks.spin_lock_irqsave(k, spin(lock));
+    }),
+    [`${name}_lock_bh`]: take(locks.spin_lock_bh),
+    [`${name}_unlock`]: give(locks.spin_unlock),
+    [`${name}_unlock_irq`]: give(locks.spin_unlock_irq),
+    [`${name}_unlock_irqrestore`]: gives(kind, 1, (k, lock) => locks.spin_unlock_irqrestore(k, spin(lock), lock.flags)),
+    [`${name}_unlock_bh`]: give(locks.spin_unlock_bh),
+  };
+}
+
 /** The forms of taking a rwlock, and of giving it back. @word: what the lock word is while it is held. */
 function rwOps(name: 'read' | 'write', lock: Take, unlock: Take, word: number): Record<string, Op> {
   const around = (before: (k: Kernel) => void): Op =>
@@ -161,22 +197,16 @@ function rwOps(name: 'read' | 'write', lock: Take, unlock: Take, word: number): 
   };
 }
 
+/** @threaded: as a handler without IRQF_NO_THREAD. */
+function enterHardirq(k: Kernel, threaded: boolean): void {
+  k.irqsOff = true;
+  k.preemptCount += HARDIRQ_OFFSET;
+  watchOf(k).threaded = threaded;
+}
+
 const OPS: Readonly<Record<string, Op>> = {
-  spin_lock: takes('spinlock', (k, lock) => locks.spin_lock(k, spin(lock))),
-  spin_lock_nested: takes('spinlock', (k, lock, _, subclass) => locks.spin_lock_nested(k, spin(lock), subclass)),
-  spin_lock_nest_lock: takes('spinlock', (k, lock, outer) =>
-    locks.spin_lock_nest_lock(k, spin(lock), spin(outer as Lock)),
-  ),
-  spin_trylock: takes('spinlock', (k, lock) => locks.spin_trylock(k, spin(lock))),
-  spin_lock_irq: takes('spinlock', (k, lock) => locks.spin_lock_irq(k, spin(lock))),
-  spin_lock_irqsave: takes('spinlock', (k, lock) => {
-    lock.flags = locks.spin_lock_irqsave(k, spin(lock));
-  }),
-  spin_lock_bh: takes('spinlock', (k, lock) => locks.spin_lock_bh(k, spin(lock))),
-  spin_unlock: gives('spinlock', 1, (k, lock) => locks.spin_unlock(k, spin(lock))),
-  spin_unlock_irq: gives('spinlock', 1, (k, lock) => locks.spin_unlock_irq(k, spin(lock))),
-  spin_unlock_irqrestore: gives('spinlock', 1, (k, lock) => locks.spin_unlock_irqrestore(k, spin(lock), lock.flags)),
-  spin_unlock_bh: gives('spinlock', 1, (k, lock) => locks.spin_unlock_bh(k, spin(lock))),
+  ...spinOps('spin', 'spinlock'),
+  ...spinOps('raw_spin', 'raw_spinlock'),
   ...rwOps('read', locks.read_lock, locks.read_unlock, 1),
   ...rwOps('write', locks.write_lock, locks.write_unlock, WRITER),
   mutex_lock: event('mutex', 0, false),
@@ -203,10 +233,8 @@ const OPS: Readonly<Record<string, Op>> = {
     watchOf(k).softirq(false);
     k.preemptCount -= SOFTIRQ_OFFSET;
   }),
-  hardirq_enter: context((k) => {
-    k.irqsOff = true;
-    k.preemptCount += HARDIRQ_OFFSET;
-  }),
+  hardirq_enter: context((k) => enterHardirq(k, true)),
+  hardirq_enter_no_thread: context((k) => enterHardirq(k, false)),
   hardirq_exit: context((k) => {
     k.preemptCount -= HARDIRQ_OFFSET;
   }),
@@ -266,11 +294,11 @@ const KERNEL: Readonly<Record<LockdepRules, string>> = {
   '5.10': '4.12',
 };
 
-function bootOneCpu(names: readonly string[], rules: LockdepRules, mode: LockdepMode): { k: Kernel; at: number[] } {
+function bootOneCpu(names: readonly string[], rules: LockdepRules, more: MachineSpec): { k: Kernel; at: number[] } {
   const machine = { core: 'arm926', cpus: 1, lowmemPages: 64, highmemPages: 0, kernel: KERNEL[rules], hz: 0 };
-  const check = { check: 'lockdep', lockdepRules: rules, lockdepMode: mode, lockStat: true };
+  const check = { check: 'lockdep', lockdepRules: rules, lockStat: true };
   const config: MachineConfig = {
-    ...configure([{ ...machine, ...check }], 1, 1, 1),
+    ...configure([{ ...machine, ...check, ...more }], 1, 1, 1),
     declared: names.map((name) => ({ name: `lock ${name}`, kind: 'word', count: null, initial: [0] })),
   };
   const statics = layoutStatics(config);
@@ -298,13 +326,13 @@ export function runLockProgram({ steps, ...rest }: LockProgram): LockProgramResu
  * Errors: as runLockProgram().
  */
 export function runLockMatrix({ programs, ...rest }: LockMatrix): Record<string, LockProgramResult> {
-  const { rules = '2.6.30', mode = 'continue' } = rest;
+  const { rules = '2.6.30', mode = 'continue', rawLockNesting = false } = rest;
   oneOf('set of lockdep rules', rules, LOCKDEP_RULES);
   oneOf('lockdep mode', mode, LOCKDEP_MODES);
   const list = Object.entries(programs).map(([name, steps]) => ({ name, steps, specs: locksOf({ ...rest, steps }) }));
   const specs = new Map(list.flatMap((p) => [...p.specs].map(([name, spec]) => [wordOf(name, spec), { name, spec }])));
   const words = [...specs.keys()];
-  const { k, at } = bootOneCpu(words, rules, mode);
+  const { k, at } = bootOneCpu(words, rules, { lockdepMode: mode, rawLockNesting });
   let reports: LockdepReport[] = [];
   let place = 'start';
   const places = { capture: () => place, functions: (at: unknown) => [String(at)] };
@@ -324,6 +352,8 @@ export function runLockMatrix({ programs, ...rest }: LockMatrix): Record<string,
     const table = new Map([...p.specs].map(([name, spec]) => [name, locks.get(wordOf(name, spec)) as Lock]));
     const run: Run = { k, lockdep, table, irqs: [], reclaims: [] };
     resetAll(run, instances);
+    // A class that programmes share may be of another kind of lock in each.
+    for (const [name, spec] of p.specs) if (spec.place === 'static') table.get(name)?.init();
     reports = [];
     p.steps.forEach((step, number) => {
       clock += STEP_NS;
@@ -343,7 +373,7 @@ const wordOf = (name: string, { kind }: Spec): string => `${kind} ${name}`;
 function lockOf(k: Kernel, name: string, spec: Spec, at: number): Lock {
   const heap = spec.place === 'heap';
   const addr = heap ? kmalloc(k, HEAP_BYTES, gfp(k).GFP_KERNEL) : at;
-  const init = (): void => watchOf(k).init(addr, spec.name, spec.class);
+  const init = (): void => watchOf(k).init(addr, spec.name, spec.class, WAITS[spec.kind]);
   if (!heap) init();
   return { name, kind: spec.kind, addr, held: 0, flags: 0, init };
 }
@@ -386,10 +416,11 @@ function runStep(run: Run, [name, lockName, argument]: LockStep, number: number)
   else if (name === 'free') watchOf(k).freed(find(lockName).addr, 4);
   const op = OPS[name];
   if (op === undefined) return;
-  if (name === 'hardirq_enter') irqs.push(k.irqsOff);
+  if (name.startsWith('hardirq_enter')) irqs.push(k.irqsOff);
   if (name === 'reclaim_enter') reclaims.push(memalloc_noreclaim_save(k));
   if (op.kind === null) op.act(k, null as never, null, 0);
-  else operate(k, op, find(lockName), name === 'spin_lock_nest_lock' ? find(argument) : null, Number(argument ?? 0));
+  else
+    operate(k, op, find(lockName), name.endsWith('spin_lock_nest_lock') ? find(argument) : null, Number(argument ?? 0));
   // The interrupt returns to what was interrupted.
   if (name === 'hardirq_exit' && irqs.pop() === false) k.irqsOff = false;
   if (name === 'reclaim_exit') memalloc_noreclaim_restore(k, reclaims.pop() ?? 0);
@@ -401,7 +432,7 @@ function operate(k: Kernel, op: Op, lock: Lock, other: Lock | null, argument: nu
     watchOf(k).release(lock.addr);
     return;
   }
-  if (lock.kind === 'spinlock' || lock.kind === 'rwlock') k.words[k.wordIndex(lock.addr)] = op.word ?? 0;
+  if (lock.kind !== 'mutex' && lock.kind !== 'rwsem') k.words[k.wordIndex(lock.addr)] = op.word ?? 0;
   op.act(k, lock, other, argument);
   lock.held += op.takes === true ? 1 : -1;
 }

@@ -2,7 +2,7 @@
 import { Area } from '../check/lockdep/area.js';
 import { allHeldLocks } from '../check/lockdep/held.js';
 import { Lockdep, type LockdepMode, type LockdepReport } from '../check/lockdep/lockdep.js';
-import type { LockdepRules } from '../check/lockdep/rules.js';
+import { type LockdepRules, type RuleSet, ruleSet } from '../check/lockdep/rules.js';
 import type { Places } from '../check/places.js';
 import { checksOf, type MachineConfig } from '../cpu/config.js';
 import type { Kernel } from '../cpu/kernel.js';
@@ -36,6 +36,8 @@ export const rulesOf = ({ lockdepRules = '', kernel }: MachineConfig): LockdepRu
   return version >= LINUX_2_6 && version < KERNEL_VERSION(2, 6, 27) ? '2.6.22' : '2.6.30';
 };
 
+const setOf = (config: MachineConfig): RuleSet => ruleSet(rulesOf(config), config.rawLockNesting === true);
+
 const watches = (config: MachineConfig): boolean => checksOf(config.check).includes('lockdep');
 
 /** The locks that all tasks hold, as lockdep knows them: a line each, none where nobody watches locks. */
@@ -43,7 +45,7 @@ export function allLocksOf(m: MachineView): string[] {
   if (!watches(m.config)) return [];
   const slots = Array.from({ length: m.config.threadsMax }, (_, slot) => slot);
   const tasks = slots.map((slot) => ({ slot, locks: heldBy(m, slot) }));
-  return allHeldLocks(new Area(m.hw, m.layout.lockdep), rulesOf(m.config), tasks);
+  return allHeldLocks(new Area(m.hw, m.layout.lockdep), setOf(m.config), tasks);
 }
 
 /** Null when the machine has none. */
@@ -55,7 +57,7 @@ export function lockdepOf(
 ): Lockdep | null {
   if (!watches(k.config)) return null;
   return new Lockdep(k, {
-    rules: rulesOf(k.config),
+    rules: setOf(k.config),
     mode: (k.config.lockdepMode || 'linux') as LockdepMode,
     places,
     exact,

@@ -68,6 +68,7 @@ const OWN_TYPES: { readonly [K in keyof Required<Omit<MachineSpec, keyof SlabOpt
   lockdepRules: 'string',
   lockdepMode: 'string',
   lockStat: 'boolean',
+  rawLockNesting: 'boolean',
   dmaRules: 'string',
   raceRules: 'string',
 };

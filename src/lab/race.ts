@@ -41,6 +41,8 @@ export interface MachineSpec extends Partial<SlabOptions> {
   readonly lockdepMode?: string;
   /** CONFIG_LOCK_STAT: lockdep measures how long locks are waited for and held, for `k.lockWatch?.proc().lock_stat`. */
   readonly lockStat?: boolean;
+  /** CONFIG_PROVE_RAW_LOCK_NESTING, with the rules of 5.10: lockdep tells raw spinlocks from others, which must not be taken inside. */
+  readonly rawLockNesting?: boolean;
   /** Rules of the DMA checker: `2.6.30`, `4.9`, `5.10` or `5.14`; without, those of the kernel version. */
   readonly dmaRules?: string;
   /** What counts as a data race: `hb`, `kcsan` or `kcsan-strict`; without, `hb`. */

@@ -6,6 +6,7 @@ import type { Kernel } from '../cpu/kernel.js';
 import { PF_MEMALLOC, PF_MEMALLOC_NOFS, PF_MEMALLOC_NOIO } from '../shared/task.js';
 import type { Vaddr } from '../shared/types.js';
 import { struct_task_struct } from '../shared/wait.js';
+import { WaitType } from '../shared/wait-type.js';
 import { gfp } from './gfp.js';
 import { lowmem_page_address, type Page, PageHighMem } from './page.js';
 import type { Cache } from './slab-common.js';
@@ -46,7 +47,7 @@ export function lockdep_clear_current_reclaim_state(k: Kernel, set: boolean): vo
  * Source:  include/linux/lockdep.h, Linux 2.6.30. Differs: a key is a text.
  */
 export function lockdep_set_class_and_name(k: Kernel, lock: Vaddr, key: string, name: string): void {
-  k.lockWatch?.init(lock, name, key);
+  k.lockWatch?.init(lock, name, key, WaitType.same);
 }
 
 export function lockdep_set_class(k: Kernel, lock: Vaddr, key: string): void {

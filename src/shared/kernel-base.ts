@@ -31,6 +31,8 @@ export interface LockWatch {
   /** What spin_lock_nested() and its like say of the acquisition that comes next: the subclass, and a held lock that serialises it. */
   subclass: number;
   nestLock: number;
+  /** Would the interrupt handler that runs be a thread of its own with forced threading? Those of a race would, as without IRQF_NO_THREAD. */
+  threaded: boolean;
   /** The worker begins an execution: its thread holds nothing. */
   begin(): void;
   /** @read: 0 exclusive, 1 shared, 2 shared and recursive. */
@@ -43,9 +45,9 @@ export interface LockWatch {
   acquired(lock: number): void;
   /**
    * A lock is initialised. @name: as the C source writes it, if not by its place in static memory. @key: what tells classes of one name apart;
-   * without, the name stands for the place of the call.
+   * without, the name stands for the place of the call. @wait: a WaitType; without, that of a spinlock.
    */
-  init(lock: number, name?: string, key?: string): void;
+  init(lock: number, name?: string, key?: string, wait?: number): void;
   /** Interrupts are about to be enabled, if they are not; have been disabled. */
   hardirqs(on: boolean): void;
   /** Bottom halves are enabled again, the last of nested ones; are disabled, the first of them. */

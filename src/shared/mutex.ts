@@ -21,6 +21,7 @@ import { lock_acquired, lock_contended } from './lockstat.js';
 import { type SpinLock, spin_lock, spin_lock_init, spin_unlock } from './spinlock.js';
 import { type Ptr, ptr, type Vaddr, vaddr } from './types.js';
 import { __set_current_state, struct_task_struct, TASK_RUNNING, TASK_UNINTERRUPTIBLE } from './wait.js';
+import { WaitType } from './wait-type.js';
 
 /** 1: free, 0: held, negative: held, and somebody may wait. */
 export const struct_mutex = defineStruct('mutex', 16, { count: 0, wait_lock: 4, wait_list: [8, 8] });
@@ -34,7 +35,7 @@ const waitLockOf = (lock: Mutex): SpinLock => ptr<'spinlock'>(lock + struct_mute
 const waitListOf = (lock: Mutex): List => list_of(lock, struct_mutex.wait_list.offset);
 
 export function mutex_init(k: KernelBase, lock: Mutex, name?: string): void {
-  if (k.lockWatch !== null) k.lockWatch.init(lock, name);
+  if (k.lockWatch !== null) k.lockWatch.init(lock, name, undefined, WaitType.sleep);
   k.storeAs(countOf(lock), 1, How.marked);
   spin_lock_init(k, waitLockOf(lock), '&lock->wait_lock');
   INIT_LIST_HEAD(k, waitListOf(lock));

@@ -23,6 +23,7 @@ import { lock_acquired, lock_contended } from './lockstat.js';
 import { Point } from './point.js';
 import { ldcwLockFlags, ldcwReadLock, ldcwReadUnlock, ldcwWriteLock, ldcwWriteUnlock } from './rwlock-ldcw.js';
 import { type Ptr, ptr } from './types.js';
+import { WaitType } from './wait-type.js';
 
 /** `spinlock_t` without lock debugging, SMP. */
 export const struct_spinlock = defineStruct('spinlock', 4, { raw_lock: 0 });
@@ -38,6 +39,19 @@ const TICKET = 0x10000;
 /** @name: the lock as the C source writes it, where it is no static object: locks that are initialised in one place are of one class. */
 export function spin_lock_init(k: KernelBase, lock: SpinLock, name?: string): void {
   if (k.lockWatch !== null) k.lockWatch.init(lock, name);
+  initWord(k, lock);
+}
+
+/**
+ * The same of a raw_spinlock_t, which spins in every kernel: no spinlock_t may be taken with it held, as lockdep has it by the rules of 5.10.
+ * It is taken and given back like any other. Source: include/linux/spinlock.h, Linux 5.10.
+ */
+export function raw_spin_lock_init(k: KernelBase, lock: SpinLock, name?: string): void {
+  if (k.lockWatch !== null) k.lockWatch.init(lock, name, undefined, WaitType.spin);
+  initWord(k, lock);
+}
+
+function initWord(k: KernelBase, lock: SpinLock): void {
   if (k.spinlockWatch !== null) k.spinlockWatch.init(lock);
   k.storeAs(k.lockWord(lock), k.freeLock, How.lock);
 }
@@ -302,3 +316,16 @@ export function write_unlock_irqrestore(k: KernelBase, lock: RwLock, flags: IrqF
   write_unlock(k, lock);
   local_irq_restore(k, flags);
 }
+
+export {
+  spin_lock as raw_spin_lock,
+  spin_lock_bh as raw_spin_lock_bh,
+  spin_lock_irq as raw_spin_lock_irq,
+  spin_lock_irqsave as raw_spin_lock_irqsave,
+  spin_lock_nested as raw_spin_lock_nested,
+  spin_trylock as raw_spin_trylock,
+  spin_unlock as raw_spin_unlock,
+  spin_unlock_bh as raw_spin_unlock_bh,
+  spin_unlock_irq as raw_spin_unlock_irq,
+  spin_unlock_irqrestore as raw_spin_unlock_irqrestore,
+};

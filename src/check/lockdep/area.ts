@@ -62,6 +62,8 @@ export const Class = {
   stacks: 8,
   /** Text that tells it apart from others of its name; that of the name where nobody gave one. */
   site: 21,
+  /** How long its waiters wait: a WaitType. */
+  wait: 22,
   words: 24,
 } as const;
 

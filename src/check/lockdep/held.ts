@@ -4,7 +4,7 @@
  */
 import { type Area, Chain, Head, SUBCLASSES_MAX } from './area.js';
 import { lockLine } from './report-parts.js';
-import { type LockdepRules, type RuleSet, ruleSet } from './rules.js';
+import type { RuleSet } from './rules.js';
 
 export interface HeldByTask {
   readonly slot: number;
@@ -54,9 +54,9 @@ const mixed = ([low, high]: Key, element: number): Key => [
 ];
 
 /** @tasks: those that live. Empty when none holds a lock. */
-export function allHeldLocks(area: Area, rules: LockdepRules, tasks: readonly HeldByTask[]): string[] {
+export function allHeldLocks(area: Area, does: RuleSet, tasks: readonly HeldByTask[]): string[] {
   const lines = tasks.flatMap(({ slot, locks }) => {
-    const held = linesOf(area, ruleSet(rules), locks);
+    const held = linesOf(area, does, locks);
     if (held.length === 0) return [];
     return [`${held.length} lock${held.length > 1 ? 's' : ''} held by thread${slot}/${slot}:`, ...held];
   });

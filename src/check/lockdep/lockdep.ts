@@ -3,12 +3,13 @@
  *
  * Models kernel/lockdep.c, Linux 2.6.22 and 2.6.30, and kernel/locking/lockdep.c, Linux 4.9 and 5.10 (rules.ts); spec/checkers.md §3. Classes and
  * the graph are in the shared area; the stack of held locks is the thread's own, interrupts of its CPU included, as in the kernel.
- * Left out: cross-release, wait types, the redundancy check of CONFIG_LOCKDEP_SMALL.
+ * Left out: cross-release, the redundancy check of CONFIG_LOCKDEP_SMALL.
  */
 import type { Kernel } from '../../cpu/kernel.js';
 import { HARDIRQ_MASK, SOFTIRQ_MASK, SOFTIRQ_OFFSET } from '../../shared/irqflags.js';
 import type { LockWatch } from '../../shared/kernel-base.js';
 import { hex8 } from '../../shared/types.js';
+import { WaitType } from '../../shared/wait-type.js';
 import type { Places } from '../places.js';
 import { Area, CHAIN_LOCKS_MAX, CHAINS_MAX, Chain, CLASSES_MAX, Class, Head, SUBCLASSES_MAX } from './area.js';
 import { depOf, Graph, type Hop, reverseDepOf } from './graph.js';
@@ -16,7 +17,7 @@ import { LockStat } from './lockstat.js';
 import { type ProcTexts, procTexts } from './proc.js';
 import * as report from './report.js';
 import { className, context, type Text } from './report-parts.js';
-import { type LockdepRules, type RuleSet, ruleSet } from './rules.js';
+import type { RuleSet } from './rules.js';
 import {
   ACQUIRE_BITS,
   ACQUIRE_MASKS,
@@ -63,11 +64,12 @@ export const REPORT_KINDS = [
   'full',
   'user',
   'contention',
+  'wait',
 ] as const;
 export type ReportKind = (typeof REPORT_KINDS)[number];
 
 export interface LockdepOptions {
-  readonly rules: LockdepRules;
+  readonly rules: RuleSet;
   readonly mode: LockdepMode;
   readonly places: Places;
   /** Is the place of every acquisition kept, rather than the first of each chain of held locks? */
@@ -84,6 +86,8 @@ const CACHE = 256;
 const NO_SITE = '';
 /** What takes locks for others is not where a lock is taken. */
 const LOCK_API = /^_*(raw_)?(spin|read|write|mutex)_(try)?(un)?lock|^(fastLock|lockSlow\w*|unlockSlow|__wake_up)$/;
+/** What tells the class of a static lock apart: its address. */
+const staticKey = (lock: number): string => `static ${hex8(lock)}`;
 const siteIn = (stack: readonly string[]): string => stack.find((name) => !LOCK_API.test(name)) ?? '';
 
 /** A lock that is held. */
@@ -106,6 +110,7 @@ export interface Held {
 export class Lockdep implements LockWatch {
   subclass = 0;
   nestLock = 0;
+  threaded = true;
   declare readonly k: Kernel;
   declare readonly area: Area;
   declare readonly graph: Graph;
@@ -152,7 +157,7 @@ export class Lockdep implements LockWatch {
     this.#words = k.hw;
     this.#base = this.area.base;
     this.#classes = this.area.at.classes;
-    this.does = ruleSet(options.rules);
+    this.does = options.rules;
     this.#modern = this.does.strong;
     this.#depthMax = this.does.depthMax;
     this.#mode = options.mode;
@@ -264,7 +269,7 @@ export class Lockdep implements LockWatch {
   /** The pseudo lock of reclaim has an address that no lock has. */
   #fsReclaim(): number {
     const lock = 4;
-    if (this.area.classOf(lock) === 0) this.init(lock, 'fs_reclaim');
+    if (this.area.classOf(lock) === 0) this.init(lock, 'fs_reclaim', undefined, WaitType.inv);
     return lock;
   }
 
@@ -304,6 +309,7 @@ export class Lockdep implements LockWatch {
       held.holds = this.clock();
     }
     if (this.#exact) held.site = this.#places.capture();
+    if (this.does.waits !== null && !trylock && !this.#mayWait(held)) return;
     let ctx = (k.irqsOff ? Ctx.hardirqsOff : 0) | ((count & SOFTIRQ_MASK) !== 0 ? Ctx.softirqsOff : 0);
     if ((context | read | this.#inReclaim) !== 0 || trylock) ctx |= this.#rare(context, read, trylock);
     const wanted = ACQUIRE_MASKS[ctx] as number;
@@ -311,6 +317,34 @@ export class Lockdep implements LockWatch {
       return;
     this.#chain(held, trylock);
     if (!known) this.#nest = 0;
+  }
+
+  /** May the lock be waited for where the thread is? Return: false when it may not, and all checking has ended. Source: check_wait_context(), Linux 5.10. */
+  #mayWait(next: Held): boolean {
+    const wanted = this.waitOf(next.id);
+    if (wanted === 0) return true;
+    let [least, by] = [this.taskWait(), 0];
+    for (let i = this.depth - 1; i >= 0; i--) {
+      const { id, context } = this.held[i] as Held;
+      if (context !== next.context) break;
+      const wait = this.waitOf(id);
+      if (wait !== 0 && wait < least) [least, by] = [wait, id];
+    }
+    if (wanted <= least) return true;
+    this.#report('wait', next.id, by, () => report.invalidWaitContext(this, next));
+    return this.#on;
+  }
+
+  /** How long the waiters of a class wait, as the rules number it. */
+  waitOf(id: number): number {
+    return this.does.waits?.[this.area.classWord(id, Class.wait)] ?? 0;
+  }
+
+  /** How long a task in this context may wait. Source: task_wait_context(), Linux 5.10. */
+  taskWait(): number {
+    const config = this.hardirqContext ? this.threaded : this.softirqContext;
+    const type = config ? WaitType.config : this.hardirqContext ? WaitType.spin : WaitType.max;
+    return this.does.waits?.[type] ?? 0;
   }
 
   #rare(context: number, read: number, trylock: boolean): number {
@@ -332,7 +366,7 @@ export class Lockdep implements LockWatch {
     this.#nest = nestLocks === 'unknown' ? 0 : nestLock | 0;
     const id = this.#classOf(lock, subclass);
     if (nestLocks !== 'checked' || nestLock === 0 || this.#holds(nestLock)) return id;
-    this.#report('nest', id, 0, () => report.nestedLockNotTaken(this, id, nestLock));
+    this.#report('nest', id, 0, () => report.nestedLockNotTaken(this, lock, id, nestLock));
     return this.#on ? id : 0;
   }
 
@@ -482,21 +516,36 @@ export class Lockdep implements LockWatch {
     return true;
   }
 
-  init(lock: number, name?: string, key?: string): void {
+  init(lock: number, name?: string, key?: string, wait: number = WaitType.config): void {
     if (!this.#on) return;
     this.freed(lock, 4);
     if (!this.#on) return;
     this.lockStat?.initialised(this.k.cpu, this.area.slotOf(lock));
-    if (name === undefined && this.#symbols.has(lock | 0)) {
-      // A static lock: its class is its own, whoever initialises it.
-      return;
-    }
+    const isOwn = name === undefined && this.#symbols.has(lock | 0);
+    // A static lock: its class is its own, whoever initialises it; it is there when the lock is taken.
+    if (isOwn && (wait === WaitType.config || this.does.waits === null)) return;
     const text = name ?? this.#nameOf(lock);
     this.area.lock();
-    const id = this.#named(text, lock, key);
-    if (id !== 0) this.area.setClassOf(lock, id);
+    const was = wait === WaitType.same ? this.area.classOf(lock) : 0;
+    const type = was !== 0 ? this.area.classWord(was, Class.wait) : wait === WaitType.same ? WaitType.config : wait;
+    const id = this.#named(text, lock, isOwn ? staticKey(lock) : key);
+    if (id !== 0) {
+      this.area.setClassOf(lock, id);
+      this.#setWait(id, type);
+    }
     this.area.unlock();
     if (id === 0) this.#full('MAX_LOCKDEP_KEYS');
+  }
+
+  /** A class and its subclasses are of locks whose waiters wait so long. The area's lock is held. */
+  #setWait(id: number, wait: number): void {
+    const { area } = this;
+    if (area.classWord(id, Class.wait) === wait) return;
+    area.setClassWord(id, Class.wait, wait);
+    for (let subclass = 1; subclass < SUBCLASSES_MAX; subclass++) {
+      const sub = this.#words[area.at.subclasses + id * SUBCLASSES_MAX + subclass] as number;
+      if (sub !== 0) area.setClassWord(sub, Class.wait, wait);
+    }
   }
 
   /** "fork[2]", "race_data+10": a place in static memory. */
@@ -529,11 +578,11 @@ export class Lockdep implements LockWatch {
       if (area.classWord(id, Class.site) === site) return id;
       version = area.classWord(id, Class.version);
     }
-    return this.#register(name, key, 0, version + 1, site);
+    return this.#register(name, key, 0, version + 1, site, WaitType.config);
   }
 
   /** @version: the how manieth class of its name. Source: count_matching_names(): subclasses have that of their class. */
-  #register(name: number, key: number, subclass: number, version: number, site: number): number {
+  #register(name: number, key: number, subclass: number, version: number, site: number, wait: number): number {
     const { area } = this;
     const id = area.take(Head.classes, CLASSES_MAX);
     if (id === 0) return 0;
@@ -542,6 +591,7 @@ export class Lockdep implements LockWatch {
     area.setClassWord(id, Class.subclass, subclass);
     area.setClassWord(id, Class.version, version);
     area.setClassWord(id, Class.site, site);
+    area.setClassWord(id, Class.wait, wait);
     return id;
   }
 
@@ -567,7 +617,7 @@ export class Lockdep implements LockWatch {
         return 0;
       }
       this.area.lock();
-      id = this.area.classOf(lock) || this.#named(this.#nameOf(lock), lock, `static ${hex8(lock)}`);
+      id = this.area.classOf(lock) || this.#named(this.#nameOf(lock), lock, staticKey(lock));
       const room = id !== 0 && this.area.setClassOf(lock, id);
       this.area.unlock();
       if (!room) return this.#full('MAX_LOCKDEP_KEYS');
@@ -588,7 +638,8 @@ export class Lockdep implements LockWatch {
     if (this.#words[at] === 0) {
       const key = (this.area.classWord(base, Class.key) + subclass) | 0;
       const of = (field: number): number => this.area.classWord(base, field);
-      this.#words[at] = this.#register(of(Class.name), key, subclass, of(Class.version), of(Class.site));
+      const [name, version, site, wait] = [of(Class.name), of(Class.version), of(Class.site), of(Class.wait)];
+      this.#words[at] = this.#register(name, key, subclass, version, site, wait);
     }
     this.area.unlock();
     return (this.#words[at] as number) || this.#full('MAX_LOCKDEP_KEYS');
@@ -883,12 +934,17 @@ export class Lockdep implements LockWatch {
   /** Function in which a held lock was taken: the one that takes it now, the one that is remembered, or that which first took it so. */
   siteOf(held: Held, index: number): string {
     if (held.site !== NO_SITE) return siteIn(this.#places.functions(held.site)) || '?';
-    if (index >= this.depth) return siteIn(this.stack()) || '?';
+    if (index >= this.depth) return this.siteHere();
     const [low, high] = this.#keyOf(index);
     const at = this.area.chainSlot(low, high);
     return at < 0 || this.#words[at + Chain.used] !== this.area.head(Head.epoch)
       ? '?'
       : this.area.text(this.#words[at + Chain.site] as number) || '?';
+  }
+
+  /** Function that takes a lock now. */
+  siteHere(): string {
+    return siteIn(this.stack()) || '?';
   }
 
   /** The chain that ends with a held lock. */

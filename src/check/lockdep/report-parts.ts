@@ -17,7 +17,7 @@ export interface Text {
 type Known = Pick<Lockdep, 'area' | 'does'>;
 
 export const task = (d: Lockdep): string => `thread${d.k.slot}/${d.k.slot}`;
-const release = (d: Lockdep): string => `${d.k.config.kernel} #1${d.does.scenarios ? ' Not tainted' : ''}`;
+export const release = (d: Lockdep): string => `${d.k.config.kernel} #1${d.does.scenarios ? ' Not tainted' : ''}`;
 export const address = (): string => '[<????????>]';
 export const frame = (name: string): string => ` ${address()} ${name}`;
 export const indented = (functions: readonly string[]): string[] => functions.map((f) => `      ${frame(f)}`);
@@ -40,8 +40,13 @@ export function className(d: Pick<Lockdep, 'area'>, id: number): string {
 }
 
 const chars = (d: Known, id: number): string => usageChars(d.area.classWord(id, Class.usage), d.does);
-export const classText = (d: Known, id: number): string =>
-  `(${className(d, id)}){${chars(d, id)}}${d.does.warnings ? '-{0:0}' : ''}`;
+/** "-{2:2}": outer and inner wait type, which are one of all locks that are modelled. */
+function waitText({ area, does }: Known, id: number): string {
+  if (does.waits === null) return '';
+  const wait = does.waits[area.classWord(id, Class.wait)];
+  return `-{${wait}:${wait}}`;
+}
+export const classText = (d: Known, id: number): string => `(${className(d, id)}){${chars(d, id)}}${waitText(d, id)}`;
 
 export function lockText(d: Lockdep, held: Held, index: number): string {
   return lockLine(d, held.lock, held.id, d.siteOf(held, index));

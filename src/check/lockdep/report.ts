@@ -17,9 +17,11 @@ import {
   heldLocks,
   indented,
   irqEvents,
+  lockLine,
   lockName,
   lockText,
   otherInfo,
+  release,
   storedStack,
   type Text,
   task,
@@ -336,16 +338,18 @@ export function heldAtUserExit(d: Lockdep): Text {
   return framed(d, 'lock held when returning to user space', [said, ...heldLocks(d)], true);
 }
 
-export function nestedLockNotTaken(d: Lockdep, id: number, nest: number): Text {
+export function nestedLockNotTaken(d: Lockdep, lock: number, id: number, nest: number): Text {
   const outer = d.area.classOf(nest);
   const text = framed(d, 'Nested lock was not taken', [
     `${task(d)} is trying to lock:`,
-    ` ${classText(d, id)}`,
+    lockLine(d, lock >>> 0, id, d.siteHere()),
     '',
     'but this task is not holding:',
     outer === 0 ? hex8(nest) : lockName(d, outer),
     ...backtrace(d),
-    ...otherInfo(d),
+    '',
+    'other info that might help us debug this:',
+    ...heldLocks(d),
     ...backtrace(d),
   ]);
   if (d.does.warnings) return text;
@@ -353,6 +357,28 @@ export function nestedLockNotTaken(d: Lockdep, id: number, nest: number): Text {
   const headline = text.headline.replace('INFO', 'BUG');
   const rule = (line: string): string => (/^(=+|-+)$/.test(line) ? line.slice(1) : line);
   return { headline, lines: text.lines.map((l) => (l === text.headline ? headline : rule(l))) };
+}
+
+/** Of 5.10, and yet with the brackets of before. */
+export function invalidWaitContext(d: Lockdep, next: Held): Text {
+  const headline = '[ BUG: Invalid wait context ]';
+  const wait = d.taskWait();
+  return {
+    headline,
+    lines: [
+      '',
+      '='.repeat(headline.length),
+      headline,
+      release(d),
+      '-'.repeat(headline.length),
+      `${task(d)} is trying to lock:`,
+      lockText(d, next, d.depth),
+      'other info that might help us debug this:',
+      `context-{${wait}:${wait}}`,
+      ...heldLocks(d),
+      ...backtrace(d).slice(1),
+    ],
+  };
 }
 
 export function nonStaticKey(d: Lockdep): Text {

@@ -6,6 +6,10 @@ export type LockdepRules = '2.6.22' | '2.6.30' | '4.9' | '5.10';
 
 export const LOCKDEP_RULES: readonly LockdepRules[] = ['2.6.22', '2.6.30', '4.9', '5.10'];
 
+/** Numbers of wait types, by WaitType: without CONFIG_PROVE_RAW_LOCK_NESTING spinlocks are as raw ones. */
+const WAITS = [0, 1, 2, 2, 3, 4] as const;
+const WAITS_RAW = [0, 1, 2, 3, 4, 5] as const;
+
 /** What one of them does. */
 export interface RuleSet {
   /** States that have usage bits: hard and soft interrupts, and reclaim. */
@@ -26,9 +30,19 @@ export interface RuleSet {
   readonly scenarios: boolean;
   /** "WARNING: ..." for headlines; locks with their address and wait types. */
   readonly warnings: boolean;
+  /** What each wait type counts; null: nobody asks how long a lock lets its waiters wait. */
+  readonly waits: readonly number[] | null;
 }
 
-const OLD = { states: 3, depthMax: 48, strong: false, sysExit: true, oldWords: false, warnings: false } as const;
+const OLD = {
+  states: 3,
+  depthMax: 48,
+  strong: false,
+  sysExit: true,
+  oldWords: false,
+  warnings: false,
+  waits: null,
+} as const;
 
 const SETS: Readonly<Record<LockdepRules, RuleSet>> = {
   '2.6.22': {
@@ -53,7 +67,12 @@ const SETS: Readonly<Record<LockdepRules, RuleSet>> = {
     oldWords: false,
     scenarios: true,
     warnings: true,
+    waits: WAITS,
   },
 };
 
-export const ruleSet = (rules: LockdepRules): RuleSet => SETS[rules];
+/** @rawLockNesting: CONFIG_PROVE_RAW_LOCK_NESTING, of those that have it. */
+export function ruleSet(rules: LockdepRules, rawLockNesting = false): RuleSet {
+  const set = SETS[rules];
+  return rawLockNesting && set.waits !== null ? { ...set, waits: WAITS_RAW } : set;
+}

@@ -46,8 +46,8 @@ function accountedPages(k: Kernel): number {
   return nr_free_pages_of(k, zone_nr(k, ZONE_NORMAL)) + pagesOnCpuLists(k, zone_nr(k, ZONE_NORMAL)) + slab;
 }
 
-/** vmlist_lock is taken for writing with interrupts on, and in an interrupt. */
-const INCONSISTENT = ['lockdep: inconsistent lock state'];
+/** vmlist_lock is taken for writing with interrupts on, and in an interrupt; by then page tables have been allocated there with GFP_KERNEL. */
+const INCONSISTENT = ['lockdep: inconsistent lock state', 'lockdep: lockdep_trace_alloc()'];
 
 export default race({
   id: '2003-01-vmalloc-atomic-fails-bug',

@@ -352,8 +352,9 @@ export function runLockMatrix({ programs, ...rest }: LockMatrix): Record<string,
     const table = new Map([...p.specs].map(([name, spec]) => [name, locks.get(wordOf(name, spec)) as Lock]));
     const run: Run = { k, lockdep, table, irqs: [], reclaims: [] };
     resetAll(run, instances);
-    // A class that programmes share may be of another kind of lock in each.
+    // A class that programmes share may be of another kind of lock in each. What there was no room for is told of when it is taken.
     for (const [name, spec] of p.specs) if (spec.place === 'static') table.get(name)?.init();
+    resetAll(run, instances);
     reports = [];
     p.steps.forEach((step, number) => {
       clock += STEP_NS;

@@ -186,10 +186,38 @@ describe('an allocation', () => {
 
   it('with interrupts off marks no lock that is held', () => {
     for (const rules of ['2.6.30', '4.9'] as const) {
-      expect(kinds(`${held}; ${reclaim}`, { rules })).toEqual([]);
+      expect(kinds(`${held}; ${reclaim}`, { rules })).toEqual(['alloc']);
       const on = 'spin_lock A; alloc_gfp_kernel; spin_unlock A';
-      expect(kinds(`${held}; ${on}; ${reclaim}`, { rules })).toEqual(['inconsistent']);
+      expect(kinds(`${held}; ${on}; ${reclaim}`, { rules })).toEqual(['alloc', 'inconsistent']);
     }
+  });
+
+  it('that may call filesystems is warned of with interrupts off, by the rules of 2.6.30 and 4.9', () => {
+    const off = 'local_irq_disable; alloc_gfp_kernel; local_irq_enable';
+    const found = (rules: LockdepRules): readonly string[] => reports(off, { rules })[0]?.lines ?? [];
+    expect(found('2.6.30').slice(0, 4)).toEqual([
+      '------------[ cut here ]------------',
+      'WARNING: at kernel/lockdep.c lockdep_trace_alloc()',
+      'Pid: 0, comm: thread0 Not tainted 2.6.31 #1',
+      'Call Trace:',
+    ]);
+    expect(found('4.9').slice(0, 4)).toEqual([
+      '------------[ cut here ]------------',
+      'WARNING: CPU: 0 PID: 0 at kernel/locking/lockdep.c lockdep_trace_alloc()',
+      'DEBUG_LOCKS_WARN_ON(irqs_disabled_flags(flags))',
+      'CPU: 0 PID: 0 Comm: thread0 Not tainted 4.10 #1',
+    ]);
+    for (const rules of ['2.6.22', '5.10'] as const) expect(found(rules)).toEqual([]);
+    expect(kinds(`${off}; spin_unlock A`, { locks: { A: {} }, mode: 'linux' })).toEqual(['alloc']);
+  });
+
+  it.each([
+    ['of a mask without __GFP_FS', 'local_irq_disable; alloc_gfp_nofs'],
+    ['with interrupts on, in a spinlock', 'spin_lock A; alloc_gfp_kernel'],
+    ['with bottom halves off', 'local_bh_disable; alloc_gfp_kernel'],
+    ['within reclaim', 'reclaim_enter; local_irq_disable; alloc_gfp_kernel'],
+  ])('is not warned of: %s', (_, text) => {
+    for (const rules of RULES) expect(kinds(text, { rules })).toEqual([]);
   });
 
   it('within reclaim reclaims nothing, after it it does', () => {

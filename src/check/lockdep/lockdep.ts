@@ -65,6 +65,7 @@ export const REPORT_KINDS = [
   'user',
   'contention',
   'wait',
+  'alloc',
 ] as const;
 export type ReportKind = (typeof REPORT_KINDS)[number];
 
@@ -260,9 +261,10 @@ export class Lockdep implements LockWatch {
     if (this.#modern) {
       this.acquire(this.#fsReclaim(), 0, false);
       this.release(this.#fsReclaim());
-    } else if (this.does.states > State.reclaim && !this.k.irqsOff) {
+    } else if (this.does.states > State.reclaim) {
       // With interrupts off the request itself is wrong, and says nothing of the locks: __lockdep_trace_alloc(), Linux 2.6.30.
-      this.#markHeld(bitOf(State.reclaim, ENABLED, false));
+      if (this.k.irqsOff) this.#report('alloc', 0, 0, () => report.allocWithIrqsOff(this));
+      else this.#markHeld(bitOf(State.reclaim, ENABLED, false));
     }
   }
 

@@ -381,6 +381,19 @@ export function invalidWaitContext(d: Lockdep, next: Held): Text {
   };
 }
 
+/** DEBUG_LOCKS_WARN_ON(), include/linux/debug_locks.h: the condition is named from 3.7 on. */
+export function allocWithIrqsOff(d: Lockdep): Text {
+  const { k, does } = d;
+  const headline = does.scenarios
+    ? `WARNING: CPU: ${k.cpu} PID: ${k.slot} at kernel/locking/lockdep.c lockdep_trace_alloc()`
+    : 'WARNING: at kernel/lockdep.c lockdep_trace_alloc()';
+  const condition = does.scenarios ? ['DEBUG_LOCKS_WARN_ON(irqs_disabled_flags(flags))'] : [];
+  return {
+    headline,
+    lines: ['------------[ cut here ]------------', headline, ...condition, ...backtrace(d).slice(2)],
+  };
+}
+
 export function nonStaticKey(d: Lockdep): Text {
   const headline = 'INFO: trying to register non-static key.';
   return {

@@ -89,13 +89,13 @@ async function* pointRows(): AsyncGenerator<Measured> {
   const hands: number[] = [];
   const pings: number[] = [];
   for (let round = 0; round < ROUNDS; round++) {
-    const still = await explored('steps-race', { ...steps, seed: 0, executions: 20_000 });
+    const still = await explored('steps-race', { ...steps, seed: 0, executions: 5000 });
     const point = (still.each * still.executions) / still.points;
     points.push(point);
-    const looked = await explored('steps-race', { ...steps, seed: 0, executions: 20_000, check: 'races' });
+    const looked = await explored('steps-race', { ...steps, seed: 0, executions: 5000, check: 'races' });
     watched.push((looked.each * looked.executions) / looked.points);
     adds.push(atomicAdd());
-    const moved = await explored('steps-race', { ...steps, seed: 1, executions: 6000 });
+    const moved = await explored('steps-race', { ...steps, seed: 1, executions: 1500 });
     hands.push((moved.each * moved.executions - moved.points * point) / moved.handovers);
     pings.push(await pingPong());
   }

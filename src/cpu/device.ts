@@ -280,6 +280,7 @@ export function deviceWrite(k: DeviceAccess, device: number, register: number, v
   k.footprint?.touch(Space.hw, at, true);
   k.footprint?.hwChanged(at, 1);
   k.trace(Ev.registerWrite, device, register);
+  k.hw[Control.registers] = 1;
   Atomics.store(k.hw, at, value);
 }
 
@@ -306,6 +307,7 @@ export function ringDoorbell(k: DeviceAccess, device: number): void {
   const bell = k.layout.devices + device * DEVICE_WORDS + DOORBELL;
   k.footprint?.touch(Space.hw, bell, true);
   k.footprint?.hwChanged(bell, 1);
+  k.hw[Control.registers] = 1;
   Atomics.add(k.hw, bell, 1);
   Atomics.add(k.hw, Control.progress, 1);
   Atomics.notify(k.hw, bell);

@@ -45,6 +45,8 @@ export const Control = {
   purges: 27,
   /** Parallel mode: number of the execution whose failure the run keeps, or 0. */
   keptExecution: 29,
+  /** Non-zero: a CPU has written a register of a device since the last reset. */
+  registers: 30,
   /** What was found wrong, per `Outcome` index. */
   outcomes: 16, // 16..23
   words: 32,
@@ -71,7 +73,10 @@ export const Attention = {
 /** What a cache does by itself, without an instruction. */
 export const Request = { none: 0, prefetch: 1, evict: 2, mask: 3 } as const;
 
-/** Words of a CPU's seat. */
+/**
+ * Words of a CPU's seat, in cache lines of the host, of which the first one ends after 12 words because large blocks begin 16 bytes behind a page:
+ * what each execution changes, what only interrupts change, and counters, which a reset leaves to their CPU.
+ */
 export const Seat = {
   attention: 0,
   pending: 1,
@@ -83,38 +88,39 @@ export const Seat = {
   rqLock: 7,
   rqHead: 8,
   rqCount: 9,
+  // two counters, which say whether caches and TLBs have to be reset
+  fills: 10,
+  tlbMisses: 11,
   // call-function data of this CPU as a sender
-  callFn: 10,
-  callArg0: 11,
-  callArg1: 12,
-  callRefs: 13,
+  callFn: 12,
+  callArg0: 13,
+  callArg1: 14,
+  callRefs: 15,
   /** CPUs that have sent this CPU a call-function interrupt. */
-  callFrom: 14,
-  softirqPending: 15,
-  // statistics
-  ops: 16,
-  interrupts: 17,
-  ipis: 18,
-  lockAcquired: 19,
-  lockContended: 20,
-  writeBacks: 21,
-  fills: 22,
-  evictions: 23,
-  switches: 24,
-  invalidatedDirty: 25,
-  tlbMisses: 26,
-  /** Answered pings of the watchdog. */
-  pong: 27,
+  callFrom: 16,
+  softirqPending: 17,
   /** Depth of hard interrupts, for the backtrace. */
-  irqDepth: 28,
+  irqDepth: 18,
   /** Non-zero while a worker that waits at a barrier takes this CPU's interrupts. */
-  serving: 29,
+  serving: 19,
   /** What another actor asks this CPU's cache to do: a line's address, with a `Request` in its low bits. */
-  request: 30,
+  request: 20,
+  /** Answered pings of the watchdog. */
+  pong: 21,
+  // statistics
+  ops: 28,
+  interrupts: 29,
+  ipis: 30,
+  lockAcquired: 31,
+  lockContended: 32,
+  writeBacks: 33,
+  evictions: 34,
+  switches: 35,
+  invalidatedDirty: 36,
   /** Line operations of cache maintenance that this CPU has executed, whether or not a line was there. */
-  lineOps: 31,
-  words: 64,
-  queue: 32, // 32..63: run queue
+  lineOps: 37,
+  words: 80,
+  queue: 44, // 44..75: run queue
 } as const;
 export const RUN_QUEUE_MAX = 32;
 

@@ -95,16 +95,6 @@ type Ending = Omit<Execution, Ended> & { -readonly [P in Ended]: Execution[P] };
 /** Executions between two looks at the clock, and how many steps at the most. */
 const CLOCK_EVERY = 64;
 const POINTS_UNWATCHED = 20_000;
-/** What a look at the clock takes by itself. */
-const CLOCK_MS = (() => {
-  let least = 1;
-  for (let i = 0; i < 1000; i++) {
-    const started = performance.now();
-    least = Math.min(least, performance.now() - started);
-  }
-  return least;
-})();
-
 /** Decisions up to the last that did not take the first choice. */
 function prescribedDecisions(ended: Execution): number {
   for (let i = ended.decisions - 1; i >= 0; i--) {
@@ -340,9 +330,11 @@ export class WorkerExplorer extends RaceWorker {
       this.reset();
       return;
     }
+    const before = performance.now();
     const started = performance.now();
     this.reset();
-    const took = Math.max(0, performance.now() - started - CLOCK_MS);
+    // What a look at the clock takes by itself, here and now, is not of the reset.
+    const took = performance.now() - started - (started - before);
     this.#resetSeconds += (took / 1000) * (audited ? 1 : CLOCK_EVERY);
   }
 

@@ -258,10 +258,10 @@ export abstract class RaceWorker {
     this.#clear();
     for (let cpu = 0; cpu < config.cpus; cpu++) {
       const seat = layout.seats + cpu * Seat.words;
-      for (let word = seat; word < seat + Seat.ops; word++) hw[word] = 0;
+      for (let word = seat; word < seat + Seat.fills; word++) hw[word] = 0;
       hw[seat + Seat.attention] = this.watched;
-      hw[seat + Seat.irqDepth] = 0;
       hw[seat + Seat.current] = cpu;
+      for (let word = seat + Seat.callFn; word <= seat + Seat.irqDepth; word++) this.#put(word, 0);
     }
     hw[Control.logHead] = 0;
     hw[Control.abort] = 0;
@@ -294,6 +294,12 @@ export abstract class RaceWorker {
     if (words[index] !== value) words[index] = value;
   }
 
+  /** The same for the hardware area. */
+  #put(index: number, value: number): void {
+    const { hw } = this.k;
+    if (hw[index] !== value) hw[index] = value;
+  }
+
   /** Nothing is known of what is in the hardware area. */
   #unclear = true;
 
@@ -312,10 +318,13 @@ export abstract class RaceWorker {
     }
     for (let cpu = 0; cpu < config.cpus; cpu++) {
       const buffer = layout.writeBuffers + cpu * layout.writeBufferWords;
-      hw[buffer] = 0;
-      hw[buffer + 1] = 0;
+      this.#put(buffer, 0);
+      this.#put(buffer + 1, 0);
     }
-    if (config.devicesMax > 0) hw.fill(0, layout.devices, layout.devices + config.devicesMax * DEVICE_WORDS);
+    if (this.job.devices > 0 || hw[Control.registers] !== 0) {
+      hw.fill(0, layout.devices, layout.devices + config.devicesMax * DEVICE_WORDS);
+      hw[Control.registers] = 0;
+    }
     if (config.iommu) hw.fill(0, layout.iommuTlb, layout.iommuTlb + IOMMU_TLB_WORDS);
     const vars = this.race.vars?.length ?? 0;
     for (let word = layout.raceVars; word < layout.raceVars + vars; word++) hw[word] = 0;

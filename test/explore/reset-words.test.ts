@@ -15,7 +15,7 @@ const folder = mkdtempSync(join(tmpdir(), 'murphy-reset-words-'));
 const names = (of: Readonly<Record<string, number>>, ...without: string[]) =>
   Object.entries(of).filter(([name]) => !without.includes(name));
 /** Of a seat, all but counters and what other actors and watchdogs ask of it. */
-const SEAT = names(Seat).filter(([, word]) => word < Seat.ops || word === Seat.irqDepth);
+const SEAT = names(Seat, 'fills', 'tlbMisses').filter(([, word]) => word <= Seat.irqDepth);
 const THREAD = names(Thread, 'used', 'words', 'held');
 const CONTROL = names(Control).filter(([name]) =>
   ['live', 'started', 'stirred', 'devicesBusy', 'logHead'].includes(name),
@@ -60,7 +60,7 @@ function race(machine: string, calledOff: boolean): string {
   const file = join(folder, `${machine}-${calledOff}.mjs`.replace(/\W+(?=.*\.mjs)/g, '-'));
   writeFileSync(
     file,
-    `import { alloc_page, assert, GFP_HIGHUSER, GFP_KERNEL, kmap, page_address, race } from 'murphy';
+    `import { alloc_page, assert, deviceWrite, GFP_HIGHUSER, GFP_KERNEL, kmap, page_address, race } from 'murphy';
 ${WORDS}
 const before = new Map();
 /** What else than zero a word is when an execution begins: two threads on two CPUs. */
@@ -81,7 +81,8 @@ export default race({
       if (valueOf(k, name, index) !== k.hw[index]) changed.push(name);
     }
     assert(changed.length === 0, 'not restored: ' + changed.slice(0, 8).join(', ') + ' and ' + changed.length + ' in all');
-    // A line is filled and a translation walked for: what tells a reset that there is something to restore.
+    // A line is filled, a translation walked for, a register written: what tells a reset that there is something to restore.
+    deviceWrite(k, 0, 0, 0);
     const highmem = k.config.highmemPages > 0;
     k.load32(highmem ? kmap(k, alloc_page(k, GFP_HIGHUSER)) : page_address(k, alloc_page(k, GFP_KERNEL)));
   },

@@ -168,17 +168,24 @@ async function observe(
     return await observed(lab, race, one, options, interrupt);
   } catch (error) {
     if (!(error instanceof StuckError)) throw error;
-    return stuckRow(race, one, options.mode, error.message, (performance.now() - started) / 1000);
+    return await stuckRow(race, one, options, error.message, (performance.now() - started) / 1000);
   }
 }
 
-/** Of a case that came to no result: the machine as the race asks for it. */
-function stuckRow(race: RaceSpec, one: Case, mode: Mode, error: string, seconds: number): MatrixRow {
-  const machine = { ...race.machine, ...one.machine };
-  const { core = '', cpus = 0, kernel = '', patches = [] } = machine;
+/** Of a case that came to no result: the machine that it was searched on. */
+async function stuckRow(
+  race: RaceSpec,
+  one: Case,
+  options: Options,
+  error: string,
+  seconds: number,
+): Promise<MatrixRow> {
+  const { configureRace } = await import('../lab/configure.js');
+  const { config } = configureRace(race, null, { caseName: one.name, ...checkOptions(options) }, true);
+  const { core, cpus, kernel, patches } = config;
   return {
-    ...{ experiment: race.id, caseName: one.name, spec: race.spec, mode: mode === 'parallel' ? mode : 'controlled' },
-    ...{ core, cpus, kernel, patches, claimed: [one.outcome].flat(), outcome: 'hang', expected: false },
+    ...{ experiment: race.id, caseName: one.name, spec: race.spec, mode: 'controlled', core: core.id, cpus, kernel },
+    ...{ patches, claimed: [one.outcome].flat(), outcome: 'hang', expected: false },
     ...{ executions: 0, exhausted: false, preemptions: null, seconds, failure: null, error, dmesg: [] },
   };
 }

@@ -9,7 +9,7 @@ import { OUTCOMES } from '../lab/types.js';
 import { UsageError } from '../shared/errors.js';
 import { hex8 } from '../shared/types.js';
 import { differenceOf, type Search, searchSchema } from './identity.js';
-import { count, hash, wrongIn } from './schemas.js';
+import { count, hash, wrongIn, wrongInText } from './schemas.js';
 import type { Standing } from './standing.js';
 
 export const CHECKPOINT_VERSION = 2;
@@ -148,11 +148,11 @@ export function readCheckpoint(file: string): Checkpoint {
   }
   const bad = (why: string): UsageError =>
     new UsageError(`${file} is not a checkpoint: ${why}; begin again without --resume`);
-  let data: { murphy?: unknown; version?: unknown } | null;
+  let data: { murphy?: unknown; version?: unknown; checksum?: unknown } | null;
   try {
     data = JSON.parse(text) as typeof data;
   } catch {
-    throw bad('no JSON, or cut short');
+    throw bad(wrongInText(text));
   }
   if (data?.murphy !== 'checkpoint') {
     throw bad(typeof data?.murphy === 'string' ? `it is a ${data.murphy} file` : 'it is some other JSON');
@@ -163,12 +163,12 @@ export function readCheckpoint(file: string): Checkpoint {
       `${file} is a checkpoint of version ${String(data.version)}; this is version ${CHECKPOINT_VERSION}: begin again without --resume`,
     );
   }
-  const parsed = checkpointFile.safeParse(data);
-  if (!parsed.success) throw bad(wrongIn(parsed.error));
-  const { checksum, content } = parsed.data;
   const from = text.indexOf('"content":') + '"content":'.length;
-  if (hex8(crc32(text.slice(from, text.lastIndexOf('}')))) !== checksum)
-    throw bad('it is damaged: its checksum is not that of its content');
+  const damaged = hex8(crc32(text.slice(from, text.lastIndexOf('}')))) !== data.checksum;
+  const parsed = checkpointFile.safeParse(data);
+  if (!parsed.success) throw bad(`${damaged ? 'it is damaged: ' : ''}${wrongIn(parsed.error)}`);
+  if (damaged) throw bad('it is damaged: its checksum is not that of its content');
+  const { content } = parsed.data;
   return { search: content.search, parts: content.parts.map((part) => (part === null ? null : standingOf(part))) };
 }
 

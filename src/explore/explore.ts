@@ -4,7 +4,6 @@ import type { MachineConfig } from '../cpu/config.js';
 import { Attention, Control, layoutHw, Seat, Stage } from '../cpu/hw.js';
 import { arenaBytes } from '../cpu/memory.js';
 import { formatRecord, readLog } from '../cpu/printk.js';
-import { isAsClaimed } from '../lab/claims.js';
 import { claimingCase, claimOf, configureRace, oneOf, type PlacedThread } from '../lab/configure.js';
 import type { Job } from '../lab/job.js';
 import { loadRace, moduleUrl } from '../lab/modules.js';
@@ -21,6 +20,7 @@ import { DEVICE_CONTEXT, Ex, handoversOf, holderOf, layoutEx, type Wants } from 
 import {
   chooseFound,
   type Found,
+  isExpected,
   joinTallies,
   outcomeOfNone,
   type Standing,
@@ -478,7 +478,8 @@ async function conduct(
     const stopped = report.over || left <= slice || Atomics.load(x.hw, Control.quit) !== 0;
     options.onExploring?.(progressOf(report, options));
     const now = performance.now();
-    if (options.onCheckpoint !== undefined && (stopped || now >= due)) {
+    // Nobody goes on from an error: whoever resumes begins where the search stood before, and comes to it again.
+    if (options.onCheckpoint !== undefined && report.moduleError === null && (stopped || now >= due)) {
       options.onCheckpoint(standingOf(x, report, options, await leader.save()), 0);
       const took = performance.now() - now;
       due = now + Math.max(every * 1000, took * CHECKPOINT_SHARE);
@@ -530,7 +531,8 @@ function resultOf(
   const { config, hw, claimed } = x;
   const tally = tallyOf(report, options);
   const first = chooseFound(tally.failures, options.wanted ?? null, claimed ?? []);
-  const outcome = (first ?? tally.failures[0])?.failure.outcome ?? outcomeOfNone(report.moduleError);
+  const { moduleError: error } = report;
+  const outcome = (first ?? tally.failures[0])?.failure.outcome ?? outcomeOfNone(error);
   const { executions, abandoned, seconds } = tally;
   const interrupted = Atomics.load(hw, Control.quit) !== 0;
   return {
@@ -546,10 +548,7 @@ function resultOf(
     strategy: options.strategy ?? 'dfs',
     outcome,
     claimed,
-    expected:
-      report.moduleError === null &&
-      (!interrupted || executions > 0) &&
-      isAsClaimed(outcome, claimed, first?.failure ?? null),
+    expected: isExpected({ outcome, claimed, failure: first?.failure ?? null, executions, interrupted, error }),
     executions,
     abandoned,
     exhausted: tally.exhausted,
@@ -578,6 +577,6 @@ function resultOf(
     dmesg: dmesgOf(x, options),
     machine: config,
     interrupted,
-    error: report.moduleError,
+    error,
   };
 }

@@ -1,14 +1,13 @@
 /** A search divided among jobs: each explores a shard of it in a worker of its own, with a machine of its own; together they are one. */
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { Piscina } from 'piscina';
-import { isAsClaimed } from '../lab/claims.js';
 import { builtFile } from '../lab/modules.js';
 import type { RaceSpec } from '../lab/race.js';
 import { UsageError } from '../shared/errors.js';
 import type { ExploreOptions, ExploreProgress, ExploreResult, Shard } from './explore.js';
 import { raceName } from './race-name.js';
 import type { ShardAnswer, ShardJob, ShardNews } from './shard-job.js';
-import { chooseFound, joinStats, joinTallies, outcomeOfNone, type Standing } from './standing.js';
+import { chooseFound, isExpected, joinStats, joinTallies, outcomeOfNone, type Standing } from './standing.js';
 
 /** The part that job @job of @jobs has of a shard: what is left to it modulo the number of parts is the shard's, too. */
 const partOf = ({ index, count }: Shard, job: number, jobs: number): Shard => ({
@@ -51,8 +50,7 @@ function joinResults(results: readonly ExploreResult[], options: ExploreOptions)
       handovers: most.handovers,
       diverged: most.diverged,
     },
-    expected:
-      error === null && (!interrupted || executions > 0) && isAsClaimed(outcome, claimed, chosen?.failure ?? null),
+    expected: isExpected({ outcome, claimed, failure: chosen?.failure ?? null, executions, interrupted, error }),
     executionsPerSecond: Math.round(executions / Math.max(seconds, 1e-6)),
     stats: joinStats(results.map((r) => r.stats)),
     interrupted,

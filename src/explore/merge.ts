@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { OUTCOMES, type Outcome } from '../lab/types.js';
 import { UsageError } from '../shared/errors.js';
 import { differenceOf, searchSchema } from './identity.js';
-import { count, wrongIn } from './schemas.js';
+import { count, wrongIn, wrongInText } from './schemas.js';
 import { joinStats } from './standing.js';
 
 const failure = z.object({
@@ -72,7 +72,7 @@ export function parseResults(file: string, text: string): Source[] {
     try {
       data = JSON.parse(line);
     } catch {
-      throw bad('no JSON, or cut short');
+      throw bad(wrongInText(text));
     }
     const parsed = shardResult.safeParse(data);
     if (parsed.success) return { file, result: parsed.data };

@@ -14,7 +14,7 @@ import { type Divergence, divergenceOf, stepsText } from './divergence.js';
 import type { ExploreOptions, ExploreResult } from './explore.js';
 import { explore } from './explore.js';
 import { isPath, raceName } from './race-name.js';
-import { count, hash, machine, wrongIn } from './schemas.js';
+import { count, hash, machine, wrongIn, wrongInText } from './schemas.js';
 import { signatureOf } from './signature.js';
 import type { Found } from './standing.js';
 
@@ -141,7 +141,7 @@ export function readReplay(file: string): ReplayFile {
   try {
     data = JSON.parse(text) as typeof data;
   } catch {
-    throw bad('no JSON, or cut short');
+    throw bad(wrongInText(text));
   }
   if (data?.murphy !== 'replay') {
     throw bad(typeof data?.murphy === 'string' ? `it is a ${data.murphy as string} file` : 'it is some other JSON');
@@ -152,12 +152,13 @@ export function readReplay(file: string): ReplayFile {
       `${file} is a replay file of version ${String(data.version)}; this is version ${REPLAY_VERSION}: record it again`,
     );
   }
+  const damaged = data.checksum !== checksumOf(data);
   const parsed = replayFile.safeParse(data);
-  if (!parsed.success) throw bad(wrongIn(parsed.error));
+  if (!parsed.success) throw bad(`${damaged ? 'it is damaged: ' : ''}${wrongIn(parsed.error)}`);
   const { checksum: _, ...recorded } = parsed.data;
   const { race, schedule, stepsMax } = recorded;
   if (schedule.length > stepsMax) throw bad(`${schedule.length} choices in at most ${stepsMax} steps`);
-  if (data.checksum !== checksumOf(data)) throw bad('it is damaged: its checksum is not that of its content');
+  if (damaged) throw bad('it is damaged: its checksum is not that of its content');
   return isPath(race) ? { ...recorded, race: resolve(dirname(file), race) } : recorded;
 }
 

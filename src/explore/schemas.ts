@@ -31,3 +31,10 @@ export function wrongIn(error: z.ZodError): string {
   if (issue.code === 'unrecognized_keys') return `unknown key "${issue.keys[0]}"${inside}`;
   return `${issue.message}${inside}`;
 }
+
+/** What is wrong with the text of a file that does not parse. We end files with a brace and a newline: one that has both has lost nothing at its end. */
+export function wrongInText(text: string): string {
+  if (text.trim() === '') return 'it is empty';
+  if (!/^\{|^.?\s*"murphy"/.test(text.trimStart())) return 'it is no JSON';
+  return /\}\s*\n\s*$/.test(text) ? 'it is damaged: it has its end, and is no JSON' : 'it is cut short';
+}

@@ -1,4 +1,5 @@
 /** What an exploration has come to so far: what a checkpoint keeps, and what the parts of a divided search add up to. */
+import { isAsClaimed } from '../lab/claims.js';
 import type { Failure, Outcome } from '../lab/types.js';
 import type { StrategyStats } from './strategy.js';
 
@@ -135,3 +136,17 @@ export function joinStats(parts: readonly StrategyStats[]): StrategyStats {
 
 /** Where no failure was found. @error: why there was no end to the search, which is then nothing clean, as run() has it. */
 export const outcomeOfNone = (error: string | null): Outcome => (error === null ? 'clean' : 'report');
+
+/** What a search has come to, as far as its claim is concerned. */
+interface Ending {
+  readonly outcome: Outcome;
+  readonly claimed: readonly Outcome[] | null;
+  readonly failure: Failure | null;
+  readonly executions: number;
+  readonly interrupted: boolean;
+  readonly error: string | null;
+}
+
+/** Is it as claimed? Not after an error, and not when it was stopped before anything was explored. */
+export const isExpected = ({ outcome, claimed, failure, executions, interrupted, error }: Ending): boolean =>
+  error === null && (!interrupted || executions > 0) && isAsClaimed(outcome, claimed, failure);

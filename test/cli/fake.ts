@@ -14,7 +14,7 @@ const RECYCLE: RaceSpec = {
   title: 'an unpinned kmap is recycled during DMA maintenance',
   source: 'seed 002',
   spec: ['highmem/E1', 'highmem/E1v'],
-  machine: { core: 'arm926-smp' },
+  machine: { core: 'vivt-shared' },
   cases: [
     { name: 'unpinned', outcome: 'wrong-bytes' },
     { name: 'pinned', machine: { patches: ['kmap-high-get'] }, outcome: ['clean', 'warn'] },

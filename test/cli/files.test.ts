@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { loadLab } from '../../src/cli/load-lab.js';
 import { main } from '../../src/cli/main.js';
+import { readCheckpoint } from '../../src/explore/checkpoint-file.js';
 import { readReplay, writeReplay } from '../../src/explore/replay-file.js';
 import { packageRoot } from '../../src/lab/modules.js';
 import { FakeHost } from './fake.js';
@@ -58,16 +59,17 @@ const without =
     good.replace(`"${name}"`, `"not-${name}"`);
 
 const WRONG: readonly (readonly [what: string, of: readonly string[], text: Text, says: RegExp])[] = [
-  ['empty', ['replay', 'checkpoint'], () => '', /no JSON, or cut short/],
+  ['empty', ['replay', 'checkpoint'], () => '', /it is empty/],
   ['empty', ['result'], () => '\n', /it is empty/],
-  ['cut short', ['replay', 'checkpoint', 'result'], (good) => good.slice(0, good.length >> 1), /no JSON, or cut short/],
-  ['without its end', ['replay', 'checkpoint', 'result'], (good) => good.trimEnd().slice(0, -1), /no JSON, or cut/],
+  ['cut short', ['replay', 'checkpoint', 'result'], (good) => good.slice(0, good.length >> 1), /it is cut short/],
+  ['without its end', ['replay', 'checkpoint', 'result'], (good) => good.trimEnd().slice(0, -1), /it is cut short/],
   [
-    'bytes',
+    'without a comma',
     ['replay', 'checkpoint', 'result'],
-    () => Buffer.from([0, 255, 27, 91, 50, 74, 10]),
-    /no JSON, or cut short/,
+    (good) => good.replace(',', ' '),
+    /it is damaged: it has its end/,
   ],
+  ['bytes', ['replay', 'checkpoint', 'result'], () => Buffer.from([0, 255, 27, 91, 50, 74, 10]), /it is no JSON/],
   ['null', ['replay', 'checkpoint'], () => 'null', /some other JSON/],
   ['a list', ['replay', 'checkpoint'], () => '[1, 2]', /some other JSON/],
   ['some other JSON', ['replay', 'checkpoint'], () => '{"hello":"world"}', /some other JSON/],
@@ -88,8 +90,8 @@ const WRONG: readonly (readonly [what: string, of: readonly string[], text: Text
     /version 3; this is version 2/,
   ],
   ['without a version', ['replay'], without('version'), /is not a replay file: it says no version/],
-  ['without a part', ['replay'], without('schedule'), /"schedule"/],
-  ['without a part', ['checkpoint'], without('strategy'), /"content\.search\.strategy"/],
+  ['without a part', ['replay'], without('schedule'), /it is damaged: .*"schedule"/],
+  ['without a part', ['checkpoint'], without('strategy'), /it is damaged: .*"content\.search\.strategy"/],
   ['without a part', ['result'], without('search'), /"search"/],
   ['with a digit changed', ['replay', 'checkpoint'], flipped, /it is damaged/],
   [
@@ -124,6 +126,38 @@ describe('a file', () => {
     writeFileSync(file, wrong);
     await expectRefused(command, file, says);
     expect(readFileSync(file).equals(Buffer.from(wrong as string))).toBe(true);
+  });
+
+  /** What reading a text as a file of this kind ends in. */
+  const refusal = (kind: 'replay' | 'checkpoint', text: string): string => {
+    const file = path(`one-${kind}.json`);
+    writeFileSync(file, text);
+    try {
+      (kind === 'replay' ? readReplay : readCheckpoint)(file);
+      return 'taken';
+    } catch (error) {
+      return (error as Error).message;
+    }
+  };
+  /** Some forty places of a text. */
+  const places = (text: string): number[] => Array.from({ length: 40 }, (_, i) => Math.floor((i * text.length) / 40));
+
+  it.each(['replay', 'checkpoint'] as const)('that has lost its end is said to be cut short: a %s', (kind) => {
+    for (const length of places(GOOD[kind])) {
+      const why = refusal(kind, GOOD[kind].slice(0, length));
+      expect([length, why]).toEqual([length, expect.stringMatching(length === 0 ? /it is empty/ : /it is cut short/)]);
+    }
+  });
+
+  it.each(['replay', 'checkpoint'] as const)('of which one bit is wrong is said to be damaged: a %s', (kind) => {
+    const good = GOOD[kind];
+    // The path of a race may be mended by hand, and what the file says that it is comes before what it holds.
+    const told = good.indexOf(kind === 'replay' ? '"experiment"' : '"checksum"');
+    for (const at of places(good).filter((place) => place > told)) {
+      const wrong = String.fromCharCode(good.charCodeAt(at) ^ 4);
+      const why = refusal(kind, `${good.slice(0, at)}${wrong}${good.slice(at + 1)}`);
+      expect([at, good[at], wrong, why]).toEqual([at, good[at], wrong, expect.stringMatching(/it is damaged: /)]);
+    }
   });
 
   it.each(Object.keys(COMMANDS))('that is not there, or a folder, is refused by %s in one line', async (command) => {

@@ -126,6 +126,9 @@ describe('murphy matrix', () => {
       ['all CPUs', null, true],
     ]);
     expect(host.stderr.text).toContain('(unpinned) ended early: thread 0 makes no step for 5 s');
+    // The race names a core and nothing else.
+    const [{ core, cpus, kernel, patches }] = rows();
+    expect([core, cpus, kernel, patches.length > 0]).toEqual(['vivt-shared', 2, '2.6.31', true]);
   });
 
   it('ends at once where no case could be run', async () => {

@@ -118,8 +118,8 @@ describe('a recorded failure', () => {
 
   it('says in one line what is wrong with a file that is none', () => {
     const cases: [string, RegExp][] = [
-      ['', /no JSON, or cut short/],
-      [readFileSync(file, 'utf8').slice(0, 200), /no JSON, or cut short/],
+      ['', /it is empty/],
+      [readFileSync(file, 'utf8').slice(0, 200), /it is cut short/],
       ['{"murphy":"replay","version":99}', /version 99; this is version 3/],
       ['{"hello":1}', /is not a replay file/],
       [readFileSync(file, 'utf8').replace('"schedule"', '"plan"'), /"schedule"/],

@@ -129,9 +129,9 @@ describe('a checkpoint file', () => {
     await murphy(...asked, ...output, '--checkpoint', file);
     const good = readFileSync(file, 'utf8');
     const cases: [string, RegExp][] = [
-      ['', /no JSON, or cut short/],
-      [good.slice(0, good.length >> 1), /no JSON, or cut short/],
-      ['\u0000\u0001\u0002', /no JSON, or cut short/],
+      ['', /it is empty/],
+      [good.slice(0, good.length >> 1), /it is cut short/],
+      ['\u0000\u0001\u0002', /it is no JSON/],
       ['[1, 2]', /some other JSON/],
       ['null', /some other JSON/],
       ['{"murphy":"replay","version":3}', /it is a replay file/],

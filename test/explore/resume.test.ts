@@ -113,6 +113,20 @@ describe('an exploration that is stopped again and again', () => {
 });
 
 describe('a resumed exploration', () => {
+  it.each([1, 2])('comes again to the error that ended it, and is never clean, in %i jobs', async (jobs) => {
+    const asked: ExploreOptions = { strategy: 'dpor', jobs, checkpointSeconds: 0.01 };
+    const parts: (Standing | null)[] = Array.from({ length: jobs }, () => null);
+    const onCheckpoint = (at: Standing, part: number): void => {
+      parts[part] = at;
+    };
+    const ended = await explore(race('throws-once'), { ...asked, onCheckpoint });
+    const again = await explore(race('throws-once'), { ...asked, resume: parts });
+    for (const { outcome, error, expected, exhausted } of [ended, again]) {
+      expect([outcome, expected, exhausted]).toEqual(['report', false, false]);
+      expect(error).toContain('thread 1 threw Error: not in this order');
+    }
+  });
+
   it('looks for changes that no step has announced as a new one does', async () => {
     const asked: ExploreOptions = { strategy: 'random', executions: 100, keepGoing: true };
     const [loud, silent] = ['loud', 'silent'].map((id) => `${race('silent')}#${id}`) as [string, string];

@@ -172,17 +172,20 @@ function lostByte(failure: Failure, pfn: number, result: ExploreResult, names: N
   const { stored, culprit, read } = loss;
   if (stored !== null) moments.push(told(`stored ${at(stored)}: at ${placeOf(stored, names)}`, stored));
   const text = lossText(loss, names);
+  let hands: Hands | null = null;
   if (culprit !== null) {
     moments.push(told(`${loss.kind === 'stale-line' ? 'stale ' : 'lost  '} ${at(culprit)}: ${text}`, culprit));
-    const pause = pauseOf(culprit, stored, result.history.events, names);
+    const changes = changesOfHands(culprit, stored, result.history.events, names);
+    const pause = pauseOf(culprit, changes, result.history.events);
     if (pause !== null) moments.push(told(`paused ${at(pause.from)}: went on at step ${pause.until.step}`, pause.from));
-    moments.push(...slotStory(culprit, stored, result.history.events, names));
+    moments.push(...slotStory(changes, names));
     moments.push(...translationStory(culprit, result.history.events, names));
+    hands = handsOf(changes, pause, names);
   } else if (text !== '') moments.push(told(`lost   ${text}`));
   if (read !== null && read !== culprit) moments.push(told(`read   ${at(read)}: at ${placeOf(read, names)}`, read));
   return {
     ...{ moments, byte, event: culprit },
-    inShort: inShort(loss, culprit === null ? null : handsOf(culprit, stored, result.history.events, names)),
+    inShort: inShort(loss, hands),
     mark: loss.kind === 'stale-line' ? 'old line fetched' : `bytes lost: ${loss.kind}`,
     culprit: culprit === null ? null : culpritOf(loss.kind, culprit, names, text),
   };
@@ -228,14 +231,14 @@ function lossText(loss: Loss, names: Names): string {
   }
 }
 
+/** A pkmap slot, -1 for none, and the last changes of its entry before the loss. */
+interface SlotChanges {
+  readonly slot: number;
+  readonly changes: readonly TraceEvent[];
+}
+
 /** Whose the pkmap slot of the address was: its last changes of hands before the loss. */
-function slotStory(
-  culprit: TraceEvent,
-  stored: TraceEvent | null,
-  events: readonly TraceEvent[],
-  names: Names,
-): Moment[] {
-  const { slot, changes } = changesOfHands(culprit, stored, events, names);
+function slotStory({ slot, changes }: SlotChanges, names: Names): Moment[] {
   return changes.map((e) => {
     const [before, now] = [e.b >>> 12, (e.c >>> 0) >>> 12];
     const what = e.c === 0 ? `taken from ${names.page(before)}` : `given to ${names.page(now)}`;
@@ -249,7 +252,7 @@ function changesOfHands(
   stored: TraceEvent | null,
   events: readonly TraceEvent[],
   names: Names,
-): { slot: number; changes: readonly TraceEvent[] } {
+): SlotChanges {
   const addr = culprit.what === Ev.lineDrop || culprit.what === Ev.lineWriteBack ? culprit.b : (stored?.a ?? culprit.a);
   const slot = names.slotOf(addr);
   if (slot < 0) return { slot, changes: [] };
@@ -260,13 +263,8 @@ function changesOfHands(
 }
 
 /** The last step of the context that lost the byte before the address changed hands, if its next one came afterwards only. */
-function pauseOf(
-  culprit: TraceEvent,
-  stored: TraceEvent | null,
-  events: readonly TraceEvent[],
-  names: Names,
-): Pause | null {
-  const [taken, given] = changesOfHands(culprit, stored, events, names).changes;
+function pauseOf(culprit: TraceEvent, { changes }: SlotChanges, events: readonly TraceEvent[]): Pause | null {
+  const [taken, given] = changes;
   if (taken === undefined || given === undefined) return null;
   const context = contextOf(culprit);
   const steps = events.filter((e) => e.what === Ev.step && e.stage === Stage.threads && contextOf(e) === context);
@@ -276,16 +274,9 @@ function pauseOf(
 }
 
 /** How the address came from another page to that of the byte; null where it did not. */
-function handsOf(
-  culprit: TraceEvent,
-  stored: TraceEvent | null,
-  events: readonly TraceEvent[],
-  names: Names,
-): Hands | null {
-  const { slot, changes } = changesOfHands(culprit, stored, events, names);
+function handsOf({ slot, changes }: SlotChanges, pause: Pause | null, names: Names): Hands | null {
   const [taken, given] = changes;
   if (taken === undefined || given === undefined || taken.c !== 0 || given.c === 0) return null;
-  const pause = pauseOf(culprit, stored, events, names);
   return { nr: slot, from: names.page(taken.b >>> 12), to: names.page((given.c >>> 0) >>> 12), given, pause };
 }
 

@@ -65,7 +65,7 @@ describe('the guide to writing a race', () => {
       const { race } = await loadRace(`${path}#${id}`);
       expect(race.cases.length).toBeGreaterThan(0);
       for (const { name: caseName } of race.cases) {
-        const result = await explore(`${path}#${id}`, { caseName, strategy: 'dpor', seconds: 30 });
+        const result = await explore(`${path}#${id}`, { caseName, strategy: 'dpor', seconds: 120 });
         expect([id, caseName, result.expected, result.error]).toEqual([id, caseName, true, null]);
         expect(result.exhausted || result.outcome !== 'clean').toBe(true);
       }

@@ -47,8 +47,8 @@ describe('the examples', () => {
       const path = join(EXAMPLES, name);
       const result =
         mode === 'explore'
-          ? await explore(path, { ...options, seconds: 30 })
-          : await run(path, { seconds: 1, patienceSeconds: 20, stopAtFailure: true });
+          ? await explore(path, { ...options, seconds: 120 })
+          : await run(path, { seconds: 1, patienceSeconds: 120, stopAtFailure: true });
       expect([mode, result.error, result.expected]).toEqual([mode, null, true]);
       expect(result.claimed, 'what it claims').not.toBeNull();
       if (mode === 'explore' && result.outcome === 'clean') expect(result).toMatchObject({ exhausted: true });

@@ -27,12 +27,12 @@ const PROBE = `
 export async function probeModule(url: string, name: string, limits: LoadLimits = LIMITS): Promise<void> {
   const worker = new Worker(PROBE, { eval: true, workerData: url, stdout: true, stderr: true });
   let timer: NodeJS.Timeout | undefined;
-  const begun = { clock: performance.now(), given: given() };
+  const clock = loadClock(limits);
   const verdict = await new Promise<string | null>((settle) => {
     timer = setInterval(() => {
-      const clock = performance.now() - begun.clock;
-      if (!isLate(clock, given() - begun.given, limits)) return;
-      settle(`is not done after ${Number((clock / 1000).toPrecision(2))} s, an endless loop at the top of the module?`);
+      const seconds = clock();
+      if (seconds === null) return;
+      settle(`is not done after ${Number(seconds.toPrecision(2))} s, an endless loop at the top of the module?`);
     }, POLL_MS);
     worker.once('message', () => settle(null));
     worker.once('error', () => settle(null));
@@ -54,6 +54,15 @@ export interface LoadLimits {
 function given(): number {
   const { user, system } = process.cpuUsage();
   return (user + system) / 1000;
+}
+
+/** A clock that answers null until a module that begins to load now is late, and then after how many seconds. */
+export function loadClock(limits: LoadLimits = LIMITS): () => number | null {
+  const begun = { clock: performance.now(), given: given() };
+  return () => {
+    const clock = performance.now() - begun.clock;
+    return isLate(clock, given() - begun.given, limits) ? clock / 1000 : null;
+  };
 }
 
 /** @clock, @work: how long it has taken, and how much of that this process was at work. */

@@ -15,6 +15,7 @@ import { describeMachine, findCycle, type MachineView } from './deadlock.js';
 import type { EventRings } from './event-ring.js';
 import type { Job } from './job.js';
 import { allLocksOf } from './lockdep.js';
+import { loadClock } from './module-probe.js';
 import { type LoadedRace, loadExperiments, loadRace } from './modules.js';
 import type { Case, RaceSpec } from './race.js';
 import { type History, mergeHistories } from './recorder.js';
@@ -37,16 +38,16 @@ const POLL_MS = 100;
 /** More time than this between two polls, and the host was elsewhere. */
 const POLL_GAP_MS = 500;
 const WATCHDOG_SECONDS = 5;
-/** How long a CPU may take to answer the watchdog, and a stopped worker to return. */
-const ANSWER_MS = 500;
+/** Looks at whether all CPUs have answered the watchdog: most do at the first, and who is on a busy host needs some. */
+const ANSWER_POLLS = 20;
+/** How long those that are let go have before they are ended, and a stopped worker to return. */
+const LET_GO_MS = 500;
 const RETURN_MS = 2000;
 /** How long an execution may still take after Ctrl-C before it is called off. */
 const CALL_OFF_MS = 300;
 const SECONDS = 3;
 /** Events that a worker can keep. */
 const EVENTS_MAX = 1_000_000;
-/** How long the workers may take to load a race. */
-const PREPARE_MS = 10_000;
 
 const firstLine = (text: string): string => text.split('\n')[0] as string;
 
@@ -267,7 +268,7 @@ class Run {
    * pool with it.
    */
   async #alive(calls: Promise<unknown>[]): Promise<void> {
-    const started = performance.now();
+    const late = loadClock();
     let done = false;
     const all = Promise.all(calls).finally(() => {
       done = true;
@@ -285,9 +286,10 @@ class Run {
         await this.pool.close();
         throw new DOMException('interrupted while the workers loaded the race', 'AbortError');
       }
-      if (!done && performance.now() - started > PREPARE_MS) {
+      const seconds = done ? null : late();
+      if (seconds !== null) {
         await giveUp(
-          `experiment "${this.loaded.race.id}" does not load in its workers within ${PREPARE_MS / 1000} s: an endless loop at the top of the module?`,
+          `experiment "${this.loaded.race.id}" does not load in its workers within ${Math.round(seconds)} s: an endless loop at the top of the module?`,
         );
       }
     }
@@ -311,6 +313,8 @@ class Run {
     // Time that the execution has had: a host that stands still as a whole, a laptop that sleeps, gives it none.
     let given = 0;
     let polled = performance.now();
+    // The same, of the whole run.
+    let clock = 0;
     let aborted = Number.POSITIVE_INFINITY;
     let stopping = Number.POSITIVE_INFINITY;
     while (left().length > 0) {
@@ -321,9 +325,10 @@ class Run {
       if (dead !== null) this.#fail(dead);
       const now = performance.now();
       given += Math.min(now - polled, POLL_GAP_MS);
+      clock += Math.min(now - polled, POLL_GAP_MS);
       polled = now;
       if (this.options.signal?.aborted === true) {
-        aborted = Math.min(aborted, now);
+        aborted = Math.min(aborted, clock);
         Atomics.store(this.#hw, Control.quit, 1);
       }
       const current = Atomics.load(this.#hw, Control.execution);
@@ -331,18 +336,19 @@ class Run {
         execution = current;
         given = 0;
       }
-      if (this.#error !== null) stopping = Math.min(stopping, now);
+      if (this.#error !== null) stopping = Math.min(stopping, clock);
       // Nobody who asks for an end waits for a long execution.
-      if (now - aborted > CALL_OFF_MS && stopping > now) {
-        stopping = now;
+      if (clock - aborted > CALL_OFF_MS && stopping > clock) {
+        stopping = clock;
         stopAll(this.#hw, this.#layout, this.config);
       }
       const limit = this.options.watchdogSeconds ?? (this.loaded.race.executionSeconds ?? 0) + WATCHDOG_SECONDS;
-      if (stopping > now && left().length > 0 && given > limit * 1000) {
+      if (stopping > clock && left().length > 0 && given > limit * 1000) {
         await this.#bark(given / 1000);
-        stopping = performance.now();
+        stopping = clock;
+        polled = performance.now();
       }
-      if (performance.now() - stopping > RETURN_MS) {
+      if (clock - stopping > RETURN_MS) {
         await this.#end(left);
         break;
       }
@@ -353,7 +359,7 @@ class Run {
   /** Some have been told to stop and do not: let go those who wait for them, and end those. */
   async #end(left: () => Call[]): Promise<void> {
     Atomics.store(this.#hw, Control.broken, 1);
-    await sleep(ANSWER_MS);
+    await sleep(LET_GO_MS);
     await Promise.all(
       left().map(async ({ worker }) => {
         worker.death ??= 'it did not stop and was ended';
@@ -379,20 +385,21 @@ class Run {
       Atomics.or(this.#hw, seat + Seat.attention, Attention.dump);
       Atomics.notify(this.#hw, seat + Seat.attention);
     }
-    await sleep(ANSWER_MS);
+    const answers = (): boolean[] => seats.map((seat, cpu) => Atomics.load(this.#hw, seat + Seat.pong) !== before[cpu]);
+    for (let poll = 0; poll < ANSWER_POLLS && answers().includes(false); poll++) await sleep(POLL_MS);
+    const answered = answers();
     const state = [...describeMachine(this.#view), ...allLocksOf(this.#view)];
     seats.forEach((seat, cpu) => {
-      const answered = Atomics.load(this.#hw, seat + Seat.pong) !== before[cpu];
-      const trace = answered ? this.#backtrace(Atomics.load(this.#hw, seat + Seat.current)) : '';
+      const trace = answered[cpu] ? this.#backtrace(Atomics.load(this.#hw, seat + Seat.current)) : '';
       if (trace !== '') state.push(`CPU${cpu}: ${trace}`);
-      if (!answered)
+      if (!answered[cpu])
         state.push(`CPU${cpu}: does not reach a scheduling point: an endless loop in the race's own code?`);
     });
     const cycle = Array.from({ length: config.threadsMax }, (_, slot) => findCycle(this.#view, slot)).find(
       (c) => c !== null,
     );
     const outcome: Outcome = cycle === undefined ? 'hang' : 'deadlock';
-    const stuck = seats.findIndex((seat, cpu) => Atomics.load(this.#hw, seat + Seat.pong) === before[cpu]);
+    const stuck = answered.indexOf(false);
     const stage = Atomics.load(this.#hw, Control.stage);
     const part = stage === Stage.setup ? 'setup' : stage === Stage.check ? 'check' : 'the execution';
     const inspecting = seats.some((seat) => (Atomics.load(this.#hw, seat + Seat.attention) & Attention.inspect) !== 0);

@@ -112,7 +112,8 @@ export class WorkerRunner extends RaceWorker {
     const awaited = this.failures === 0 && job.claimed.some((o) => o !== 'clean');
     const seconds = awaited ? Math.max(job.seconds, job.patienceSeconds) : job.seconds;
     const over =
-      (performance.now() - started) / 1000 >= seconds ||
+      // One execution at least, however late the host lets it begin.
+      (executions > 0 && (performance.now() - started) / 1000 >= seconds) ||
       executions >= job.executions ||
       (job.stopAtFailure && this.failures > 0) ||
       this.moduleError !== null;

@@ -15,7 +15,7 @@ describe('a mutant that loses a wake-up hangs in some schedule of two preemption
     ['mutant-scan-without-wrap', ONE_SLOT],
     ['mutant-exclusive-waiters', THREE_WAITERS],
   ])('%s', async (mutant, id) => {
-    const found = await explore(id, { patches: [mutant], strategy: 'dfs', preemptions: PREEMPTIONS, seconds: 10 });
+    const found = await explore(id, { patches: [mutant], strategy: 'dfs', preemptions: PREEMPTIONS, seconds: 120 });
     expect(found.outcome).toBe('hang');
     expect(found.preemptions).toBeLessThanOrEqual(PREEMPTIONS);
     expect(found.failure?.state?.join('\n')).toMatch(/sleeps/);

@@ -34,7 +34,7 @@ describe.each([
   });
 
   it('is not there without it', async () => {
-    const result = await explore(row, { preemptions: 1, seconds: 20 });
+    const result = await explore(row, { preemptions: 1, seconds: 120 });
     expect(result.outcome).toBe('clean');
     expect(result.exhausted).toBe(true);
   });

@@ -22,10 +22,10 @@ class RealHost extends FakeHost {
 
 describe('a failure of parallel mode, looked for in controlled mode', () => {
   it('comes back as a minimal schedule of the same failure that replays (E1)', async () => {
-    const options = { noPatches: ['kmap-high-get'], seconds: 10, stopAtFailure: true };
+    const options = { noPatches: ['kmap-high-get'], seconds: 120, stopAtFailure: true };
     const result = await run(E1, options);
     expect(result.failure?.outcome).toBe('wrong-bytes');
-    const found = await searchFailure(E1, result);
+    const found = await searchFailure(E1, result, { seconds: 200 });
     // The owner itself sees the loss only if it goes on after CPU 0 has come in between: one preemption more.
     const least = result.failure?.message.includes('read back by') ? 2 : 1;
     expect(found.replay?.preemptions).toBe(least);
@@ -36,21 +36,21 @@ describe('a failure of parallel mode, looked for in controlled mode', () => {
   });
 
   it('is recognised by what the contexts wait for (two locks in opposite order)', async () => {
-    const result = await run(race('abba'), { seconds: 20, stopAtFailure: true });
+    const result = await run(race('abba'), { seconds: 120, stopAtFailure: true });
     expect(result.failure?.outcome).toBe('deadlock');
     const found = await searchFailure(race('abba'), result);
     expect([found.same, found.replay?.preemptions]).toEqual([true, 1]);
   });
 
   it('is looked for on as many CPUs as the race needs', async () => {
-    const result = await run(race('abba-apart'), { seconds: 20, stopAtFailure: true });
+    const result = await run(race('abba-apart'), { seconds: 120, stopAtFailure: true });
     expect([result.failure?.outcome, result.cpus]).toEqual(['deadlock', 3]);
     const found = await searchFailure(race('abba-apart'), result);
     expect([found.same, found.replay?.machine.cpus]).toEqual([true, 3]);
   });
 
   it('says so when controlled mode does not find it', async () => {
-    const result = await run(race('abba'), { seconds: 20, stopAtFailure: true });
+    const result = await run(race('abba'), { seconds: 120, stopAtFailure: true });
     const other = {
       ...result,
       outcome: 'oops',

@@ -118,8 +118,7 @@ describe('in parallel mode', () => {
   });
   const run = (id: string, seconds: number, kernel: string) =>
     machine.run(race(id), {
-      ...{ check: 'hangs', kernel, settings: { parameters: { seconds } }, seconds: 20, stopAtFailure: true },
-      executions: 500,
+      ...{ check: 'hangs', kernel, settings: { parameters: { seconds } }, seconds: 120, stopAtFailure: true },
     });
 
   it('the same is found', async () => {

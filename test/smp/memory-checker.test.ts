@@ -34,7 +34,7 @@ describe('a race under the memory checker', () => {
   });
 
   it('is caught in parallel mode as well', async () => {
-    const found = await run(at('forgets'), { check: 'leak', seconds: 5, stopAtFailure: true });
+    const found = await run(at('forgets'), { check: 'leak', seconds: 60, stopAtFailure: true });
     expect(found).toMatchObject({ outcome: 'report' });
   });
 

@@ -3,6 +3,9 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Machine, type RunOptions } from '../../src/index.js';
 
+/** Seconds; each is met within two. */
+const PATIENCE = 120;
+
 const race = (id: string): string => `${fileURLToPath(new URL('../fixtures/races/races.ts', import.meta.url))}#${id}`;
 
 let machine: Machine;
@@ -16,7 +19,7 @@ const run = (id: string, options: RunOptions = {}) => machine.run(race(id), { ch
 
 describe('watchpoints in parallel mode', () => {
   it('meet who stores while a plain load stands still, with both stacks and what became of the value', async () => {
-    const result = await run('looks-often', { seconds: 60, stopAtFailure: true });
+    const result = await run('looks-often', { seconds: PATIENCE, stopAtFailure: true });
     const log = result.dmesg.map((line) => line.replace(/^\[.*?\] CPU\d: ?/, '')).join('\n');
     expect(result).toMatchObject({ outcome: 'report', error: null });
     expect(result.failure?.message).toBe('BUG: KCSAN: data-race in countsUp / looksOften');
@@ -28,14 +31,14 @@ describe('watchpoints in parallel mode', () => {
   });
 
   it('meet whoever stores while somebody asserts that he is alone', async () => {
-    const written = await run('asserts-often', { seconds: 60, stopAtFailure: true });
+    const written = await run('asserts-often', { seconds: PATIENCE, stopAtFailure: true });
     expect(written.failure?.message).toBe('BUG: KCSAN: assert: race in assertsWriter / markedWrite');
-    const read = await run('asserts-access-often', { seconds: 60, stopAtFailure: true });
+    const read = await run('asserts-access-often', { seconds: PATIENCE, stopAtFailure: true });
     expect(read.failure?.message).toBe('BUG: KCSAN: assert: race in assertsAccess / markedRead');
   });
 
   it('are put at plain stores as well, whatever the value, where the rules are strict', async () => {
-    const strict = { seconds: 60, stopAtFailure: true, settings: { raceRules: 'kcsan-strict' } };
+    const strict = { seconds: PATIENCE, stopAtFailure: true, settings: { raceRules: 'kcsan-strict' } };
     expect(await run('stores-the-same', strict)).toMatchObject({ outcome: 'report', error: null });
     expect((await run('stores-often', strict)).failure?.message).toBe('BUG: KCSAN: data-race in countsUp / countsUp');
   });

@@ -13,8 +13,8 @@ import { loadRace } from '../../src/lab/modules.js';
 
 const fixture = (name: string): string => fileURLToPath(new URL(`../fixtures/robustness/${name}.ts`, import.meta.url));
 const RECYCLE = '2009-03-kmap-recycle-lost-bytes';
-/** Short enough for a test, long enough for a host that is busy. */
-const WATCHDOG = 1.5;
+/** What does not end is called so soon; what does gets the time that a busy host takes. */
+const HANGS = { watchdogSeconds: 2.5 };
 
 let machine: Machine;
 beforeAll(async () => {
@@ -25,7 +25,7 @@ afterAll(async () => {
 });
 
 const run = (name: string, options: RunOptions = {}): Promise<RunResult> =>
-  machine.run(fixture(name), { executions: 3, watchdogSeconds: WATCHDOG, ...options });
+  machine.run(fixture(name), { executions: 3, watchdogSeconds: 60, ...options });
 
 /** What a call throws: a UsageError of one line. */
 async function refusal(call: Promise<unknown>): Promise<string> {
@@ -225,27 +225,27 @@ describe('an execution that does not end', () => {
   afterEach(expectFit);
 
   it('is a hang that names the CPU when a thread loops outside the kernel', async () => {
-    const result = await run('loops-in-javascript');
+    const result = await run('loops-in-javascript', HANGS);
     expect(result).toMatchObject({ outcome: 'hang', executions: 1, error: null });
     expect(result.failure?.message).toMatch(/^BUG: soft lockup: CPU1 is stuck for /);
     expect(stateOf(result)).toContain('CPU1: does not reach a scheduling point');
   });
 
   it('is a hang that shows the functions when a thread polls for ever', async () => {
-    const result = await run('loops-in-kernel');
+    const result = await run('loops-in-kernel', HANGS);
     expect(result.outcome).toBe('hang');
     expect(result.failure?.message).toMatch(/^BUG: soft lockup: the execution does not end for /);
     expect(stateOf(result)).toContain('CPU1: backtrace: polls_for_ever');
   });
 
   it('is a hang that says so when it is setup that loops', async () => {
-    const result = await run('loops-in-setup');
+    const result = await run('loops-in-setup', HANGS);
     expect(result.outcome).toBe('hang');
     expect(result.failure?.message).toMatch(/^BUG: soft lockup: setup does not end for /);
   });
 
   it('is a hang without waiting for the watchdog when nobody can wake who sleeps', async () => {
-    const result = await run('sleeps-for-ever', { executions: 1, watchdogSeconds: 60 });
+    const result = await run('sleeps-for-ever', { executions: 1 });
     expect(result.outcome).toBe('hang');
     expect(result.seconds).toBeLessThan(30);
     expect(stateOf(result)).toContain('thread1 (interrupts on, CPU idle) sleeps and has not been woken');
@@ -253,14 +253,14 @@ describe('an execution that does not end', () => {
   });
 
   it('is a deadlock when a thread takes a lock twice', async () => {
-    const result = await run('self-deadlock', { executions: 1, watchdogSeconds: 60 });
+    const result = await run('self-deadlock', { executions: 1 });
     expect(result.outcome).toBe('deadlock');
     expect(result.seconds).toBeLessThan(30);
     expect(stateOf(result)).toContain('spins on kmap_lock, held by thread0 on CPU0; holds kmap_lock');
   });
 
   it('is a deadlock that names both locks and holders when two threads take them in opposite order', async () => {
-    const result = await run('ab-ba-deadlock', { executions: 1, watchdogSeconds: 60 });
+    const result = await run('ab-ba-deadlock', { executions: 1 });
     expect(result.outcome).toBe('deadlock');
     expect(result.seconds).toBeLessThan(30);
     expect(stateOf(result)).toContain(
@@ -274,7 +274,7 @@ describe('an execution that does not end', () => {
   it('is called off when the run is aborted, and counts for nothing', async () => {
     const abort = new AbortController();
     const onProgress = (): void => abort.abort();
-    const result = await run('slow', { signal: abort.signal, onProgress, watchdogSeconds: 60 });
+    const result = await run('slow', { signal: abort.signal, onProgress });
     expect(result.seconds).toBeLessThan(25);
     expect(result).toMatchObject({ interrupted: true, error: null, executions: 0, failure: null });
   });
@@ -357,16 +357,16 @@ describe('what the kernel says', () => {
 
 describe('threads and interrupts', () => {
   it('of one CPU take turns by the timer, sleep, wake each other, and are woken from elsewhere', async () => {
-    const result = await run('one-cpu', { executions: 20, watchdogSeconds: 10 });
+    const result = await run('one-cpu', { executions: 20 });
     expect(result.failure).toBeNull();
     expect(result).toMatchObject({ outcome: 'clean', executions: 20 });
     expect(result.cpuStats[0]!.switches).toBeGreaterThan(40);
-    expect(result.cpuStats[1]!.interrupts).toBeGreaterThan(20);
-    expect(result.cpuStats[2]!.interrupts).toBeGreaterThan(20);
+    expect(result.cpuStats[1]!.interrupts).toBeGreaterThanOrEqual(20);
+    expect(result.cpuStats[2]!.interrupts).toBeGreaterThanOrEqual(20);
   });
 
   it('answer inter-processor calls while they spin, idle or sleep, also during setup and check', async () => {
-    const result = await run('call-function', { executions: 10, watchdogSeconds: 10 });
+    const result = await run('call-function', { executions: 10 });
     expect(result.failure).toBeNull();
     expect(result).toMatchObject({ outcome: 'clean', executions: 10 });
     for (const cpu of [1, 2, 3]) expect(result.cpuStats[cpu]!.ipis).toBeGreaterThanOrEqual(70);

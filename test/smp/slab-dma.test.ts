@@ -95,7 +95,7 @@ describe('the order of a cache that is taken for a lock', () => {
     ['order 0, the other CPU grows the cache', /kmalloc\(64\) of the other CPU finds no memory/],
   ])('is wrong for the other CPU in some schedule, and an oops in others: %s', async (caseName, message) => {
     const id = '2007-06-slub-order-taken-for-lock';
-    const found = await explore(id, { caseName, strategy: 'dfs', preemptions: 1, keepGoing: true, seconds: 60 });
+    const found = await explore(id, { caseName, strategy: 'dfs', preemptions: 1, keepGoing: true, seconds: 240 });
     expect(found.failures.map((f) => f.failure.outcome).sort()).toEqual(['oops', 'report']);
     expect(found.failures.find((f) => f.failure.outcome === 'report')?.failure.message).toMatch(message);
   });

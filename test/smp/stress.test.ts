@@ -6,8 +6,8 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { listSuites, type Outcome, type RunOptions, type RunResult, run, stress } from '../../src/index.js';
 
-/** How long a defect may take to show itself, and for how long none may; most need a tenth of it. */
-const FOUND_SECONDS = 30;
+/** How long a defect may take to show itself, and for how long none may; most need a second. */
+const FOUND_SECONDS = 120;
 /** Some defects need luck: they are looked for in a long run only (`npm run stress -- explorer`). */
 const LONG = process.env.MURPHY_LONG !== undefined;
 const LUCK_SECONDS = 300;
@@ -124,7 +124,6 @@ describe('the kmap torture', () => {
 describe('the slab torture', () => {
   // A freelist that has become a ring is walked for ever: nobody has to wait long to see that.
   const watchdogSeconds = 10;
-  const broken = ['report', 'oops', 'bug', 'hang', 'deadlock'];
   it.each<[string, string, string]>([
     ['slabs without their lock', 'SLUB', 'mutant-slub-no-slab-lock'],
     ['kfree() with interrupts on', 'SLUB', 'mutant-slub-free-irqs-on'],
@@ -134,8 +133,9 @@ describe('the slab torture', () => {
       ...{ caseName, patches: [patch], cpus: 2, seconds: FOUND_SECONDS, stopAtFailure: true },
       watchdogSeconds,
     });
-    expect(broken).toContain(result.outcome);
-    expect(result.expected).toBe(false);
+    // What becomes of a broken list is for the moment to say.
+    expect(result.outcome).not.toBe('clean');
+    expect([result.expected, result.error]).toEqual([false, null]);
   });
 });
 
@@ -167,11 +167,11 @@ describe('the vmalloc torture', () => {
     bug: /^(mm\/(slub|page_alloc|vmalloc)|lib\/)\S*/,
   };
   const NO_REMOTE_FLUSH = {
-    'wrong-bytes': LOST['wrong-bytes'],
+    ...LOST,
     report: /^CPU\d has a translation of c\w+ that is no longer so/,
   };
   /** One address, two owners, and a tree and lists with both: whatever comes of it, it is not clean. */
-  const TWICE = { 'wrong-bytes': /./, oops: /./, bug: /./, report: /./, hang: /./, warn: /./ };
+  const TWICE = { 'wrong-bytes': /./, oops: /./, bug: /./, report: /./, hang: /./, deadlock: /./, warn: /./ };
 
   function expectOneOf(result: RunResult | undefined, of: Readonly<Partial<Record<Outcome, RegExp>>>): void {
     const { outcome = 'clean', failure = null } = result ?? {};

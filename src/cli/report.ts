@@ -7,7 +7,7 @@ import { UsageError } from '../shared/errors.js';
 import type { CommandContext } from './command.js';
 import type { Host } from './host.js';
 
-type Format = 'html' | 'ftrace' | 'chrome' | LatencyTracer;
+type Format = 'html' | 'ftrace' | 'chrome' | 'perfetto' | LatencyTracer;
 
 interface Options {
   readonly format: Format;
@@ -18,6 +18,7 @@ const FORMATS: Readonly<Record<Format, { readonly suffix: string; readonly use: 
   html: { suffix: '.html', use: 'open it in a browser' },
   ftrace: { suffix: '.ftrace.txt', use: 'ftrace text; Perfetto opens it too' },
   chrome: { suffix: '.trace.json', use: 'open it in Perfetto or chrome://tracing' },
+  perfetto: { suffix: '.perfetto-trace', use: 'open it in Perfetto' },
   irqsoff: { suffix: '.irqsoff.txt', use: 'the longest time with interrupts off, as the latency tracer shows it' },
   preemptoff: {
     suffix: '.preemptoff.txt',
@@ -31,7 +32,7 @@ export function addReportCommand(program: Command, context: CommandContext): voi
     .argument('<file>', 'a replay file')
     .summary('a recorded failure as a page to look at, or as a trace for other tools')
     .description(
-      'Run the recorded schedule again and write what happened: a timeline in one HTML file, ftrace text, or a Chrome trace for Perfetto.',
+      'Run the recorded schedule again and write what happened: a timeline in one HTML file, ftrace text, or a trace for Perfetto.',
     )
     .addOption(new Option('--format <name>', 'what to write').choices(Object.keys(FORMATS)).default('html'))
     .option('--output <file>', 'where it goes; - for standard output (default: beside the replay file)')
@@ -42,31 +43,34 @@ export function addReportCommand(program: Command, context: CommandContext): voi
 
 /** Return: 0 when the recorded failure has happened again, 1 when something else has. */
 async function runReport(host: Host, file: string, { format, output }: Options): Promise<number> {
+  if (format === 'perfetto' && output === '-')
+    throw new UsageError('--format perfetto writes bytes, not text: give --output a file, or leave it out');
   const { readReplay, replay } = await import('../explore/replay-file.js');
   const recorded = readReplay(file);
   const { reproduced, divergence, result } = await replay(recorded, { history: true });
   const { executionOf } = await import('../report/trace/execution.js');
-  const text = await rendered(format, executionOf(result, await threadNames(recorded.race, result.cpus)));
+  const content = await rendered(format, executionOf(result, await threadNames(recorded.race, result.cpus)));
   const where = divergence === null ? '' : ` (diverged at step ${divergence.step}: ${divergence.text})`;
   if (!reproduced)
     host.stderr.write(
       `murphy: not reproduced: race or model have changed; this is what the schedule does now${where}\n`,
     );
   const out = output ?? `${file.replace(/(\.replay)?\.json$/, '')}${FORMATS[format].suffix}`;
-  if (out === '-') host.stdout.write(text);
+  if (out === '-') host.stdout.write(String(content));
   else {
-    write(out, text);
+    write(out, content);
     host.stdout.write(`${out}: ${FORMATS[format].use}\n`);
   }
   return reproduced ? 0 : 1;
 }
 
-async function rendered(format: Format, execution: Replayed): Promise<string> {
+async function rendered(format: Format, execution: Replayed): Promise<string | Uint8Array> {
   if (format === 'ftrace') return (await import('../report/trace/ftrace.js')).toFtrace(execution);
   if (format === 'chrome') {
     const { toChromeTrace } = await import('../report/trace/chrome.js');
     return `${JSON.stringify(toChromeTrace(execution))}\n`;
   }
+  if (format === 'perfetto') return (await import('../report/trace/perfetto.js')).toPerfetto(execution);
   if (format === 'irqsoff' || format === 'preemptoff') {
     return (await import('../report/trace/latency.js')).toLatency(execution, format);
   }
@@ -81,9 +85,9 @@ async function threadNames(name: string, cpus: number): Promise<Map<number, stri
   return new Map(placeThreads(race, cpus).map((t) => [t.slot, t.name]));
 }
 
-function write(file: string, text: string): void {
+function write(file: string, content: string | Uint8Array): void {
   try {
-    writeFileSync(file, text);
+    writeFileSync(file, content);
   } catch (error) {
     throw new UsageError(`cannot write ${file}: ${(error as Error).message}; give --output another path`);
   }

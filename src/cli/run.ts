@@ -5,6 +5,7 @@ import { type Command, Option } from 'commander';
 import type { RaceSpec } from '../lab/race.js';
 import type { Progress, RunOptions, RunResult } from '../lab/types.js';
 import { NO_PROGRESS, progressDisplay } from '../report/progress.js';
+import type { Execution } from '../report/trace/execution.js';
 import { UsageError } from '../shared/errors.js';
 import { collect } from './collect.js';
 import type { CommandContext } from './command.js';
@@ -72,7 +73,7 @@ export function addRunCommand(program: Command, context: CommandContext): void {
     )
     .option(
       '--trace <file>',
-      'record what happens, and write what led to the first failure of a case: ftrace text, or a Chrome trace if the name ends in .json',
+      'record what happens, and write what led to the first failure of a case: ftrace text, or a Chrome trace if the name ends in .json, a Perfetto trace if in .perfetto-trace',
     )
     .addOption(
       new Option('--events <n>', `with --trace: events that are kept of each CPU (default: ${EVENTS})`).argParser(
@@ -173,17 +174,20 @@ const numbered = (file: string, n: number): string => {
 
 async function writeTrace(result: RunResult, file: string): Promise<string> {
   const { executionOfRun } = await import('../report/trace/execution.js');
-  const execution = executionOfRun(result);
-  const chrome = async (): Promise<string> =>
-    `${JSON.stringify((await import('../report/trace/chrome.js')).toChromeTrace(execution))}\n`;
-  const ftrace = async (): Promise<string> => (await import('../report/trace/ftrace.js')).toFtrace(execution);
-  const text = await (file.endsWith('.json') ? chrome() : ftrace());
+  const content = await traceFor(file, executionOfRun(result));
   try {
-    writeFileSync(file, text);
+    writeFileSync(file, content);
   } catch (error) {
     throw new UsageError(`cannot write ${quote(file)}: ${error instanceof Error ? error.message : String(error)}`);
   }
   return file;
+}
+
+/** In the format that the name asks for. */
+async function traceFor(file: string, execution: Execution): Promise<string | Uint8Array> {
+  if (file.endsWith('.perfetto-trace')) return (await import('../report/trace/perfetto.js')).toPerfetto(execution);
+  if (!file.endsWith('.json')) return (await import('../report/trace/ftrace.js')).toFtrace(execution);
+  return `${JSON.stringify((await import('../report/trace/chrome.js')).toChromeTrace(execution))}\n`;
 }
 
 /** The main job: the experiments of seed 002, the kmap race, which end within a minute; `matrix` runs everything. Should none say so, all. */

@@ -88,7 +88,12 @@ function __do_softirq(k: Kernel): void {
     let pending = k.hw[at] as number;
     k.hw[at] = 0;
     k.irqsOff = false;
-    for (let nr = 0; pending !== 0; nr++, pending >>>= 1) if ((pending & 1) !== 0) k.softirqs[nr]?.(k);
+    for (let nr = 0; pending !== 0; nr++, pending >>>= 1) {
+      if ((pending & 1) === 0) continue;
+      k.trace(Ev.softirqAction, nr);
+      k.softirqs[nr]?.(k);
+      k.trace(Ev.softirqActionEnd, nr);
+    }
     k.irqsOff = true;
   }
   k.lockWatch?.softirq(false);

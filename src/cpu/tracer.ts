@@ -67,7 +67,7 @@ export const Ev = {
   /** An object of a cache (address or 0, address of the cache, mask); given back (address, address of the cache). */
   cacheAlloc: 31,
   cacheFree: 32,
-  /** A soft interrupt is raised (vector); its action begins, has ended. */
+  /** A soft interrupt is raised (vector); what is pending begins to be served, has been. */
   softirqRaise: 33,
   softirqEnter: 34,
   softirqExit: 35,
@@ -82,6 +82,9 @@ export const Ev = {
   dataRace: 40,
   /** Nobody else is to access a word. (address, Exclusive, bits that it is about) */
   exclusive: 41,
+  /** The action of a soft interrupt begins, has ended. (vector) */
+  softirqAction: 42,
+  softirqActionEnd: 43,
 } as const;
 export type Ev = (typeof Ev)[keyof typeof Ev];
 

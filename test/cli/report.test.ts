@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { main } from '../../src/cli/main.js';
 import { writeReplay } from '../../src/explore/replay-file.js';
+import { decodePerfetto } from '../report/perfetto-format.js';
 import { recycled } from '../report/trace-sample.js';
 import { FakeHost } from './fake.js';
 
@@ -31,6 +32,17 @@ describe('murphy report', () => {
     const out = join(folder, 'trace.json');
     expect(await main(['report', file, '--format', 'chrome', '--output', out], new FakeHost())).toBe(0);
     expect(JSON.parse(readFileSync(out, 'utf8'))).toMatchObject({ displayTimeUnit: 'ns' });
+  });
+
+  it('writes a Perfetto trace beside the replay file, and no bytes to standard output', async () => {
+    const host = new FakeHost();
+    expect(await main(['report', file, '--format', 'perfetto'], host)).toBe(0);
+    expect(host.stdout.text).toBe(`${join(folder, 'e1.perfetto-trace')}: open it in Perfetto\n`);
+    expect(decodePerfetto(readFileSync(join(folder, 'e1.perfetto-trace'))).length).toBeGreaterThan(100);
+    const other = new FakeHost();
+    expect(await main(['report', file, '--format', 'perfetto', '--output', '-'], other)).toBe(2);
+    expect(other.stdout.text).toBe('');
+    expect(other.stderr.text).toMatch(/^murphy: .*perfetto.*--output/);
   });
 
   it('refuses a file that is not there, a place that cannot be written, and a format that it does not have', async () => {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { CacheOp } from '../../src/cpu/cpu-cache.js';
 import { Attention, Seat } from '../../src/cpu/hw.js';
+import { local_bh_disable, local_bh_enable, open_softirq, raise_softirq, Softirq } from '../../src/cpu/irq.js';
 import { Cause, Ev, type Tracer } from '../../src/cpu/tracer.js';
 import { kmap, kunmap } from '../../src/mm/arm/highmem.js';
 import { kmap_flush_unused } from '../../src/mm/highmem.js';
@@ -51,6 +52,21 @@ describe('a tracer of a CPU', () => {
     k.words[(k.sym.pkmap_pte_page - k.staticBase + 1024 + (((addr >>> 12) & 0xff) << 2)) >>> 2] = 0;
     k.store32(addr, 5);
     expect(of(Ev.stale)).toEqual([[addr, -1, 0, 0]]);
+  });
+
+  it('hears which soft interrupts run, each while it does', () => {
+    const { k, events } = watched('arm926');
+    for (const nr of [Softirq.NET_RX, Softirq.TASKLET]) open_softirq(k, nr, () => k.trace(Ev.barrier, nr));
+    local_bh_disable(k);
+    raise_softirq(k, Softirq.TASKLET);
+    raise_softirq(k, Softirq.NET_RX);
+    local_bh_enable(k);
+    const kinds: readonly number[] = [Ev.softirqRaise, Ev.softirqAction, Ev.barrier, Ev.softirqActionEnd];
+    expect(events.filter((e) => kinds.includes(e.what)).map((e) => [e.what, e.args[0]])).toEqual([
+      [Ev.softirqRaise, Softirq.TASKLET],
+      [Ev.softirqRaise, Softirq.NET_RX],
+      ...[Softirq.NET_RX, Softirq.TASKLET].flatMap((nr) => kinds.slice(1).map((kind) => [kind, nr])),
+    ]);
   });
 
   it('hears of locks while the attention bit is set', () => {

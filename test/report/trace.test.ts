@@ -1,7 +1,11 @@
 import { beforeAll, describe, expect, it } from 'vitest';
+import { WaitKind } from '../../src/cpu/hw.js';
+import { Softirq } from '../../src/cpu/irq.js';
+import { Ev } from '../../src/cpu/tracer.js';
+import type { TraceEvent } from '../../src/lab/recorder.js';
 import { type ChromeEvent, toChromeTrace } from '../../src/report/trace/chrome.js';
 import { draw } from '../../src/report/trace/drawing.js';
-import { toFtrace } from '../../src/report/trace/ftrace.js';
+import { flagsOf, toFtrace } from '../../src/report/trace/ftrace.js';
 import { toHtml } from '../../src/report/trace/page.js';
 import { drawingOf } from '../../src/report/trace/timeline.js';
 import { chromeTrace, crossing, entriesOf, linesOf, PERFETTO, unpaired } from './trace-formats.js';
@@ -75,6 +79,122 @@ describe('an execution as ftrace text', () => {
   });
 });
 
+describe('events of the kernel in ftrace text', () => {
+  const ADDR = 0xc0401a30;
+  const hex = ADDR.toString(16);
+
+  /** Events with the place of one of E1's, each a microsecond after the one before. */
+  function texts(...changes: readonly Partial<TraceEvent>[]): string[] {
+    const one = e1.execution.events.find((e) => e.what === Ev.lockAcquired) as TraceEvent;
+    const events = changes.map((change, i) => ({ ...one, step: i, seq: i, stack: [], ...change }));
+    return entriesOf(toFtrace({ ...e1.execution, events })).map((e) => `${e.event}: ${e.text}`);
+  }
+  const name = (): string => e1.execution.names.virtual(ADDR);
+
+  it('tell a lock that is shared with readers from one that is not, whether it has to be waited for or not', () => {
+    const wait = { what: Ev.wait, a: WaitKind.lock, b: ADDR };
+    const [taken, released] = [
+      { what: Ev.lockAcquired, a: ADDR },
+      { what: Ev.lockReleased, a: ADDR },
+    ];
+    const reader = { ...taken, b: 1 };
+    expect(texts({ ...taken, b: 0 }, released, reader, released)).toEqual([
+      `lock_acquire: ${hex} ${name()}`,
+      `lock_release: ${hex} ${name()}`,
+      `lock_acquire: ${hex} read ${name()}`,
+      `lock_release: ${hex} ${name()}`,
+    ]);
+    const contended = [`lock_contended: ${hex} ${name()}`, `lock_acquired: ${hex} ${name()}`];
+    expect(texts(wait, { ...taken, b: 0 }, wait, reader)).toEqual([
+      ...[`lock_acquire: ${hex} ${name()}`, ...contended],
+      ...[`lock_acquire: ${hex} read ${name()}`, ...contended],
+    ]);
+  });
+
+  it('name the vector of a soft interrupt', () => {
+    const of = (what: Ev): Partial<TraceEvent> => ({ what, a: Softirq.BLOCK });
+    expect(texts(of(Ev.softirqRaise), of(Ev.softirqAction), of(Ev.softirqActionEnd))).toEqual([
+      'softirq_raise: vec=4 [action=BLOCK]',
+      'softirq_entry: vec=4 [action=BLOCK]',
+      'softirq_exit: vec=4 [action=BLOCK]',
+    ]);
+  });
+
+  it('say who switches to whom, and who is woken where', () => {
+    const task = {
+      prev: 'prev_comm=driver prev_pid=1 prev_prio=120',
+      next: 'next_comm=writer next_pid=2 next_prio=120',
+    };
+    expect(
+      texts(
+        { what: Ev.switchTo, a: 1, slot: 0 },
+        { what: Ev.switchTo, a: 1, slot: 0, irq: 1 },
+        { what: Ev.wakeUp, a: 1, b: 1 },
+      ),
+    ).toEqual([
+      `sched_switch: ${task.prev} prev_state=S ==> ${task.next}`,
+      `sched_switch: ${task.prev} prev_state=R ==> ${task.next}`,
+      'sched_wakeup: comm=writer pid=2 prio=120 target_cpu=001',
+    ]);
+  });
+
+  it('say what was allocated for whom, and that nothing was', () => {
+    const page = e1.execution.names.sym.mem_map + 3 * 32;
+    const pfn = e1.execution.names.pfnOf(page);
+    const GFP_ATOMIC = 0x20;
+    expect(
+      texts(
+        { what: Ev.pageAlloc, a: page, b: 2, c: GFP_ATOMIC },
+        { what: Ev.pageAlloc, a: 0, b: 0, c: GFP_ATOMIC },
+        { what: Ev.pageFree, a: page, b: 2 },
+        { what: Ev.kmalloc, a: ADDR, b: 100, c: GFP_ATOMIC, stack: ['f', 'g'] },
+        { what: Ev.kfree, a: ADDR, stack: ['f', 'g'] },
+      ).filter((text) => !text.startsWith('tracing_mark_write')),
+    ).toEqual([
+      `mm_page_alloc: page=${page.toString(16)} pfn=${pfn} order=2 migratetype=0 gfp_flags=GFP_ATOMIC`,
+      'mm_page_alloc: page=00000000 pfn=0 order=0 migratetype=0 gfp_flags=GFP_ATOMIC',
+      `mm_page_free: page=${page.toString(16)} pfn=${pfn} order=2`,
+      `kmalloc: call_site=f ptr=${hex} bytes_req=100 gfp_flags=GFP_ATOMIC`,
+      `kfree: call_site=f ptr=${hex}`,
+    ]);
+  });
+
+  it.each([
+    ['....', {}],
+    ['d...', { irqsOff: true }],
+    ['...1', { preempt: 1 }],
+    ['...f', { preempt: 15 }],
+    ['d.h.', { irqsOff: true, irq: 1, preempt: 0x10000 }],
+    ['..s.', { preempt: 0x100 }],
+    ['..s2', { preempt: 0x102 }],
+    ['d.H1', { irqsOff: true, irq: 1, preempt: 0x10101 }],
+  ])('have the flags %s', (flags, change) => {
+    const one = e1.execution.events[0] as TraceEvent;
+    expect(flagsOf({ ...one, irqsOff: false, irq: 0, preempt: 0, ...change })).toBe(flags);
+  });
+
+  it('have seconds and microseconds, and the legend of the columns above them', () => {
+    const one = e1.execution.events.find((e) => e.what === Ev.lockAcquired) as TraceEvent;
+    const at = (time: number, seq: number): TraceEvent => ({ ...one, stack: [], time, seq });
+    const lines = linesOf(toFtrace({ ...e1.execution, events: [at(5, 0), at(12_000_350.9, 1)] }));
+    expect(lines.slice(3, 11)).toEqual([
+      '#',
+      '#                              _-----=> irqs-off',
+      '#                             / _----=> need-resched',
+      '#                            | / _---=> hardirq/softirq',
+      '#                            || / _--=> preempt-depth',
+      '#                            ||| /     delay',
+      '#           TASK-PID   CPU#  ||||    TIMESTAMP  FUNCTION',
+      '#              | |       |   ||||       |         |',
+    ]);
+    const times = lines.slice(11).map((line) => line.slice(0, 48));
+    expect(times).toEqual([
+      '          driver-1     [000] d..1     0.000000: ',
+      '          driver-1     [000] d..1    12.000345: ',
+    ]);
+  });
+});
+
 const phase = (events: readonly ChromeEvent[], ph: string): ChromeEvent[] => events.filter((e) => e.ph === ph);
 
 describe('an execution as a Chrome trace', () => {
@@ -105,6 +225,15 @@ describe('an execution as a Chrome trace', () => {
     const ends = new Map(phase(traceEvents, 'f').map((e) => [e.id, e]));
     const arrows = phase(traceEvents, 's').map((e) => `${e.name}: ${e.tid} to ${ends.get(e.id)?.tid}`);
     expect(arrows).toEqual(expect.arrayContaining(['doorbell: 1 to 1000', 'interrupt: 1000 to 1', 'wake-up: 1 to 1']));
+  });
+
+  it('counts the free pages of each zone', () => {
+    const { traceEvents } = toChromeTrace(e10.execution);
+    const counts = phase(traceEvents, 'C').filter((e) => e.name === 'free pages Normal');
+    const pages = counts.map((e) => Number(e.args?.pages));
+    expect(pages.length).toBeGreaterThan(0);
+    const { lowmemPages } = e10.execution.result.machine;
+    for (const n of pages) expect(n > 0 && n <= lowmemPages).toBe(true);
   });
 
   it('counts dirty lines and free pkmap slots, and marks the step that lost the bytes', () => {

@@ -6,8 +6,9 @@ import { loadLab } from '../../src/cli/load-lab.js';
 import { main } from '../../src/cli/main.js';
 import { Ev } from '../../src/cpu/tracer.js';
 import { type RunResult, run } from '../../src/index.js';
-import { executionOfRun, toChromeTrace, toFtrace } from '../../src/traces.js';
+import { executionOfRun, toChromeTrace, toFtrace, toPerfetto } from '../../src/traces.js';
 import { FakeHost } from '../cli/fake.js';
+import { decodePerfetto, unbalanced } from '../report/perfetto-format.js';
 import { chromeTrace, crossing, entriesOf, unpaired } from '../report/trace-formats.js';
 import unlockedCounter from './races/unlocked-counter.js';
 
@@ -70,6 +71,13 @@ describe('a run that records what happens', () => {
     expect(chromeTrace.safeParse(JSON.parse(JSON.stringify(trace))).error?.issues.slice(0, 3)).toBeUndefined();
     expect(crossing(trace.traceEvents)).toEqual([]);
     expect(trace.metadata.time).toBe('clock of the host');
+  });
+
+  it('gives a Perfetto trace whose slices nest', () => {
+    const packets = decodePerfetto(toPerfetto(executionOfRun(lost)));
+    expect(unbalanced(packets)).toEqual([]);
+    const times = packets.flatMap((p) => p.timestamp ?? []);
+    expect(times).toEqual(times.toSorted((a, b) => a - b));
   });
 
   it('records the failing execution only, among many', async () => {

@@ -4,6 +4,8 @@ import type { MachineConfig } from '../../cpu/config.js';
 import { layoutHw } from '../../cpu/hw.js';
 import { OUTER_LINE } from '../../cpu/tracer.js';
 import { symbolOf, waitedFor } from '../../lab/deadlock.js';
+import { struct_zone } from '../../mm/mmzone.js';
+import { MAX_NR_ZONES } from '../../mm/page.js';
 import type { Symbols } from '../../shared/kernel-base.js';
 import { showVaddr } from '../../shared/types.js';
 
@@ -44,6 +46,12 @@ export class Names {
   slotOfCount(addr: number): number {
     const nr = (addr - this.sym.pkmap_count) / 4;
     return Number.isInteger(nr) && nr >= 0 && nr < this.config.pkmapSlots ? nr : -1;
+  }
+
+  /** Number of the zone whose free_pages is at an address, or -1. */
+  zoneOfFree(addr: number): number {
+    const nr = (addr - this.sym.zones - struct_zone.free_pages.offset) / struct_zone.sizeof;
+    return Number.isInteger(nr) && nr >= 0 && nr < MAX_NR_ZONES ? nr : -1;
   }
 
   /** Frame of the page whose struct page is at an address. */

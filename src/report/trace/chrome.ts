@@ -9,6 +9,7 @@
 import { Ev } from '../../cpu/tracer.js';
 import { consequence, stepText } from '../../explore/explain/columns.js';
 import { Recorded, type TraceEvent } from '../../lab/recorder.js';
+import { zone_names } from '../../mm/mmzone.js';
 import { type Execution, Frames, holdsOf, Nesting, TICK, taskOf, timesOf } from './execution.js';
 import { LineStates } from './states.js';
 
@@ -135,7 +136,7 @@ function textOf({ names }: Execution, e: TraceEvent): string {
   return e.what === Ev.irqEnter ? '' : consequence(names, e);
 }
 
-/** Free pkmap slots, dirty lines. */
+/** Free pkmap slots, free pages of each zone, dirty lines. */
 function counters(execution: Execution, at: (e: TraceEvent) => number): ChromeEvent[] {
   const { names, events, result } = execution;
   const out: ChromeEvent[] = [];
@@ -152,6 +153,8 @@ function counters(execution: Execution, at: (e: TraceEvent) => number): ChromeEv
       const used = [...counts.values()].filter((n) => n !== 0).length;
       count('pkmap slots', e, 'free', result.machine.pkmapSlots - used);
     }
+    const zone = e.what === Recorded.change ? names.zoneOfFree(e.a) : -1;
+    if (zone >= 0) count(`free pages ${zone_names[zone]}`, e, 'pages', e.c >>> 0);
     lines.see(e);
     if (lines.dirty !== dirty) count('dirty lines', e, 'lines', lines.dirty);
     dirty = lines.dirty;

@@ -7,10 +7,12 @@
  * Source: kernel/trace/trace.c, trace_output.c, Linux 4.9; spec/checkers.md §8.1.
  */
 import { WaitKind } from '../../cpu/hw.js';
+import { Softirq } from '../../cpu/irq.js';
 import { Ev } from '../../cpu/tracer.js';
 import { causeOf, stepText } from '../../explore/explain/columns.js';
 import { Recorded, type TraceEvent } from '../../lab/recorder.js';
 import { showGfp } from '../../mm/gfp.js';
+import { PREEMPT_MASK, SOFTIRQ_OFFSET } from '../../shared/irqflags.js';
 import { versionCode } from '../../shared/version.js';
 import { type Execution, Frames, taskOf, timesOf } from './execution.js';
 
@@ -40,8 +42,30 @@ function header(entries: number, cpus: number): string[] {
   ];
 }
 
-export const flagsOf = (e: TraceEvent): string =>
-  `${e.irqsOff ? 'd' : '.'}.${e.irq > 0 ? 'h' : '.'}${e.preempt === 0 ? '.' : Math.min(e.preempt & 0xff, 15).toString(16)}`;
+/** In which interrupt: hard, soft, hard while soft. */
+function interruptOf({ irq, preempt }: TraceEvent): string {
+  const soft = (preempt & SOFTIRQ_OFFSET) !== 0;
+  if (irq > 0) return soft ? 'H' : 'h';
+  return soft ? 's' : '.';
+}
+
+/** Interrupts off, a wish to reschedule (which no event has), in an interrupt, depth of preemption. */
+export function flagsOf(e: TraceEvent): string {
+  const depth = e.preempt & PREEMPT_MASK;
+  return `${e.irqsOff ? 'd' : '.'}.${interruptOf(e)}${depth === 0 ? '.' : Math.min(depth, 15).toString(16)}`;
+}
+
+/** Waits for a lock that ended in its hold by one reader among others, by the seq of the event of waiting. */
+function readersAmong(events: readonly TraceEvent[]): ReadonlySet<number> {
+  const readers = new Set<number>();
+  /** How the lock is taken next, by pid and lock. */
+  const next = new Map<string, number>();
+  for (const e of events.toReversed()) {
+    if (e.what === Ev.lockAcquired) next.set(`${pidOf(e)} ${e.a}`, e.b);
+    if (e.what === Ev.wait && e.a === WaitKind.lock && next.get(`${pidOf(e)} ${e.b}`) === 1) readers.add(e.seq);
+  }
+  return readers;
+}
 
 /** An event as a line, with the microseconds since the first. */
 type Form = (e: TraceEvent, text: string, micros: number) => string;
@@ -57,6 +81,7 @@ export class EventLines {
   readonly #open = new Map<number, readonly string[]>();
   /** Locks that somebody waits for, by pid. */
   readonly #contended = new Map<number, number>();
+  readonly #readers: ReadonlySet<number>;
   readonly lines: string[] = [];
   readonly #times: ReadonlyMap<TraceEvent, number>;
   /** Time of the event that was seen last, microseconds. */
@@ -68,6 +93,7 @@ export class EventLines {
     this.#form = form;
     this.#marked = marked;
     this.#times = timesOf(execution.events);
+    this.#readers = readersAmong(execution.events);
     this.#version = { LINUX_VERSION_CODE: versionCode(execution.result.kernel) };
   }
 
@@ -115,6 +141,12 @@ export class EventLines {
         return [`irq_handler_entry: irq=${e.a} name=irq${e.a}`];
       case Ev.irqExit:
         return [`irq_handler_exit: irq=${e.a} ret=handled`];
+      case Ev.softirqRaise:
+        return [`softirq_raise: ${this.#softirq(e.a)}`];
+      case Ev.softirqAction:
+        return [`softirq_entry: ${this.#softirq(e.a)}`];
+      case Ev.softirqActionEnd:
+        return [`softirq_exit: ${this.#softirq(e.a)}`];
       case Ev.raise:
         return [`irq_raise: cpu=${e.a} irq=${e.b}`];
       case Ev.doorbell:
@@ -164,18 +196,25 @@ export class EventLines {
   #lock(e: TraceEvent): string[] {
     const { names } = this.#execution;
     const pid = pidOf(e);
+    const acquire = (lock: number, read: boolean): string =>
+      `lock_acquire: ${hex8(lock)} ${read ? 'read ' : ''}${names.virtual(lock)}`;
     if (e.what === Ev.wait) {
       if (e.a !== WaitKind.lock) return [];
       const lock = `${hex8(e.b)} ${names.virtual(e.b)}`;
       if (this.#contended.get(pid) === e.b) return [];
       this.#contended.set(pid, e.b);
-      return [`lock_acquire: ${lock}`, `lock_contended: ${lock}`];
+      return [acquire(e.b, this.#readers.has(e.seq)), `lock_contended: ${lock}`];
     }
     const lock = `${hex8(e.a)} ${names.virtual(e.a)}`;
     if (e.what === Ev.lockReleased) return [`lock_release: ${lock}`];
-    if (this.#contended.get(pid) !== e.a) return [`lock_acquire: ${lock}`];
+    if (this.#contended.get(pid) !== e.a) return [acquire(e.a, e.b === 1)];
     this.#contended.delete(pid);
     return [`lock_acquired: ${lock}`];
+  }
+
+  #softirq(nr: number): string {
+    const [name = String(nr)] = Object.entries(Softirq).find(([, vector]) => vector === nr) ?? [];
+    return `vec=${nr} [action=${name}]`;
   }
 
   #switch(e: TraceEvent): string {

@@ -432,8 +432,8 @@ class Run {
   #sample(): void {
     for (let cpu = 0; cpu < this.config.cpus; cpu++) {
       const seat = this.#layout.seats + cpu * Seat.words;
-      const now = this.#hw.slice(seat, seat + 32);
-      const last = this.#lastWords[cpu] ?? new Int32Array(32);
+      const now = this.#hw.slice(seat, seat + Seat.words);
+      const last = this.#lastWords[cpu] ?? new Int32Array(Seat.words);
       const totals = this.#totals[cpu] ?? {};
       for (const name of STAT_NAMES) {
         const at = Seat[name];

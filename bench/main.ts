@@ -112,6 +112,7 @@ async function* checkerRows(): AsyncGenerator<Row> {
     throw new Error(`only ${copy.places} places ask for checkers: bench/unwatched.ts does not know how they do`);
   for (const [name, groupName, sample, aim] of [
     ['spin_lock + spin_unlock, checkers off, against none built in', 'locks', 'lock pair', '<= 1.05'],
+    ['spin_lock_irqsave + spin_unlock_irqrestore, checkers off, against none built in', 'locks', 'irqsave pair', ''],
     ['kmap_high + kunmap_high, checkers off, against none built in', 'kmap', 'kmap pair', '<= 1.05'],
     ['kmalloc + kfree of 64 bytes, checkers off, against none built in', 'slub', 'kmalloc pair', ''],
   ] as const) {

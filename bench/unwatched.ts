@@ -3,7 +3,7 @@ import { cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:f
 import { extname, join } from 'node:path';
 import { builtFile } from '../src/lab/modules.js';
 
-const WATCH = '\\b(?:this|k)\\.(?:lockWatch|spinlockWatch|memoryWatch|dmaWatch|hangWatch)';
+const WATCH = '\\b(?:this|k)\\.(?:lockWatch|spinlockWatch|memoryWatch|dmaWatch|hangWatch|contextWatch)';
 /** As if each were known to be null. */
 const KNOWN: readonly [RegExp, string][] = [
   [new RegExp(`${WATCH} !== null`, 'g'), 'false'],

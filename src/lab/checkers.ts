@@ -3,8 +3,9 @@ import { ContextChecker, type ContextReport, type GfpMasks } from '../check/cont
 import { DmaChecker, DmaDeviceChecker, type DmaOptions, type DmaReport } from '../check/dma/dma.js';
 import type { DmaRules } from '../check/dma/rules.js';
 import { type HangReport, type HangRules, Hangs } from '../check/hangs/hangs.js';
+import { Area, Head } from '../check/lockdep/area.js';
 import { MemoryChecker, type MemoryReport } from '../check/memory/memory.js';
-import { SpinlockChecker, type SpinlockReport } from '../check/spinlocks/spinlocks.js';
+import { type DebugLocks, SpinlockChecker, type SpinlockReport } from '../check/spinlocks/spinlocks.js';
 import { checksOf, type MachineConfig } from '../cpu/config.js';
 import type { Device } from '../cpu/device.js';
 import type { Kernel } from '../cpu/kernel.js';
@@ -23,6 +24,8 @@ export interface Checker {
   restart(): void;
   /** Slot 0, when an execution has ended that nothing went wrong in: what only shows then. */
   end(): void;
+  /** Slot 0, when the kernel has booted: that is how every execution begins. */
+  booted?(): void;
   /** What the first report of the execution says; empty when there is none. */
   readonly headline: string;
   /** Nothing can happen any more: what it would say of that as time goes by. */
@@ -68,6 +71,7 @@ export function checkersOf(k: Kernel, onReport?: (report: CheckerReport) => void
   if (names.includes('spinlocks')) {
     spinlocks = new SpinlockChecker(k, {
       places: PLACES,
+      debugLocks: every || !names.includes('lockdep') ? null : debugLocksOf(k),
       every,
       ...(onReport !== undefined && { onReport: (r: SpinlockReport) => onReport({ checker: 'spinlocks', ...r }) }),
     });
@@ -99,6 +103,21 @@ export function checkersOf(k: Kernel, onReport?: (report: CheckerReport) => void
     checkers.push(context);
   }
   return checkers;
+}
+
+/** The variable as lockdep has it. */
+function debugLocksOf(k: Kernel): DebugLocks {
+  const area = new Area(k.hw, k.layout.lockdep);
+  return {
+    get on() {
+      return area.head(Head.debugLocks) !== 0;
+    },
+    turnOff() {
+      area.lock();
+      area.turnOff();
+      area.unlock();
+    },
+  };
 }
 
 function masksOf(k: Kernel): GfpMasks {

@@ -181,6 +181,7 @@ export abstract class RaceWorker {
     this.lockdep?.area.clear();
     for (const checker of this.checkers) checker.restart();
     start_kernel(k);
+    for (const checker of this.checkers) checker.booted?.();
     this.#bootInstances = this.lockdep?.area.instances() ?? null;
     const words = Math.max(k.staticBytes >>> 2, Math.min(k.memory.words.length, SNAPSHOT_WORDS));
     this.snapshot = new Int32Array(k.words.subarray(0, words));

@@ -128,6 +128,8 @@ export interface SpinlockWatch {
   /** The caller is about to take it, and will wait until it is free; has it. @tried: by a trylock, without a locking(). */
   locking(lock: number): void;
   locked(lock: number, tried: boolean): void;
+  /** A trylock has found it taken. */
+  missed(lock: number): void;
   /** The caller is about to give it back; does now. The latter is told of any lock, by the word that it uses. */
   unlocking(lock: number): void;
   dropped(word: number): void;

@@ -182,6 +182,7 @@ export function spin_trylock(k: KernelBase, lock: SpinLock): boolean {
     if (k.spinlockWatch !== null) k.spinlockWatch.locked(lock, true);
     return true;
   }
+  if (k.spinlockWatch !== null) k.spinlockWatch.missed(lock);
   preempt_enable(k);
   return false;
 }

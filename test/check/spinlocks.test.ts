@@ -31,9 +31,9 @@ interface Machine {
 
 function machine(core = 'cortex-a9', more: Partial<MachineConfig> = {}): Machine {
   const { cpus, config } = localMachine(core, { check: 'spinlocks', cpus: 2, ...more });
-  const [own, other] = cpus as [Kernel, Kernel];
+  const [own, other = own] = cpus as [Kernel, Kernel?];
   const { arena, hw } = { arena: own.words.buffer, hw: own.hw.buffer } as Record<'arena' | 'hw', SharedArrayBuffer>;
-  const moved = createKernel(config, { arena, hw }, layoutStatics(config), 1, 0);
+  const moved = createKernel(config, { arena, hw }, layoutStatics(config), config.cpus - 1, 0);
   const reports: CheckerReport[] = [];
   const [checker] = [own, other, moved].map((k) => checkersOf(k, (report) => reports.push(report))[0]);
   checker?.restart();
@@ -111,6 +111,53 @@ describe.each(FORMS)('a %s spinlock', (_, core, more) => {
   });
 });
 
+describe('a lock that is no object of its own', () => {
+  const inside = (k: Kernel) => ptr<'spinlock'>(k.sym.race_data + 64);
+
+  it('has a bad magic until it is initialised, whether it is taken or given back', () => {
+    const m = machine();
+    spin_lock(m.own, inside(m.own));
+    expect(m.reports[0]?.lines.slice(0, 2)).toEqual([
+      'BUG: spinlock bad magic on CPU#0, thread0/0',
+      ` lock: ${hex8(inside(m.own))}, .magic: 00000000, .owner: <none>/-1, .owner_cpu: 0`,
+    ]);
+    const other = machine();
+    other.own.preemptCount += 1;
+    spin_unlock(other.own, inside(other.own));
+    expect(kinds(other)).toEqual(['bad magic']);
+  });
+
+  it('has a good one from then on, through all that is done with it', () => {
+    const m = machine();
+    spin_lock_init(m.own, inside(m.own));
+    for (const k of [m.own, m.other]) {
+      spin_lock(k, inside(k));
+      spin_unlock(k, inside(k));
+    }
+    expect(m.reports).toEqual([]);
+  });
+});
+
+describe('a trylock that fails', () => {
+  const tried = (cpus: number): Machine => {
+    const m = machine('cortex-a9', { cpus });
+    expect(spin_trylock(m.own, lockOf(m.own))).toBe(true);
+    expect(m.reports).toEqual([]);
+    expect(spin_trylock(m.own, lockOf(m.own))).toBe(false);
+    return m;
+  };
+
+  it('is reported on a machine of one CPU, whose kernel has no CONFIG_SMP', () => {
+    const [report] = tried(1).reports;
+    expect(report?.kind).toBe('trylock failure on UP');
+    expect(report?.lines[1]).toMatch(/\.magic: dead4ead, \.owner: thread0\/0, \.owner_cpu: 0$/);
+  });
+
+  it('is nothing on one of two', () => {
+    expect(tried(2).reports).toEqual([]);
+  });
+});
+
 describe('reports', () => {
   it('end with the first of an execution, and begin again with the next', () => {
     const m = machine();
@@ -135,6 +182,6 @@ describe('reports', () => {
   });
 
   it('are all looked for', () => {
-    expect(SPINLOCK_REPORTS).toHaveLength(6);
+    expect(SPINLOCK_REPORTS).toHaveLength(8);
   });
 });

@@ -70,6 +70,45 @@ describe('who waits for a lock', () => {
   });
 });
 
+describe('a lock that nobody has initialised yet', () => {
+  it('has a bad magic in the schedules in which it is used before', async () => {
+    const found = await search('initialised-perhaps', { strategy: 'dfs' });
+    expect(found).toMatchObject({ outcome: 'report', failure: { checker: 'spinlocks' } });
+    expect(found.failure?.message).toBe('BUG: spinlock bad magic on CPU#1, thread1/1');
+  });
+
+  it('has none where its user waits for that, or it was done before', async () => {
+    for (const id of ['initialised-first', 'initialised-before']) {
+      expect(await search(id)).toMatchObject(CLEAN);
+    }
+  });
+});
+
+describe('debug_locks', () => {
+  const bothOf = async (id: string, lockdepMode: string): Promise<string> =>
+    (await search(id, { check: 'lockdep,spinlocks', settings: { lockdepMode } })).dmesg.join('\n');
+
+  it('is off after the first report, be it of lockdep or of a spinlock', async () => {
+    const recursion = await bothOf('recursion', 'linux');
+    expect(recursion).toContain('possible recursive locking detected');
+    expect(recursion).not.toContain('BUG: spinlock recursion');
+    const magic = await bothOf('bad-and-recursive', 'linux');
+    expect(magic).toContain('BUG: spinlock bad magic');
+    expect(magic).not.toMatch(/held lock freed|bad unlock balance|trylock failure/);
+  });
+
+  it('is not in mode continue', async () => {
+    expect(await bothOf('recursion', 'continue')).toMatch(/recursive locking[\s\S]*BUG: spinlock recursion/);
+    expect(await bothOf('bad-and-recursive', 'continue')).toMatch(
+      /bad magic[\s\S]*trylock failure on UP[\s\S]*held lock freed[\s\S]*bad unlock balance/,
+    );
+  });
+
+  it('does not keep a lockup from being told, which does not turn it off either', async () => {
+    expect(await bothOf('recursion', 'linux')).toContain('BUG: spinlock lockup on CPU#0');
+  });
+});
+
 describe('in parallel mode', () => {
   let machine: Machine;
   beforeAll(async () => {
@@ -85,6 +124,18 @@ describe('in parallel mode', () => {
     const found = await run('recursion');
     expect(found.outcome).toBe('deadlock');
     expect(found.dmesg.join('\n')).toMatch(/BUG: spinlock recursion on CPU#0[\s\S]*BUG: spinlock lockup on CPU#0/);
+  });
+
+  const kept = (parameters: { steps: number; ticks: number }, executions: number) =>
+    machine.run(race('held-on-purpose'), {
+      ...{ check: 'spinlocks', settings: { parameters }, seconds: 20, stopAtFailure: true, executions },
+    });
+
+  it('who waits for a second is locked up, and who waits for less is not, however long that takes', async () => {
+    const found = await kept({ steps: 3000, ticks: 100 }, 500);
+    expect(found).toMatchObject({ outcome: 'report', failure: { checker: 'spinlocks' } });
+    expect(found.failure?.message).toMatch(/^BUG: spinlock lockup on CPU#1, thread1\/1, \w{8}$/);
+    expect(await kept({ steps: 99, ticks: 1 }, 40)).toMatchObject({ outcome: 'clean' });
   });
 
   it('contended locks are silent', async () => {

@@ -17,6 +17,10 @@ const Wait = { depth: 0, ticks: 1, said: 2, locks: 3, words: 3 + DEPTH } as cons
 
 /** The bits of an owner's word that are its CPU plus one; above them is its slot plus one. */
 const CPU_BITS = 8;
+/** In the same word: the lock was initialised by the kernel's boot; since then, in this execution. */
+const BOOTED = 1 << 31;
+const INITIALISED = 1 << 30;
+const OWNER = INITIALISED - 1;
 
 export class SpinlockArea extends CheckerArea {
   readonly #waits: number;
@@ -35,7 +39,33 @@ export class SpinlockArea extends CheckerArea {
   override restart(): void {
     super.restart();
     this.words.fill(0, this.#waits, this.#keys);
-    this.words.fill(0, this.#owners, this.#owners + LOCKS);
+    for (let at = this.#owners; at < this.#owners + LOCKS; at++) this.words[at] = (this.words[at] as number) & BOOTED;
+  }
+
+  /** What has been initialised by now is so in every execution, and nothing else. */
+  booted(): void {
+    for (let at = this.#owners; at < this.#owners + LOCKS; at++) {
+      const word = this.words[at] as number;
+      this.words[at] = (word & INITIALISED) === 0 ? word & OWNER : word | BOOTED;
+    }
+  }
+
+  /** Has the lock been initialised? @at: from ownerWord(). */
+  isInitialised(at: number): boolean {
+    return ((this.words[at] as number) & (BOOTED | INITIALISED)) !== 0;
+  }
+
+  /** What is in the word of an owner: see ownerOf(). */
+  owner(at: number): number {
+    return (this.words[at] as number) & OWNER;
+  }
+
+  /** Return: whether that changed the word. */
+  setOwner(at: number, owner: number, initialised = false): boolean {
+    const word = this.words[at] as number;
+    const next = (word & ~OWNER) | owner | (initialised ? INITIALISED : 0);
+    this.words[at] = next;
+    return next !== word;
   }
 
   /** Return: index of the word that says who has the lock; -1 when there is no room. */

@@ -2,7 +2,8 @@
  * CONFIG_DEBUG_SPINLOCK: who has each spinlock, and whether who takes it or gives it back may.
  *
  * Models lib/spinlock_debug.c, Linux 2.6.30; spec/checkers.md §3.11. Differs: magic and owner are in a table beside the machine's memory, so that locks are
- * of the size that they have without; hence no magic is ever bad. Locks that have both in their own words (mm/lock-types.ts) say so themselves.
+ * of the size that they have without; a magic is bad where nobody has initialised the lock, nor the compiler. Locks that have both in their own words
+ * (mm/lock-types.ts) say so themselves.
  */
 import { Seat, Thread } from '../../cpu/hw.js';
 import type { Kernel } from '../../cpu/kernel.js';
@@ -14,11 +15,13 @@ import type { Places } from '../places.js';
 import { SpinlockArea } from './area.js';
 
 export const SPINLOCK_REPORTS = [
+  'bad magic',
   'recursion',
   'cpu recursion',
   'already unlocked',
   'wrong owner',
   'wrong CPU',
+  'trylock failure on UP',
   'lockup',
 ] as const;
 export type SpinlockReportKind = (typeof SPINLOCK_REPORTS)[number];
@@ -29,8 +32,16 @@ export interface SpinlockReport {
   readonly lines: readonly string[];
 }
 
+/** debug_locks, which other checkers of locks look at as well: the first report of any ends all. */
+export interface DebugLocks {
+  readonly on: boolean;
+  turnOff(): void;
+}
+
 export interface SpinlockOptions {
   readonly places: Places;
+  /** Null: nobody shares it, or reports end nothing. */
+  readonly debugLocks: DebugLocks | null;
   /** Not only the first of the execution. */
   readonly every: boolean;
   readonly onReport?: (report: SpinlockReport) => void;
@@ -49,11 +60,18 @@ export class SpinlockChecker implements SpinlockWatch {
   declare readonly k: Kernel;
   declare readonly area: SpinlockArea;
   readonly #options: SpinlockOptions;
+  /** Static objects: locks that are one by themselves need no initialisation. */
+  readonly #symbols: ReadonlySet<number>;
 
   constructor(k: Kernel, options: SpinlockOptions) {
     this.k = k;
     this.area = new SpinlockArea(k.hw, k.layout.spinlocks, k.config.threadsMax);
     this.#options = options;
+    this.#symbols = new Set(Object.values(k.sym as unknown as Record<string, number>).map((at) => at >>> 0));
+  }
+
+  booted(): void {
+    this.area.booted();
   }
 
   restart(): void {
@@ -69,13 +87,14 @@ export class SpinlockChecker implements SpinlockWatch {
   // ---- what locks tell ---------------------------------------------------------------------------------------------
 
   init(lock: number): void {
-    this.#setOwner(this.#ownerWord(lock), 0);
+    this.#setOwner(this.#ownerWord(lock), 0, true);
   }
 
   /** debug_spin_lock_before(). */
   locking(lock: number): void {
     const { k, area } = this;
     const owner = this.#owner(lock);
+    if (!this.#hasMagic(lock)) this.#bug('bad magic', lock, owner);
     // A lock that is free although somebody has it was written over: nobody will wait for it.
     if (owner !== 0 && this.#isHeld(lock)) {
       if (area.slotOf(owner) === k.slot) this.#bug('recursion', lock, owner);
@@ -91,14 +110,20 @@ export class SpinlockChecker implements SpinlockWatch {
     this.#setOwner(this.#ownerWord(lock), area.ownerOf(k.slot, k.cpu));
   }
 
+  /** _raw_spin_trylock() of a kernel without CONFIG_SMP, as that of a machine with one CPU is: there who has the lock keeps all others off the CPU. */
+  missed(lock: number): void {
+    if (!this.k.structs.smp) this.#bug('trylock failure on UP', lock, this.#owner(lock));
+  }
+
   /** debug_spin_unlock(), which says nobody has it any more; here that comes with the step that frees the lock: see dropped(). */
   unlocking(lock: number): void {
     const { k, area } = this;
     const at = this.#ownerWord(lock);
     if (at < 0) return;
     k.footprint?.touch(Space.hw, at, false);
-    const owner = k.hw[at] as number;
-    if (!this.#isHeld(lock)) this.#bug('already unlocked', lock, owner);
+    const owner = area.owner(at);
+    if (!this.#hasMagic(lock)) this.#bug('bad magic', lock, owner);
+    else if (!this.#isHeld(lock)) this.#bug('already unlocked', lock, owner);
     // Nobody's though it is held: it was taken before anybody looked.
     else if (owner !== 0 && area.slotOf(owner) !== k.slot) this.#bug('wrong owner', lock, owner);
     else if (owner !== 0 && area.cpuOf(owner) !== k.cpu) this.#bug('wrong CPU', lock, owner);
@@ -116,15 +141,20 @@ export class SpinlockChecker implements SpinlockWatch {
 
   #owner(lock: number): number {
     const at = this.#ownerWord(lock);
-    return at < 0 ? 0 : (this.k.hw[at] as number);
+    return at < 0 ? 0 : this.area.owner(at);
   }
 
-  #setOwner(at: number, owner: number): void {
+  #setOwner(at: number, owner: number, initialised = false): void {
     const { k } = this;
-    if (at < 0 || k.hw[at] === owner) return;
-    k.hw[at] = owner;
+    if (at < 0 || !this.area.setOwner(at, owner, initialised)) return;
     k.footprint?.touch(Space.hw, at, true);
     k.footprint?.hwChanged(at, 1);
+  }
+
+  /** Has anybody initialised it, or the compiler: is it a static object? */
+  #hasMagic(lock: number): boolean {
+    const at = this.#ownerWord(lock);
+    return at < 0 || this.#symbols.has(lock >>> 0) || this.area.isInitialised(at);
   }
 
   /** spin_is_locked(), without a step. */
@@ -159,8 +189,10 @@ export class SpinlockChecker implements SpinlockWatch {
 
   #lockLine(lock: number, owner: number): string {
     const { area } = this;
-    const has = `.owner: ${comm(area.slotOf(owner))}, .owner_cpu: ${area.cpuOf(owner)}`;
-    return ` lock: ${hex8(lock)}, .magic: ${hex8(MAGIC)}, ${has}`;
+    // Where nobody has written a magic, nobody has written a CPU.
+    const magic = this.#hasMagic(lock) ? MAGIC : 0;
+    const cpu = magic === 0 && owner === 0 ? 0 : area.cpuOf(owner);
+    return ` lock: ${hex8(lock)}, .magic: ${hex8(magic)}, .owner: ${comm(area.slotOf(owner))}, .owner_cpu: ${cpu}`;
   }
 
   /** Nothing can happen any more: who spins will say so in a second. */
@@ -178,9 +210,10 @@ export class SpinlockChecker implements SpinlockWatch {
 
   /** spin_bug(): the first, and then no lock is looked at any more. */
   #bug(kind: SpinlockReportKind, lock: number, owner: number): void {
-    const { places, every, onReport } = this.#options;
+    const { places, every, onReport, debugLocks } = this.#options;
     const { k, area } = this;
-    if (!area.mayReport(0, every)) return;
+    if (debugLocks?.on === false || !area.mayReport(0, every)) return;
+    debugLocks?.turnOff();
     const headline = `BUG: spinlock ${kind} on CPU#${k.cpu}, ${comm(k.slot)}`;
     const lines = [headline, this.#lockLine(lock, owner), ...trace(places.functions(places.capture()))];
     area.setHeadline(headline);

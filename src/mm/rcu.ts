@@ -1,7 +1,7 @@
 /**
  * Read-copy update, as far as vmalloc needs it: readers that disable preemption, and objects that are freed when no reader can have them any more.
  *
- * Source: include/linux/rcupdate.h, kernel/rcuclassic.c, Linux 2.6.28. Differs: no grace periods. Every CPU counts how deep it is in read-side sections;
+ * Source: include/linux/rcupdate.h, kernel/rcuclassic.c, Linux 2.6.28. Differs: no quiescent states. Every CPU counts how deep it is in read-side sections;
  * objects wait on a list until somebody finds each count at zero at some moment after they were taken out of reach.
  */
 import type { Kernel } from '../cpu/kernel.js';

@@ -4,28 +4,14 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { loadLab } from '../../src/cli/load-lab.js';
-import { main } from '../../src/cli/main.js';
 import { readCheckpoint } from '../../src/explore/checkpoint-file.js';
 import { readReplay, writeReplay } from '../../src/explore/replay-file.js';
 import { packageRoot } from '../../src/lab/modules.js';
-import { FakeHost } from './fake.js';
+import { murphy } from './real.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'murphy-files-'));
 const RACE = join(packageRoot(), 'test', 'explore', 'races', 'two-bugs.ts');
 const path = (name: string): string => join(folder, name);
-
-class RealHost extends FakeHost {
-  override async lab() {
-    return (await loadLab()) as never;
-  }
-}
-
-async function murphy(...argv: string[]): Promise<{ status: number; stdout: string; stderr: string }> {
-  const host = new RealHost();
-  const status = await main(argv, host);
-  return { status, stdout: host.stdout.text, stderr: host.stderr.text };
-}
 
 const EXPLORE = ['explore', RACE, '--quiet', '--output', path('unwanted.json')];
 /** The commands that read a file, and of which kind it has to be. */

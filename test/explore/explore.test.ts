@@ -110,7 +110,7 @@ describe('a recorded failure', () => {
 
   it('is minimised to a failure with no more preemptions that replays as well', async () => {
     const recorded = readReplay(file);
-    const smaller = await minimise(recorded);
+    const smaller = await minimise(recorded, { seconds: 300 });
     expect(smaller.outcome).toBe('wrong-bytes');
     expect(smaller.preemptions).toBe(1);
     expect((await replay(smaller)).reproduced).toBe(true);

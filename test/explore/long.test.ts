@@ -5,13 +5,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { loadLab } from '../../src/cli/load-lab.js';
 import { main } from '../../src/cli/main.js';
 import { readCheckpoint } from '../../src/explore/checkpoint-file.js';
 import { type ExploreOptions, explore } from '../../src/explore/explore.js';
 import type { Standing } from '../../src/explore/standing.js';
 import { builtFile, packageRoot } from '../../src/lab/modules.js';
-import { FakeHost } from '../cli/fake.js';
+import { murphy, RealHost } from '../cli/real.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'murphy-long-'));
 const race = (name: string): string => join(packageRoot(), 'test', 'explore', 'races', `${name}.ts`);
@@ -21,18 +20,6 @@ const fresh = (kind: string): string => join(folder, `${++files}.${kind}`);
 /** The executions of a log: hashes of their traces, each with its outcome. */
 const logged = (file: string): string[] =>
   existsSync(file) ? readFileSync(file, 'utf8').split('\n').slice(0, -1).sort() : [];
-
-class RealHost extends FakeHost {
-  override async lab() {
-    return (await loadLab()) as never;
-  }
-}
-
-async function murphy(...argv: string[]): Promise<{ status: number; stdout: string; stderr: string }> {
-  const host = new RealHost();
-  const status = await main(argv, host);
-  return { status, stdout: host.stdout.text, stderr: host.stderr.text };
-}
 
 /** Explore in a process of its own, which is killed for good as soon as its checkpoint holds some executions. */
 async function exploreAndKill(checkpoint: string, argv: readonly string[]): Promise<NodeJS.Signals | null> {
@@ -79,7 +66,8 @@ const ROWS = LONG ? SEARCHES : SEARCHES.filter(([what]) => /DPOR|depth-first/.te
 describe('an exploration that is killed and resumed', () => {
   it.each(ROWS)('makes the executions of one that is not (%s)', async (_, argv, compared) => {
     const [whole, parts, checkpoint] = [fresh('log'), fresh('log'), fresh('json')];
-    const asked = ['explore', ...argv, '--keep-going', '--json', '--quiet', '--output', fresh('replay.json')];
+    const untimed = ['--seconds', '3600', '--keep-going', '--json', '--quiet'];
+    const asked = ['explore', ...argv, ...untimed, '--output', fresh('replay.json')];
     const once = await murphy(...asked, '--log', whole);
     const kept = [...asked, '--checkpoint', checkpoint, '--checkpoint-every', '0.01', '--log', parts];
     expect(await exploreAndKill(checkpoint, kept)).toBe('SIGKILL');

@@ -2,25 +2,11 @@ import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { loadLab } from '../../src/cli/load-lab.js';
-import { main } from '../../src/cli/main.js';
 import { packageRoot } from '../../src/lab/modules.js';
-import { FakeHost } from '../cli/fake.js';
+import { murphy } from '../cli/real.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'murphy-merge-'));
 const TWO_BUGS = join(packageRoot(), 'test', 'explore', 'races', 'two-bugs.ts');
-
-class RealHost extends FakeHost {
-  override async lab() {
-    return (await loadLab()) as never;
-  }
-}
-
-async function murphy(...argv: string[]): Promise<{ status: number; stdout: string; stderr: string }> {
-  const host = new RealHost();
-  const status = await main(argv, host);
-  return { status, stdout: host.stdout.text, stderr: host.stderr.text };
-}
 
 const text = new Map<string, string>();
 

@@ -31,7 +31,7 @@ function murphy(...args: string[]): Promise<{ line: Line; code: number }> {
   });
 }
 
-const TWO = ['--strategy', 'dfs', '--preemptions', '2', '--json'];
+const TWO = ['--strategy', 'dfs', '--preemptions', '2', '--seconds', '300', '--json'];
 
 describe('explore highmem/E1', () => {
   it('without the patch loses bytes within two preemptions, and leaves a replay file', {
@@ -69,7 +69,7 @@ describe('highmem/E1 found by a random walk', () => {
     const found = await explore(E1, { noPatches: ['kmap-high-get'], strategy: 'random', seed: 1, executions: 2000 });
     expect(found.outcome).toBe('wrong-bytes');
     expect(found.preemptions).toBeGreaterThan(2);
-    const smaller = await minimise(await toReplay(E1, found));
+    const smaller = await minimise(await toReplay(E1, found), { seconds: 300 });
     expect(smaller.outcome).toBe('wrong-bytes');
     expect(smaller.preemptions).toBeLessThanOrEqual(2);
     expect((await replay(smaller)).reproduced).toBe(true);

@@ -112,7 +112,7 @@ describe('minimise', () => {
     const found = await explore(E1, { ...UNPINNED, machine, strategy: 'random', seed: 2, executions: 2000 });
     expect(found.preemptions).toBeGreaterThan(2);
     const recorded = await toReplay(E1, found);
-    const smaller = await minimise(recorded);
+    const smaller = await minimise(recorded, { seconds: 300 });
     expect(smaller.preemptions).toBeLessThanOrEqual(2);
     expect(smaller.signature).toBe(recorded.signature);
     expect((await replay(smaller)).reproduced).toBe(true);
@@ -120,8 +120,8 @@ describe('minimise', () => {
 
   it('cuts the schedule after the last choice that matters, and answers the same each time', async () => {
     const recorded = await e1();
-    const smaller = await minimise(recorded);
-    expect(await minimise(recorded)).toEqual(smaller);
+    const smaller = await minimise(recorded, { seconds: 300 });
+    expect(await minimise(recorded, { seconds: 300 })).toEqual(smaller);
     const shorter = { ...smaller, schedule: smaller.schedule.slice(0, -1) };
     expect((await replay(shorter)).reproduced).toBe(false);
     expect(smaller.schedule.length).toBeLessThan(recorded.schedule.length);

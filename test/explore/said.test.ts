@@ -4,27 +4,14 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { StopSignal } from '../../src/cli/host.js';
-import { loadLab } from '../../src/cli/load-lab.js';
 import { main } from '../../src/cli/main.js';
 import { explain } from '../../src/explore/explain/explain.js';
 import { type ExploreOptions, explore } from '../../src/explore/explore.js';
 import { readReplay, replay, toReplay, writeReplay } from '../../src/explore/replay-file.js';
 import { StuckError } from '../../src/shared/errors.js';
-import { FakeHost } from '../cli/fake.js';
+import { murphy, RealHost } from '../cli/real.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'murphy-said-'));
-
-class RealHost extends FakeHost {
-  override async lab() {
-    return (await loadLab()) as never;
-  }
-}
-
-async function murphy(...argv: string[]): Promise<{ status: number; stdout: string; stderr: string }> {
-  const host = new RealHost();
-  const status = await main(argv, host);
-  return { status, stdout: host.stdout.text, stderr: host.stderr.text };
-}
 
 function written(name: string, body: string): string {
   const file = join(folder, name);

@@ -2,23 +2,15 @@ import { mkdtempSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { loadLab } from '../../src/cli/load-lab.js';
 import { main } from '../../src/cli/main.js';
 import { readReplay, replay } from '../../src/explore/replay-file.js';
 import { searchFailure } from '../../src/explore/search.js';
 import { packageRoot } from '../../src/lab/modules.js';
 import { run } from '../../src/lab/run.js';
-import { FakeHost } from '../cli/fake.js';
+import { RealHost } from '../cli/real.js';
 
 const E1 = '2009-03-kmap-recycle-lost-bytes';
 const race = (name: string): string => join(packageRoot(), 'test', 'explore', 'races', `${name}.ts`);
-
-/** A host whose lab is the real one. */
-class RealHost extends FakeHost {
-  override async lab() {
-    return (await loadLab()) as never;
-  }
-}
 
 describe('a failure of parallel mode, looked for in controlled mode', () => {
   it('comes back as a minimal schedule of the same failure that replays (E1)', async () => {

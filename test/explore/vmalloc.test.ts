@@ -6,12 +6,11 @@ import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { loadLab } from '../../src/cli/load-lab.js';
 import { main } from '../../src/cli/main.js';
 import { explore } from '../../src/explore/explore.js';
 import { replay, toReplay } from '../../src/explore/replay-file.js';
 import { listExperiments } from '../../src/index.js';
-import { FakeHost } from '../cli/fake.js';
+import { RealHost } from '../cli/real.js';
 
 const LONG = process.env.MURPHY_LONG !== undefined;
 
@@ -74,16 +73,13 @@ describe.each(ROWS.filter(([row]) => casesOf(row).length > 0))(
   },
 );
 
-class RealHost extends FakeHost {
-  override async lab() {
-    return (await loadLab()) as never;
-  }
-}
-
 describe('`explore vmalloc/V000-12 --json`', () => {
   async function said(...options: string[]): Promise<{ status: number; result: Record<string, unknown> }> {
     const host = new RealHost();
-    const status = await main(['explore', 'vmalloc/V000-12', '--json', '--quiet', ...options], host);
+    const status = await main(
+      ['explore', 'vmalloc/V000-12', '--seconds', '240', '--json', '--quiet', ...options],
+      host,
+    );
     return { status, result: JSON.parse(host.stdout.text) };
   }
 

@@ -2,12 +2,11 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { loadLab } from '../../src/cli/load-lab.js';
 import { main } from '../../src/cli/main.js';
 import { Ev } from '../../src/cpu/tracer.js';
 import { type RunResult, run } from '../../src/index.js';
 import { executionOfRun, toChromeTrace, toFtrace, toPerfetto } from '../../src/traces.js';
-import { FakeHost } from '../cli/fake.js';
+import { RealHost } from '../cli/real.js';
 import { decodePerfetto, unbalanced } from '../report/perfetto-format.js';
 import { chromeTrace, crossing, entriesOf, unpaired } from '../report/trace-formats.js';
 import unlockedCounter from './races/unlocked-counter.js';
@@ -120,10 +119,6 @@ describe('a device in a run that records what happens', () => {
   });
 });
 
-class LabHost extends FakeHost {
-  override lab = loadLab;
-}
-
 describe('murphy run --trace', () => {
   const folder = mkdtempSync(join(tmpdir(), 'murphy-rings-'));
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -135,7 +130,7 @@ describe('murphy run --trace', () => {
       ['x.txt', '# tracer: nop\n'],
       ['x.json', '{"traceEvents":['],
     ] as const) {
-      const [file, host] = [join(folder, name), new LabHost()];
+      const [file, host] = [join(folder, name), new RealHost()];
       await main(['run', ...race, '--trace', file], host);
       expect(host.stdout.text).toContain(`trace: ${file}\n`);
       expect(readFileSync(file, 'utf8').startsWith(begins)).toBe(true);
@@ -144,7 +139,7 @@ describe('murphy run --trace', () => {
 
   it('refuses a place that cannot be written, and --events alone', async () => {
     const refused = async (...args: string[]): Promise<string> => {
-      const host = new LabHost();
+      const host = new RealHost();
       expect(await main(['run', ...race, ...args], host)).toBe(2);
       return host.stderr.text;
     };

@@ -3,8 +3,9 @@
  * Limits: kernel/softlockup.c and kernel/hung_task.c, Linux 2.6.30; kernel/watchdog.c, Linux 5.10; spec/checkers.md §4.
  */
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type ExploreResult, explore, Machine } from '../../src/index.js';
+import { describe, expect, it } from 'vitest';
+import { type ExploreResult, explore } from '../../src/index.js';
+import { booted } from './booted.js';
 
 const race = (id: string): string =>
   `${fileURLToPath(new URL('../fixtures/hangs/watchdogs.ts', import.meta.url))}#${id}`;
@@ -109,13 +110,7 @@ describe('a machine in which nothing can happen any more', () => {
 });
 
 describe('in parallel mode', () => {
-  let machine: Machine;
-  beforeAll(async () => {
-    machine = await Machine.boot({ cpus: 2 });
-  });
-  afterAll(async () => {
-    await machine.close();
-  });
+  const machine = booted();
   const run = (id: string, seconds: number, kernel: string) =>
     machine.run(race(id), {
       ...{ check: 'hangs', kernel, settings: { parameters: { seconds } }, seconds: 120, stopAtFailure: true },

@@ -1,20 +1,15 @@
 /** lockdep on machines: it reports what could wait for ever though nothing does, in both modes, and is silent about what is right. */
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { explore, Machine, type RunOptions, replay, toReplay } from '../../src/index.js';
+import { describe, expect, it } from 'vitest';
+import { explore, type RunOptions, replay, toReplay } from '../../src/index.js';
+import { booted } from './booted.js';
 
 const race = (id: string): string =>
   `${fileURLToPath(new URL('../fixtures/lockdep/orders.ts', import.meta.url))}#${id}`;
 const CIRCULAR = '[ INFO: possible circular locking dependency detected ]';
 const INCONSISTENT = '[ INFO: inconsistent lock state ]';
 
-let machine: Machine;
-beforeAll(async () => {
-  machine = await Machine.boot({ cpus: 2 });
-});
-afterAll(async () => {
-  await machine.close();
-});
+const machine = booted();
 const run = (id: string, options: RunOptions = {}) => machine.run(race(id), { executions: 3, ...options });
 
 describe('lockdep in parallel mode', () => {

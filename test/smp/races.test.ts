@@ -1,20 +1,15 @@
 /** Data races in parallel mode: a thread stands still before a load, and who stores meanwhile is reported; what is ordered or marked is not. */
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Machine, type RunOptions } from '../../src/index.js';
+import { describe, expect, it } from 'vitest';
+import type { RunOptions } from '../../src/index.js';
+import { booted } from './booted.js';
 
 /** Seconds; each is met within two. */
 const PATIENCE = 120;
 
 const race = (id: string): string => `${fileURLToPath(new URL('../fixtures/races/races.ts', import.meta.url))}#${id}`;
 
-let machine: Machine;
-beforeAll(async () => {
-  machine = await Machine.boot({ cpus: 2 });
-});
-afterAll(async () => {
-  await machine.close();
-});
+const machine = booted();
 const run = (id: string, options: RunOptions = {}) => machine.run(race(id), { check: 'races', ...options });
 
 describe('watchpoints in parallel mode', () => {

@@ -1,7 +1,8 @@
 /** The debugger of spinlocks on machines, in both modes: who waits for ever, or for a second, is reported, and who waits for less is not. */
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type ExploreResult, explore, Machine } from '../../src/index.js';
+import { describe, expect, it } from 'vitest';
+import { type ExploreResult, explore } from '../../src/index.js';
+import { booted } from './booted.js';
 
 const race = (id: string): string =>
   `${fileURLToPath(new URL('../fixtures/spinlocks/locks.ts', import.meta.url))}#${id}`;
@@ -110,13 +111,7 @@ describe('debug_locks', () => {
 });
 
 describe('in parallel mode', () => {
-  let machine: Machine;
-  beforeAll(async () => {
-    machine = await Machine.boot({ cpus: 2 });
-  });
-  afterAll(async () => {
-    await machine.close();
-  });
+  const machine = booted();
   const run = (id: string) =>
     machine.run(race(id), { check: 'spinlocks', executions: 60, seconds: 20, stopAtFailure: true });
 

@@ -1,6 +1,6 @@
 /** lib/string.c on memory that is reached through the data cache: bytes at the ends, words in between. */
 import type { Kernel } from '../cpu/kernel.js';
-import { type Vaddr, vaddr } from '../shared/types.js';
+import { NULL, type Vaddr, vaddr } from '../shared/types.js';
 
 /** Context: any. */
 export function memset(k: Kernel, addr: Vaddr, byte: number, bytes: number): void {
@@ -21,11 +21,15 @@ export function memcpy(k: Kernel, to: Vaddr, from: Vaddr, bytes: number): void {
   for (; done < bytes; done++) k.store8(vaddr(to + done), k.load8(vaddr(from + done)));
 }
 
-/** Does every byte of the range hold @byte? Reads up to the first that does not. */
-export function check_bytes(k: Kernel, start: Vaddr, byte: number, bytes: number): boolean {
-  for (let i = 0; i < bytes; i++) if (k.load8(vaddr(start + i)) !== byte) return false;
-  return true;
+/** The first byte of the range that does not hold @byte; NULL if all do. Nothing behind it is read. Source: lib/string.c, Linux 3.2. */
+export function memchr_inv(k: Kernel, start: Vaddr, byte: number, bytes: number): Vaddr {
+  for (let at: number = start; at < start + bytes; at++) if (k.load8(vaddr(at)) !== byte) return vaddr(at);
+  return NULL;
 }
+
+/** Does every byte of the range hold @byte? */
+export const check_bytes = (k: Kernel, start: Vaddr, byte: number, bytes: number): boolean =>
+  memchr_inv(k, start, byte, bytes) === NULL;
 
 /** A string of the kernel: a zero byte ends it. Boot only. */
 export function writeString(k: Kernel, addr: Vaddr, text: string): void {

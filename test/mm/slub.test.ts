@@ -213,6 +213,98 @@ describe('the checks of SLUB', () => {
     expect(log(k)[0]).toMatch(/^SLUB: kmalloc-64 slab 0x\w+ object 0x\w+ already free\.$/);
   });
 
+  const LATER = { kernel: '2.6.30', slubDebug: 'FZPU,kmalloc' } as const;
+  const hex = (n: number): string => `0x${n.toString(16)}`;
+  const RULES = ['='.repeat(77), '-'.repeat(77)];
+
+  it('tell from 2.6.23 on which bytes are wrong, whose they are, and mend only them', () => {
+    const k = machine(LATER);
+    const a = __kmalloc(k, 64, GFP_KERNEL);
+    k.store8(vaddr(a + 65), 0x12);
+    kfree(k, a);
+    const [rule, bug, line, first, ...rest] = log(k);
+    expect([rule, line]).toEqual(RULES);
+    expect(bug).toBe('BUG kmalloc-64: Redzone overwritten');
+    expect(first).toBe(`INFO: ${hex(a + 65)}-${hex(a + 65)}. First byte 0x12 instead of 0xcc`);
+    expect(rest[0]).toMatch(/^INFO: Allocated in \? age=0 cpu=0 pid=\d+$/);
+    expect(rest[1]).toMatch(/^INFO: Slab 0x\w{8} objects=\d+ used=1 fp=0x\w{8} flags=0x\w{4,}$/);
+    expect(rest[2]).toMatch(new RegExp(`^INFO: Object ${hex(a)} @offset=\\d+ fp=0x`));
+    expect(rest).toContain(` Redzone ${hex(a + 64)}:  cc 12 cc cc${' '.repeat(36)} Ì.ÌÌ${' '.repeat(12)}`);
+    expect(rest.at(-1)).toBe(`FIX kmalloc-64: Restoring ${hex(a + 65)}-${hex(a + 65)}=0xcc`);
+    expect(k.load8(vaddr(a + 65))).toBe(0xcc);
+  });
+
+  it('tell from 2.6.23 on of poison, and which of it was overwritten', () => {
+    const k = machine(LATER);
+    const a = __kmalloc(k, 64, GFP_KERNEL);
+    kfree(k, a);
+    k.store8(vaddr(a + 5), 0);
+    k.store8(vaddr(a + 63), 1);
+    expect(__kmalloc(k, 64, GFP_KERNEL)).not.toBe(a);
+    const bugs = log(k).filter((l) => /^(BUG|FIX|INFO: 0x)/.test(l));
+    expect(bugs).toEqual([
+      'BUG kmalloc-64: Poison overwritten',
+      `INFO: ${hex(a + 5)}-${hex(a + 5)}. First byte 0x0 instead of 0x6b`,
+      `FIX kmalloc-64: Restoring ${hex(a + 5)}-${hex(a + 5)}=0x6b`,
+      'FIX kmalloc-64: Marking all objects used',
+    ]);
+    expect(log(k)).toContainEqual(expect.stringMatching(/^INFO: Freed in \? age=0 cpu=0 pid=\d+$/));
+  });
+
+  it('tell from 2.6.23 on of an object that is freed twice, and of one that is none', () => {
+    const k = machine(LATER);
+    const a = __kmalloc(k, 64, GFP_KERNEL);
+    kfree(k, vaddr(a + 8));
+    kfree(k, a);
+    kfree(k, a);
+    expect(log(k).filter((l) => /^(BUG|FIX)/.test(l))).toEqual([
+      `BUG kmalloc-64: Invalid object pointer ${hex(a + 8)}`,
+      `FIX kmalloc-64: Object at ${hex(a + 8)} not freed`,
+      'BUG kmalloc-64: Object already free',
+      `FIX kmalloc-64: Object at ${hex(a)} not freed`,
+    ]);
+  });
+
+  it('give rows of bytes as the dump of all the kernel does from 3.2 on, and say that nothing is tainted', () => {
+    const k = machine({ ...LATER, kernel: '4.12' });
+    const a = __kmalloc(k, 64, GFP_KERNEL);
+    k.store32(a, 0x5a5a4141);
+    k.store8(vaddr(a + 64), 1);
+    kfree(k, a);
+    expect(log(k)[1]).toBe('BUG kmalloc-64 (Not tainted): Redzone overwritten');
+    expect(log(k)).toContain(
+      `Redzone ${a.toString(16).slice(0, -2)}${((a + 64) & 255).toString(16).padStart(2, '0')}: 01 cc cc cc${' '.repeat(36)}  ....`,
+    );
+    expect(log(k).find((l) => l.startsWith('Object '))).toMatch(/: 41 41 5a 5a 6b .* {2}AAZZkkkkkkkkkkkk$/);
+  });
+
+  it.each([
+    ['2.6.30', 'loses every object of the slab', 0x5a],
+    ['2.6.31', 'leaves the objects alone', 0x6b],
+  ])('of %s mend the end of a slab in a way that %s', (kernel, _, first) => {
+    const k = machine({ ...LATER, kernel });
+    const a = __kmalloc(k, 64, GFP_KERNEL);
+    const slab = (a & -4096) >>> 0;
+    const { objectsPerSlab } = countCache(k, kmallocCache(k, 64));
+    const end = slab + objectsPerSlab * k.read(kmallocCache(k, 64), k.structs.kmem_cache.size);
+    k.store8(vaddr(end), 0);
+    kfree(k, a);
+    expect(log(k)[1]).toBe(`BUG kmalloc-64: Padding overwritten. ${hex(end)}-${hex(end)}`);
+    expect([k.load8(vaddr(slab)), k.load8(vaddr(end))]).toEqual([first, 0x5a]);
+  });
+
+  it.each(['2.6.22', '2.6.30', '4.12'])(
+    'of %s have nothing to say of an object that is used to its last byte',
+    (kernel) => {
+      const k = machine({ ...LATER, kernel });
+      const a = __kmalloc(k, 64, GFP_KERNEL);
+      for (let i = 0; i < 64; i++) k.store8(vaddr(a + i), i);
+      kfree(k, a);
+      kfree(k, __kmalloc(k, 64, GFP_KERNEL));
+      expect(log(k)).toEqual([]);
+    },
+  );
+
   it('do not find it without debugging: the object is handed out twice', () => {
     const k = machine();
     const a = __kmalloc(k, 64, GFP_KERNEL);

@@ -39,7 +39,7 @@ import {
   unlockCaches,
 } from '../slub.js';
 import { get_node, listLockOf, lruOf, type Node, nameOf, partialOf } from './cache.js';
-import { list_slab_objects } from './debug.js';
+import { list_slab_objects } from './reports-2.6.23.js';
 
 /** Up to so many partial slabs are not put in order. */
 const MAX_PARTIAL = 10;

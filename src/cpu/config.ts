@@ -21,6 +21,8 @@ export interface SlabOptions {
   readonly debugSpinlock: boolean;
   /** CONFIG_DEBUG_VM: VM_BUG_ON() is BUG_ON(). */
   readonly debugVm: boolean;
+  /** CONFIG_DEBUG_PAGEALLOC: free pages are filled with 0xaa and looked at when they are given out; vmalloc() unmaps at once. From 2.6.30 on. */
+  readonly debugPagealloc: boolean;
   /** ARM: is the kernel compiled for the old ABI, with long long aligned to 4 bytes? */
   readonly oabi: boolean;
   /** arch_is_coherent(): the kernel takes devices to see the caches, which they do not: dma_alloc_coherent() is kmalloc(), maps maintain nothing. */
@@ -44,6 +46,7 @@ export const SLAB_DEFAULTS: SlabOptions = {
   debugSlab: false,
   debugSpinlock: false,
   debugVm: false,
+  debugPagealloc: false,
   oabi: false,
   coherentDma: false,
   iommu: false,

@@ -18,6 +18,7 @@ import {
 } from '../cpu/config.js';
 import type { CoreRow } from '../cpu/core.js';
 import { UsageError } from '../shared/errors.js';
+import { KERNEL_VERSION, versionCode } from '../shared/version.js';
 import { CORES, KERNELS, PATCHES, patchesOf } from './catalogue.js';
 import { closest } from './closest.js';
 import type { Case, MachineSpec, RaceSpec, ThreadFn, ThreadSpec } from './race.js';
@@ -117,6 +118,20 @@ function checkSlab(options: SlabOptions): void {
   checkNumber('isaDmaThreshold', options.isaDmaThreshold, 0, 0xffffffff);
 }
 
+/** mm/debug-pagealloc.c came with 2.6.30; before, the option was there only for architectures that unmap pages. */
+function checkPagealloc({
+  debugPagealloc,
+  kernel,
+}: {
+  readonly debugPagealloc: boolean;
+  readonly kernel: string;
+}): void {
+  if (!debugPagealloc || versionCode(kernel) >= KERNEL_VERSION(2, 6, 30)) return;
+  throw new UsageError(
+    `kernel ${kernel} has no CONFIG_DEBUG_PAGEALLOC on ARM and PA-RISC; leave debugPagealloc out, or use 2.6.30 or later`,
+  );
+}
+
 /** PA-RISC kernels have neither highmem nor ticket locks; and what is written for an ARM core uses page tables and mappings of ARM. */
 function checkParisc(core: CoreRow, layers: readonly MachineSpec[], ticketLocks: boolean): void {
   const wrong = (what: string): never => {
@@ -208,6 +223,7 @@ export function configure(
     layers.map((l) => l.patches ?? []),
   );
   checkSlab(merged);
+  checkPagealloc(merged);
   checkIommu(core, merged);
   for (const name of checksOf(merged.check)) oneOf('checker', name, [...CHECKERS, ALL]);
   oneOf('set of lockdep rules', merged.lockdepRules, ['', ...LOCKDEP_RULES]);

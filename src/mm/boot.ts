@@ -21,6 +21,7 @@ import { struct_task_struct } from '../shared/wait.js';
 import { wait_bit_init, waitBitSymbols } from '../shared/wait-bit.js';
 import type { ArchBoot } from './arch-boot.js';
 import { ARM_BOOT } from './arm/boot.js';
+import { debugPageallocSymbols } from './debug-pagealloc.js';
 import { gfpEventSymbols } from './gfp-events.js';
 import { kmem_cache_init, slabCallFunctions, slabSymbols, structsOf } from './kmalloc.js';
 import { kswapd_init, kswapdSymbols } from './kswapd.js';
@@ -103,6 +104,7 @@ function kernelSymbolSpecs(config: MachineConfig, structs: Structs): Record<stri
     thread_stacks: { bytes: config.threadsMax * THREAD_STACK_BYTES, align: 64 },
     mem_map: { bytes: (config.lowmemPages + config.highmemPages) * struct_page.sizeof, align: 64 },
     ...slabSymbols(config, structs),
+    ...debugPageallocSymbols(config),
     ...bootOf(config).symbols(config),
   };
 }

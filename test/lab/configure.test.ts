@@ -41,6 +41,17 @@ describe('all checkers', () => {
   });
 });
 
+describe('CONFIG_DEBUG_PAGEALLOC', () => {
+  const on = (kernel: string): boolean =>
+    configureRace(race({ id: 'any', machine: { debugPagealloc: true }, threads: [() => {}] }), null, { kernel }).config
+      .debugPagealloc;
+
+  it('is refused to kernels that have it on other architectures only', () => {
+    expect(() => on('2.6.22')).toThrow(/kernel 2\.6\.22 has no CONFIG_DEBUG_PAGEALLOC/);
+    expect(on('2.6.30')).toBe(true);
+  });
+});
+
 describe('the case that a configuration is', () => {
   it('differs by memory too', () => {
     const { config } = configureRace(onArm926, onArm926.cases[1]!, {});

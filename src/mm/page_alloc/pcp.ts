@@ -21,6 +21,7 @@ import { spin_lock, spin_lock_irqsave, spin_unlock, spin_unlock_irqrestore } fro
 import { struct_page } from '../../shared/structs/page.js';
 import { NULL, vaddr } from '../../shared/types.js';
 import { LINUX_2_6, LINUX_4_4 } from '../../shared/version.js';
+import { kernel_map_pages } from '../debug-pagealloc.js';
 import { gfp } from '../gfp.js';
 import {
   MAX_ORDER,
@@ -136,6 +137,7 @@ export function buffered_rmqueue(k: Kernel, zone: Zone, order: number, gfp_mask:
 /** Order 0 goes to this CPU's list, and a batch of that to the buddy system when it is full; a bad page goes nowhere. Context: any. */
 export function free_hot_cold_page(k: Kernel, page: Page, cold: boolean): void {
   if (free_pages_check(k, page, 0)) return;
+  kernel_map_pages(k, page, 1, false);
   const zone = page_zone(k, page);
   const flags = local_irq_save(k);
   const pcp = zone_pcp(k, zone, k.cpu, coldList(k, cold));
@@ -156,6 +158,7 @@ export function free_hot_cold_page(k: Kernel, page: Page, cold: boolean): void {
 /** A block goes straight to the buddy system, unless a page of it is bad. Context: any; takes and releases zone->lock. */
 export function __free_pages_ok(k: Kernel, page: Page, order: number): void {
   if (free_pages_check(k, page, order)) return;
+  kernel_map_pages(k, page, 1 << order, false);
   const zone = page_zone(k, page);
   const flags = spin_lock_irqsave(k, zone_lock(zone));
   k.write(zone, struct_zone.all_unreclaimable, 0);

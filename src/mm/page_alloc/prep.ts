@@ -10,6 +10,7 @@ import { Point } from '../../shared/point.js';
 import { struct_page } from '../../shared/structs/page.js';
 import { type Vaddr, vaddr } from '../../shared/types.js';
 import { kmap_atomic, kunmap_atomic } from '../arm/highmem.js';
+import { kernel_map_pages } from '../debug-pagealloc.js';
 import { gfp } from '../gfp.js';
 import { lowmem_page_address, type Page, PageHighMem, page_plus } from '../page.js';
 import { prep_compound_page } from './compound.js';
@@ -53,6 +54,7 @@ export function prep_new_page(k: Kernel, page: Page, order: number, gfp_mask: nu
   const { __GFP_ZERO, __GFP_COMP } = gfp(k);
   k.write(page, struct_page.private, 0);
   atomic_set(k, page_count_addr(page), 1);
+  kernel_map_pages(k, page, 1 << order, true);
   if ((gfp_mask & __GFP_ZERO) !== 0) prep_zero_page(k, page, order, gfp_mask);
   if (order !== 0 && (gfp_mask & __GFP_COMP) !== 0) prep_compound_page(k, page, order);
 }

@@ -8,6 +8,7 @@ import type { Kernel } from '../../cpu/kernel.js';
 import { WARN_ON } from '../../shared/bug.js';
 import { NULL, type Ptr, type Vaddr, vaddr } from '../../shared/types.js';
 import { KERNEL_VERSION } from '../../shared/version.js';
+import { debug_pagealloc_enabled } from '../debug-pagealloc.js';
 import { pte_alloc_kernel } from '../memory.js';
 import { page_to_pfn } from '../page.js';
 import { PAGE_SIZE } from './vm-struct.js';
@@ -53,6 +54,17 @@ export function vmap_page_range(k: Kernel, start: number, end: number, prot: num
   const error = vmap_page_range_noflush(k, start, end, prot, pages);
   flush_cache_vmap(k, start, end);
   return error;
+}
+
+/**
+ * With CONFIG_DEBUG_PAGEALLOC addresses that are given back fault at once, although they wait for a purge as ever.
+ *
+ * Context: as flush_tlb_kernel_range(). Source: mm/vmalloc.c, Linux 2.6.30, 4.12.
+ */
+export function vmap_debug_free_range(k: Kernel, start: number, end: number): void {
+  if (!debug_pagealloc_enabled(k)) return;
+  vunmap_page_range(k, start, end);
+  k.arch.flush_tlb_kernel_range(k, vaddr(start), vaddr(end));
 }
 
 /** Clear the entries of [start, end). No maintenance of caches and TLB. Context: any. */

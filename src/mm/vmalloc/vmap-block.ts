@@ -28,7 +28,7 @@ import { KERNEL_VERSION } from '../../shared/version.js';
 import { kfree, kmalloc } from '../kmalloc.js';
 import { get_order } from '../page.js';
 import { kfree_rcu, rcu_read_lock, rcu_read_unlock } from '../rcu.js';
-import { flush_cache_vunmap, vmap_page_range, vunmap_page_range } from './page-range.js';
+import { flush_cache_vunmap, vmap_debug_free_range, vmap_page_range, vunmap_page_range } from './page-range.js';
 import { metadataMask } from './pages.js';
 import { PAGE_SIZE } from './vm-struct.js';
 import { allocAnywhere, find_vmap_area, type Purge, type VmapArea, va_start } from './vmap-area.js';
@@ -400,6 +400,7 @@ export function vm_unmap_ram(k: Kernel, addr: Vaddr, count: number, era: BlockEr
   const { VMALLOC_START, VMALLOC_END } = k.arch;
   const bad = addr < VMALLOC_START(k) || addr > VMALLOC_END(k) || (addr & (PAGE_SIZE - 1)) !== 0;
   BUG_ON(k, bad, 'mm/vmalloc.c vm_unmap_ram: address', addr);
+  vmap_debug_free_range(k, addr, addr + count * PAGE_SIZE);
   if (count <= VMAP_MAX_ALLOC) {
     vb_free(k, addr, count * PAGE_SIZE, era);
     return;

@@ -27,7 +27,7 @@ import { gfp } from '../gfp.js';
 import { kfree, kmalloc } from '../kmalloc.js';
 import { rcu_process_callbacks, rcu_read_lock, rcu_read_unlock } from '../rcu.js';
 import * as areas from './areas.js';
-import { flush_cache_vunmap, vmap_page_range, vunmap_page_range } from './page-range.js';
+import { flush_cache_vunmap, vmap_debug_free_range, vmap_page_range, vunmap_page_range } from './page-range.js';
 import { metadataMask } from './pages.js';
 import {
   ioremapAlign,
@@ -259,6 +259,7 @@ export function remove_vm_area(k: Kernel, addr: Vaddr): VmStruct {
   // Until 2.6.31 the address may have another owner before the list has lost this one.
   const listFirst = k.LINUX_VERSION_CODE >= LINUX_2_6_32;
   if (listFirst) unlinkFromList(k, area);
+  vmap_debug_free_range(k, va_start(k, va), va_end(k, va));
   free_unmap_vmap_area(k, va);
   k.write(area, struct_vm_struct.size, k.read(area, struct_vm_struct.size) - PAGE_SIZE);
   if (!listFirst) unlinkFromList(k, area);

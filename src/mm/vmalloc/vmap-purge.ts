@@ -20,7 +20,7 @@ import { rcu_process_callbacks } from '../rcu.js';
 import * as areas from './areas.js';
 import { llist_del_all, vfree_later } from './deferred.js';
 import { enterMapScope, leaveMapScope } from './map-scope.js';
-import { flush_cache_vunmap, vmap_page_range, vunmap_page_range } from './page-range.js';
+import { flush_cache_vunmap, vmap_debug_free_range, vmap_page_range, vunmap_page_range } from './page-range.js';
 import { allocArray, allocPages, metadataMask } from './pages.js';
 import {
   ioremapAlign,
@@ -208,6 +208,7 @@ export function remove_vm_area(k: Kernel, addr: Vaddr): VmStruct {
   k.write(va, struct_vmap_area.vm, NULL);
   k.write(va, struct_vmap_area.flags, va_flags(k, va) & ~VM_VM_AREA);
   spin_unlock(k, k.sym.vmap_area_lock);
+  vmap_debug_free_range(k, va_start(k, va), va_end(k, va));
   free_unmap_vmap_area(k, va);
   return area;
 }

@@ -19,7 +19,6 @@ import {
   fillMemory,
   GFP_HIGHUSER,
   type Kernel,
-  KernelBug,
   kmap,
   kunmap,
   LAST_PKMAP,
@@ -27,22 +26,13 @@ import {
   type Page,
   page_address,
   page_to_pfn,
+  probe_kernel_read,
   race,
-  type Vaddr,
 } from '../src/index.js';
 
 const rounds = (k: Kernel): number => (k.config.bufferBytes < 4096 ? 1 : 8);
 const inA = (offset: number): number => (0xa0000000 ^ offset) >>> 0;
 const inB = (offset: number): number => (0xb0000000 ^ offset) >>> 0;
-
-/** A read that may fault: the exception table has an entry for it. */
-function probe_kernel_read(k: Kernel, addr: Vaddr): void {
-  try {
-    k.load32(addr);
-  } catch (error) {
-    if (!(error instanceof KernelBug) || error.kind !== 'oops') throw error;
-  }
-}
 
 function readB(k: Kernel): void {
   const page = k.vars.pageB as Page;

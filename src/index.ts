@@ -273,6 +273,7 @@ export {
 export { kmap, kmap_atomic, kunmap, kunmap_atomic } from './mm/kmap.js';
 export { kswapd, kswapd_stop } from './mm/kswapd.js';
 export { lockdep_set_class, lockdep_set_class_and_name, lockdep_sys_exit } from './mm/lockdep.js';
+export { probe_kernel_read } from './mm/maccess.js';
 export { vm_insert_page, vmalloc_to_page, vmalloc_to_pfn } from './mm/memory.js';
 export { nr_free_pages_of, page_zone, struct_free_area, struct_zone, type Zone, zone_nr } from './mm/mmzone.js';
 export {

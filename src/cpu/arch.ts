@@ -36,6 +36,8 @@ export interface ArchOps {
   pmd_populate_kernel(k: Kernel, pmd: Ptr<'pmd'>, ptep: Ptr<'pte'>): void;
   /** A page of zeros, by its linear address, becomes a table: the walker sees the zeros. Return: its first entry. */
   pte_table_init(k: Kernel, page: Vaddr): Ptr<'pte'>;
+  /** Is this an address of user space, below TASK_SIZE? */
+  isUserAddress(k: Kernel, addr: number): boolean;
   /** Ends of the vmalloc area. */
   VMALLOC_START(k: Kernel): Vaddr;
   VMALLOC_END(k: Kernel): Vaddr;

@@ -147,6 +147,12 @@ const { Load: LOAD, Store: STORE, Lock: LOCK, Unlock: UNLOCK, IrqEnable: IRQ_ENA
 const { CachedLoad: CACHED_LOAD, CachedStore: CACHED_STORE } = Point;
 const PLAIN_RELEASE = STRONG_STORES;
 
+/** Of an access that is being made, for who watches memory: bytes, and this bit if it is a write. */
+const ACCESS_WRITES = 8;
+/** The access is one that may fault: the exception table has an entry for it. */
+const ACCESS_PROBES = 16;
+const FIXUP = new Error('a fault that the exception table has an entry for');
+
 /** Where the task of a thread slot and its preempt_count are. */
 export type TaskOf = (slot: number) => { task: Ptr<'task_struct'>; preemptCount: Vaddr };
 
@@ -182,6 +188,8 @@ export class Kernel<S extends object = object, E extends string = never> impleme
   executing: Place | null = null;
   /** Address of the byte or half word that is being accessed, or -1. */
   #part = -1;
+  /** What is being accessed while somebody watches memory, or that it may fault; 0: nothing. Maintenance of caches is no access. */
+  #access = 0;
   /** Words that the functions of a race share outside the emulated memory. */
   vars: Record<string, number> = {};
   /** Variables of the race: a property that is read is a load, one that is set a store, each with its scheduling point. */
@@ -538,6 +546,8 @@ export class Kernel<S extends object = object, E extends string = never> impleme
     const waitKind = this.hw[this.#thread + Thread.waitKind] as number;
     this.hw[this.#thread + Thread.waitKind] = WaitKind.none;
     const paused = this.#pauseMemoryWatch(0);
+    const access = this.#access;
+    this.#access = 0;
     for (let line = 0, left = lines >>> 0; left !== 0; line++, left >>>= 1) {
       if ((left & 1) === 0) continue;
       const was = this.irqsOff;
@@ -548,6 +558,7 @@ export class Kernel<S extends object = object, E extends string = never> impleme
       this.irqsOff = was;
     }
     this.#pauseMemoryWatch(paused);
+    this.#access = access;
     Atomics.store(this.hw, this.#thread + Thread.waitKind, waitKind);
     this.#spin = spin;
     this.storing = storing;
@@ -642,6 +653,7 @@ export class Kernel<S extends object = object, E extends string = never> impleme
   }
 
   #loadFar(addr: number): number {
+    if (this.memoryWatch !== null) this.#access = 4;
     if ((addr & 3) !== 0) this.unaligned(addr, false);
     const value = this.#word(addr);
     if (this.memoryWatch !== null) this.#accessed(addr, 4, false);
@@ -649,6 +661,7 @@ export class Kernel<S extends object = object, E extends string = never> impleme
   }
 
   #storeFar(addr: number, value: number, mask: number): void {
+    if (this.memoryWatch !== null) this.#access = 4 | ACCESS_WRITES;
     if ((addr & 3) !== 0) this.unaligned(addr, true);
     this.#putMasked(addr, value, mask);
     if (this.memoryWatch !== null) this.#accessed(addr, 4, true);
@@ -656,6 +669,7 @@ export class Kernel<S extends object = object, E extends string = never> impleme
 
   /** Tell who watches memory of an access outside static memory. */
   #accessed(addr: number, bytes: number, write: boolean): void {
+    this.#access = 0;
     if ((addr - this.staticBase) >>> 0 < this.staticBytes) return;
     this.memoryWatch?.access(this.#asAddressed(addr, bytes), bytes, write);
   }
@@ -692,6 +706,7 @@ export class Kernel<S extends object = object, E extends string = never> impleme
   /** One byte, unsigned. */
   load8(addr: Vaddr): number {
     this.pointAs(Point.CachedLoad, addr, How.byte);
+    if (this.memoryWatch !== null) this.#access = 1;
     const word = this.#wordOfPart(addr, 1);
     if (this.memoryWatch !== null) this.#accessed(addr, 1, false);
     return (word >>> ((addr & 3) * 8)) & 0xff;
@@ -699,6 +714,7 @@ export class Kernel<S extends object = object, E extends string = never> impleme
 
   load16(addr: Vaddr): number {
     this.pointAs(Point.CachedLoad, addr, How.half);
+    if (this.memoryWatch !== null) this.#access = 2;
     const word = this.#wordOfPart(addr, 2);
     if (this.memoryWatch !== null) this.#accessed(addr, 2, false);
     return (word >>> ((addr & 2) * 8)) & 0xffff;
@@ -719,9 +735,24 @@ export class Kernel<S extends object = object, E extends string = never> impleme
     return this.#loadFar(a >>> 0) >>> 0;
   }
 
+  /** load32() that may fault. Return: null if it has. */
+  probe32(addr: Vaddr): number | null {
+    this.point(CACHED_LOAD, addr);
+    this.#access = ACCESS_PROBES;
+    try {
+      const word = this.#word(addr) >>> 0;
+      this.#access = 0;
+      return word;
+    } catch (error) {
+      if (error !== FIXUP) throw error;
+      return null;
+    }
+  }
+
   store8(addr: Vaddr, value: number): void {
     this.pointAs(Point.CachedStore, addr, How.byte);
     const shift = (addr & 3) * 8;
+    if (this.memoryWatch !== null) this.#access = 1 | ACCESS_WRITES;
     this.#putPart(addr, 1, value << shift, 0xff << shift);
     if (this.memoryWatch !== null) this.#accessed(addr, 1, true);
   }
@@ -729,6 +760,7 @@ export class Kernel<S extends object = object, E extends string = never> impleme
   store16(addr: Vaddr, value: number): void {
     this.pointAs(Point.CachedStore, addr, How.half);
     const shift = (addr & 2) * 8;
+    if (this.memoryWatch !== null) this.#access = 2 | ACCESS_WRITES;
     this.#putPart(addr, 2, value << shift, 0xffff << shift);
     if (this.memoryWatch !== null) this.#accessed(addr, 2, true);
   }
@@ -824,6 +856,7 @@ export class Kernel<S extends object = object, E extends string = never> impleme
 
   /** A wild pointer faults. Errors: one that does not, since page contents have no atomic operations. */
   #atomicOutside(addr: number): never {
+    if (this.memoryWatch !== null) this.#access = 4 | ACCESS_WRITES;
     if ((addr & 3) !== 0) this.unaligned(addr, true);
     this.#word(addr);
     throw new MurphyError(`atomic operation outside static kernel data: ${addr.toString(16)}`);
@@ -872,6 +905,10 @@ export class Kernel<S extends object = object, E extends string = never> impleme
   dataAbort(va: number, status: number, write: boolean): never {
     const at = this.#part >= 0 && ((va ^ this.#part) & ~3) === 0 ? this.#part : va;
     this.trace(Ev.fault, at, status, write ? 1 : 0);
+    const access = this.#access;
+    this.#access = 0;
+    if (access === ACCESS_PROBES) throw FIXUP;
+    if (access !== 0) this.memoryWatch?.refused(at, access & ~ACCESS_WRITES, (access & ACCESS_WRITES) !== 0);
     if (this.vectors === null) throw new KernelBug('oops', 'data abort', at);
     return this.vectors.dataAbort(this, at, status, write);
   }
@@ -1227,6 +1264,7 @@ export class Kernel<S extends object = object, E extends string = never> impleme
     this.#spin = null;
     this.executing = null;
     this.#part = -1;
+    this.#access = 0;
     this.#heldCount = 0;
     this.lockWatch?.begin();
     this.memoryWatch?.begin();

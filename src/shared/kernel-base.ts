@@ -79,6 +79,8 @@ export interface MemoryWatch {
   begin(): void;
   /** @addr: virtual; bytes: 1, 2 or 4. */
   access(addr: number, bytes: number, write: boolean): void;
+  /** An access is refused by the MMU: the oops comes next. */
+  refused(addr: number, bytes: number, write: boolean): void;
   /** A block of pages, by its physical address, was given out, was given back; a reference to a page is about to be dropped. */
   pages(pa: number, order: number, gfp_mask: number): void;
   pagesFreed(pa: number, order: number): void;

@@ -4,17 +4,21 @@
  */
 import { describe, expect, it } from 'vitest';
 import type { MachineConfig } from '../../src/cpu/config.js';
+import { CacheOp } from '../../src/cpu/cpu-cache.js';
 import type { Kernel } from '../../src/cpu/kernel.js';
 import { type Checker, type CheckerReport, checkersOf } from '../../src/lab/checkers.js';
+import { USER_BASE } from '../../src/mm/arm/flush.js';
+import { PAGE_SHARED, pte_offset_user } from '../../src/mm/flush.js';
 import { gfp } from '../../src/mm/gfp.js';
 import { kfree, kmalloc, kmem_cache_alloc, kmem_cache_create, kmem_cache_free, ksize } from '../../src/mm/kmalloc.js';
 import { kmap, kunmap } from '../../src/mm/kmap.js';
-import { lowmem_page_address } from '../../src/mm/page.js';
+import { probe_kernel_read } from '../../src/mm/maccess.js';
+import { lowmem_page_address, page_to_pfn } from '../../src/mm/page.js';
 import { __free_page, __free_pages, __get_free_page, alloc_page, alloc_pages } from '../../src/mm/page_alloc.js';
 import { memcpy, memset } from '../../src/mm/string.js';
 import { vfree, vm_map_ram, vm_unmap_ram, vmalloc, vmap, vunmap } from '../../src/mm/vmalloc.js';
 import { NULL, type Vaddr, vaddr } from '../../src/shared/types.js';
-import { localMachine } from '../machine.js';
+import { dmesgOf, localMachine } from '../machine.js';
 
 interface Watched {
   readonly k: Kernel;
@@ -263,6 +267,95 @@ describe('vmalloc() areas that are freed lazily', () => {
     k.store32(ram, 1);
     vm_unmap_ram(k, ram, 1);
     expect(reports.filter((r) => r.kind !== 'vmalloc-out-of-bounds')).toEqual([]);
+  });
+});
+
+describe('addresses that no frame is behind', () => {
+  it.each<[string, string, number, (k: Kernel, addr: Vaddr) => void, string]>([
+    ['null-ptr-deref', 'in the first page', 0x24, (k, addr) => void k.load32(addr), 'Read of size 4'],
+    ['null-ptr-deref', 'in the first page, of kernel data', 0x24, (k, addr) => k.store(addr, 1), 'Write of size 4'],
+    ['user-memory-access', 'of poison', 0x6b6b6b6b, (k, addr) => k.store8(addr, 1), 'Write of size 1'],
+    ['user-memory-access', 'of poison, unaligned', 0x6b6b6b6b, (k, addr) => void k.load32(addr), 'Read of size 4'],
+    [
+      'wild-memory-access',
+      'between user space and the direct map',
+      0xbf100002,
+      (k, a) => void k.load16(a),
+      'Read of size 2',
+    ],
+    [
+      'vmalloc-out-of-bounds',
+      'for vmalloc() that it has not given',
+      0xc8000000,
+      (k, a) => k.store32(a, 0),
+      'Write of size 4',
+    ],
+  ])('are a %s %s, said before the oops', (kind, _, addr, access, what) => {
+    const { k, reports } = watched();
+    expect(() => access(k, vaddr(addr))).toThrow('Unable to handle kernel');
+    expect(reports.map((r) => r.kind)).toEqual([kind]);
+    expect(reports[0]?.headline).toMatch(new RegExp(`^BUG: KASAN: ${kind} in \\S+$`));
+    expect(reports[0]?.lines[2]).toBe(`${what} at addr ${addr.toString(16).padStart(8, '0')} by task thread0/0`);
+    const log = dmesgOf(k);
+    const oops = log.findIndex((line) => line.startsWith('Unable to handle kernel'));
+    expect(oops).toBeGreaterThan(log.indexOf(reports[0]?.headline ?? ''));
+  });
+
+  it('are told of with the area that was there', () => {
+    const { k, reports } = watched({ kernel: '2.6.22', patches: [] });
+    const addr = vmalloc(k, 4096);
+    vfree(k, addr);
+    expect(() => k.load32(at(addr, 8))).toThrow('Unable to handle kernel');
+    expect(reports.map((r) => r.kind)).toEqual(['vmalloc-out-of-bounds']);
+    expect(reports[0]?.lines.join('\n')).toMatch(/Freed by task 0 on cpu 0:[\s\S]*located 8 bytes inside of/);
+  });
+
+  it('are NULL on PA-RISC too', () => {
+    const { k, kinds } = watched({}, 'pcxl2');
+    expect(() => k.load32(vaddr(0x24))).toThrow();
+    expect(kinds()).toEqual(['null-ptr-deref']);
+  });
+
+  it('are no business of the checker where a user has mapped a page', () => {
+    const { k, kinds } = watched();
+    const page = alloc_page(k, KERNEL(k));
+    const addr = vaddr(USER_BASE);
+    k.arch.set_pte(k, pte_offset_user(k, addr), k.arch.mk_pte(page_to_pfn(k, page), PAGE_SHARED(k)));
+    k.store32(addr, 1);
+    expect(kinds()).toEqual([]);
+  });
+
+  it('are not those of an object that is reached by an unaligned address', () => {
+    const { k, kinds } = watched();
+    const object = kmalloc(k, 64, KERNEL(k));
+    expect(() => k.load32(at(object, 2))).toThrow('Unable to handle kernel');
+    expect(kinds()).toEqual([]);
+  });
+
+  it('are not told of in maintenance of a cache, which no compiler sees', () => {
+    const { k, kinds } = watched({}, 'arm1136');
+    expect(() => k.mmu.cacheLine(CacheOp.clean, 0xc8000000)).toThrow('Unable to handle kernel');
+    expect(kinds()).toEqual([]);
+  });
+
+  it('are not told of where a read may fault, which leaves no oops either', () => {
+    const { k, kinds } = watched();
+    expect(probe_kernel_read(k, vaddr(0xc8000000))).toBeNull();
+    const object = kmalloc(k, 64, KERNEL(k));
+    k.store32(object, 0xcafe);
+    expect(probe_kernel_read(k, object)).toBe(0xcafe);
+    expect([kinds(), dmesgOf(k)]).toEqual([[], []]);
+    expect(() => k.load32(vaddr(0xc8000000))).toThrow('Unable to handle kernel');
+    expect(kinds()).toEqual(['vmalloc-out-of-bounds']);
+  });
+
+  it('are not told of in an allocator, which is compiled without', () => {
+    const { k, kinds } = watched({ slab: 'slub' });
+    const object = kmalloc(k, 64, KERNEL(k));
+    kfree(k, object);
+    k.mmu.store32(object, 0x6b6b6b68);
+    expect(() => [kmalloc(k, 64, KERNEL(k)), kmalloc(k, 64, KERNEL(k))]).toThrow('Unable to handle kernel');
+    expect(kinds()).toEqual([]);
   });
 });
 

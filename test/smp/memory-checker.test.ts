@@ -15,6 +15,24 @@ describe('a race under the memory checker', () => {
     expect(log).toMatch(/Freed by task \d on cpu \d:\n.* kfree\n.* last_user\n/);
   });
 
+  it('oopses as it claims, and is reported before', async () => {
+    const controlled = await explore(at('reads-null'), { check: 'all', caseName: 'oops' });
+    const parallel = await run(at('reads-null'), { check: 'all', caseName: 'oops', executions: 1 });
+    for (const found of [controlled, parallel]) {
+      expect(found).toMatchObject({ expected: true, failure: { outcome: 'oops' } });
+      const [report, oops] = ['BUG: KASAN: null-ptr-deref in reader', 'Unable to handle kernel NULL pointer'].map(
+        (text) => found.dmesg.findIndex((line) => line.includes(text)),
+      ) as [number, number];
+      expect(report).toBeGreaterThan(0);
+      expect(oops).toBeGreaterThan(report);
+    }
+  });
+
+  it('is left in peace where the access may fault', async () => {
+    const found = await explore(at('reads-null'), { check, caseName: 'probed' });
+    expect(found).toMatchObject({ outcome: 'clean', exhausted: true, expected: true });
+  });
+
   it('says the same each time', async () => {
     const [one, two] = [0, 1].map(() => explore(at('freed-while-read'), { check, preemptions: 1 }));
     const [first, second] = [await one, await two];

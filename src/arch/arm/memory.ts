@@ -64,6 +64,9 @@ export const high_memory = (k: Kernel): number => k.config.pageOffset + k.config
 export const virt_addr_valid = (k: Kernel, addr: number): boolean =>
   addr >= k.config.pageOffset && addr < high_memory(k);
 
+/** End of user space: modules have the 16 MB below PAGE_OFFSET. Source: include/asm-arm/memory.h, Linux 2.6.22. */
+export const TASK_SIZE = (k: Kernel): number => k.config.pageOffset - (16 << 20);
+
 const VMALLOC_OFFSET = 8 << 20;
 
 export const VMALLOC_START = (k: Kernel): Vaddr => vaddr((high_memory(k) + VMALLOC_OFFSET) & -VMALLOC_OFFSET);

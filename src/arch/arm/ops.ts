@@ -2,7 +2,7 @@
 import type { ArchOps } from '../../cpu/arch.js';
 import { Kernel } from '../../cpu/kernel.js';
 import { flush_cache_all } from './cache.js';
-import { VMALLOC_END, VMALLOC_START } from './memory.js';
+import { TASK_SIZE, VMALLOC_END, VMALLOC_START } from './memory.js';
 import { do_kernel_fault, dump_stack } from './oops.js';
 import {
   L_PTE_PRESENT,
@@ -45,6 +45,7 @@ export const ARM: ArchOps = {
   pte_offset_kernel,
   pmd_populate_kernel,
   pte_table_init,
+  isUserAddress: (k, addr) => addr < TASK_SIZE(k),
   VMALLOC_START,
   VMALLOC_END,
   flush_cache_all,

@@ -2,7 +2,7 @@
 import type { ArchOps } from '../../cpu/arch.js';
 import { flush_cache_all } from './cache.js';
 import { PariscKernel } from './cpu.js';
-import { __PAGE_OFFSET, VMALLOC_END, VMALLOC_START } from './memory.js';
+import { __PAGE_OFFSET, isUserAddress, VMALLOC_END, VMALLOC_START } from './memory.js';
 import { dump_stack, parisc_terminate } from './oops.js';
 import {
   mk_pte,
@@ -45,6 +45,7 @@ export const PARISC: ArchOps = {
   pte_offset_kernel,
   pmd_populate_kernel,
   pte_table_init,
+  isUserAddress: (_k, addr) => isUserAddress(addr),
   VMALLOC_START,
   VMALLOC_END,
   flush_cache_all,

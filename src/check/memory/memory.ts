@@ -6,6 +6,7 @@
  * judged as one through the direct map. A granule has 4 bytes instead of 8: objects of these kernels are aligned to words.
  * Left out: stacks and globals; the quarantine, since a machine that is watched is to go the same ways as one that is not.
  */
+import { PAGE_SIZE } from '../../cpu/config.js';
 import { Control, Stage } from '../../cpu/hw.js';
 import type { Kernel } from '../../cpu/kernel.js';
 import { Space } from '../../shared/footprint.js';
@@ -20,6 +21,9 @@ export const MEMORY_REPORTS = [
   'slab-out-of-bounds',
   'vmalloc-out-of-bounds',
   'use-after-free',
+  'null-ptr-deref',
+  'user-memory-access',
+  'wild-memory-access',
   'double-free or invalid-free',
   'leak',
 ] as const;
@@ -121,6 +125,24 @@ export class MemoryChecker implements MemoryWatch {
     const after = shadow < 4 ? (area.shadow[(pa >>> 2) + 1] as number) : shadow;
     const freed = after === FREE_PAGE || (shadow >= 4 && shadow === KMALLOC_FREE);
     this.#badAccess(freed ? 'use-after-free' : 'slab-out-of-bounds', addr, pa, bytes, write);
+  }
+
+  /** An oops is told of before it happens, as by compiled code that looks before each access; the allocators are compiled without. */
+  refused(addr: number, bytes: number, write: boolean): void {
+    if (this.paused !== 0) return;
+    const kind = this.#withoutFrame(addr);
+    if (kind === null) this.access(addr, bytes, write);
+    else this.#report(kind, () => report.wildAccess(this, kind, { addr, pa: -1, bytes, write }));
+  }
+
+  /** What an address is that no frame is behind; null where there is one. */
+  #withoutFrame(addr: number): MemoryReportKind | null {
+    const { k } = this;
+    if (addr < PAGE_SIZE) return 'null-ptr-deref';
+    if (k.arch.isUserAddress(k, addr)) return 'user-memory-access';
+    if (k.mmu.translationByTables(addr) >= 0) return null;
+    const inVmalloc = addr >= k.arch.VMALLOC_START(k) && addr < k.arch.VMALLOC_END(k);
+    return inVmalloc ? 'vmalloc-out-of-bounds' : 'wild-memory-access';
   }
 
   #badAccess(kind: MemoryReportKind, addr: number, pa: number, bytes: number, write: boolean): void {

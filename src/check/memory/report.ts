@@ -117,8 +117,11 @@ function memoryState(c: MemoryChecker, pa: number): string[] {
   return lines;
 }
 
+const ofAccess = (c: MemoryChecker, { addr, bytes, write }: Access): string =>
+  `${write ? 'Write' : 'Read'} of size ${bytes} at addr ${hex(addr)} by task ${task(c)}`;
+
 export function badAccess(c: MemoryChecker, kind: MemoryReportKind, access: Access): Text {
-  const { addr, pa, bytes, write } = access;
+  const { addr, pa } = access;
   const stack = c.stack();
   const headline = `BUG: KASAN: ${kind} in ${where(c, stack)}`;
   const frame = pa >>> 12;
@@ -130,7 +133,7 @@ export function badAccess(c: MemoryChecker, kind: MemoryReportKind, access: Acce
     lines: [
       RULE,
       headline,
-      `${write ? 'Write' : 'Read'} of size ${bytes} at addr ${hex(addr)} by task ${task(c)}`,
+      ofAccess(c, access),
       ...backtrace(c, stack),
       ...(block === null ? [] : [...blockTracks(block), ...description(c, linear, block)]),
       ...pageTracks(c, frame),
@@ -138,6 +141,16 @@ export function badAccess(c: MemoryChecker, kind: MemoryReportKind, access: Acce
       RULE,
     ],
   };
+}
+
+/** An address that no frame is behind. There is no shadow to show. */
+export function wildAccess(c: MemoryChecker, kind: MemoryReportKind, access: Access): Text {
+  const { addr } = access;
+  const stack = c.stack();
+  const headline = `BUG: KASAN: ${kind} in ${where(c, stack)}`;
+  const area = c.area.areaAt(addr);
+  const about = area === null ? [] : [...blockTracks(area), ...description(c, addr, area)];
+  return { headline, lines: [RULE, headline, ofAccess(c, access), ...backtrace(c, stack), ...about, RULE] };
 }
 
 function freeText(c: MemoryChecker, addr: number, body: readonly string[]): Text {

@@ -117,6 +117,11 @@ export interface MachineConfig extends SlabOptions {
   readonly lockStat?: boolean;
   /** Are spinlocks told from raw ones, which nobody may wait in for others? CONFIG_PROVE_RAW_LOCK_NESTING. */
   readonly rawLockNesting?: boolean;
+  /** What sysctl sets of the watchdogs: seconds, 0 for none, and how many hung tasks are told of. See HANG_DEFAULTS. */
+  readonly softlockupThresh?: number;
+  readonly watchdogThresh?: number;
+  readonly hungTaskTimeoutSecs?: number;
+  readonly hungTaskWarnings?: number;
   /** Rules of the DMA checker: those of 2.6.30, 4.9, 5.10 or 5.14. Empty: as the kernel version has them. */
   readonly dmaRules?: string;
   /** What counts as a data race: `hb`, or what KCSAN would report. Empty: `hb`. */

@@ -2,7 +2,8 @@
 import { ContextChecker, type ContextReport, type GfpMasks } from '../check/context/context.js';
 import { DmaChecker, DmaDeviceChecker, type DmaOptions, type DmaReport } from '../check/dma/dma.js';
 import type { DmaRules } from '../check/dma/rules.js';
-import { type HangReport, type HangRules, Hangs } from '../check/hangs/hangs.js';
+import { type HangReport, Hangs } from '../check/hangs/hangs.js';
+import { type HangRules, hangLimits } from '../check/hangs/limits.js';
 import { Area, Head } from '../check/lockdep/area.js';
 import { MemoryChecker, type MemoryReport } from '../check/memory/memory.js';
 import { type DebugLocks, SpinlockChecker, type SpinlockReport } from '../check/spinlocks/spinlocks.js';
@@ -14,7 +15,7 @@ import { bothTracers, type Tracer } from '../cpu/tracer.js';
 import { current_gfp_context, gfp, showGfp } from '../mm/gfp.js';
 import { KERNEL_VERSION, versionCode } from '../shared/version.js';
 import { waitText } from './deadlock.js';
-import { PLACES } from './lockdep.js';
+import { allLocksOf, locksOfTask, PLACES } from './lockdep.js';
 import { callers } from './stack.js';
 
 /** What a worker does with each of its checkers. */
@@ -80,9 +81,12 @@ export function checkersOf(k: Kernel, onReport?: (report: CheckerReport) => void
   }
   // Without them nobody would know for how long a lock is waited for.
   if (names.includes('hangs') || spinlocks !== null) {
+    const rules = hangRulesOf(k.config);
     const hangs = new Hangs(k, {
-      rules: hangRulesOf(k.config),
+      rules,
+      limits: hangLimits(rules, k.config),
       places: PLACES,
+      locks: (slot) => (slot === null ? allLocksOf(k) : locksOfTask(k, slot)),
       waiting: (slot) => [waitText(k, slot)].filter((text) => text !== 'runs').map((text) => `thread${slot} ${text}`),
       silent: !names.includes('hangs'),
       ...(spinlocks !== null && { onSpun: spinlocks.stuck.bind(spinlocks) }),

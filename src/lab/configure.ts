@@ -5,6 +5,7 @@
 import { archOf } from '../arch/arch.js';
 import { isPrivateVivt, isViptAliasing } from '../arch/arm/cores.js';
 import { DMA_RULES } from '../check/dma/rules.js';
+import { HANG_DEFAULTS } from '../check/hangs/limits.js';
 import { LOCKDEP_MODES, LOCKDEP_RULES } from '../check/lockdep/lockdep.js';
 import { RACE_RULES } from '../check/races/rules.js';
 import {
@@ -49,6 +50,7 @@ export const MACHINE_DEFAULTS = {
   lockdepMode: 'linux',
   lockStat: false,
   rawLockNesting: false,
+  ...HANG_DEFAULTS,
   dmaRules: '',
   raceRules: '',
 } as const;
@@ -99,6 +101,8 @@ function checkNumber(name: string, value: number, min: number, max: number): voi
     throw new UsageError(`${name} must be a whole number from ${min} to ${max}, not ${value}`);
   }
 }
+
+const HANG_KEYS = Object.keys(HANG_DEFAULTS) as readonly (keyof typeof HANG_DEFAULTS)[];
 
 const SLAB_KEYS = Object.keys(SLAB_DEFAULTS) as readonly (keyof SlabOptions)[];
 
@@ -218,6 +222,7 @@ export function configure(
   checkNumber('highmemPages', highmemPages, 0, 1 << 16);
   checkNumber('bufferBytes', merged.bufferBytes, 32, 4096);
   checkNumber('hz', merged.hz, 0, 1000);
+  for (const key of HANG_KEYS) checkNumber(key, merged[key], key === 'softlockupThresh' ? -1 : 0, 1 << 20);
   const patches = resolvePatches(
     merged.kernel,
     layers.map((l) => l.patches ?? []),
@@ -264,6 +269,10 @@ export function configure(
     lockdepMode: merged.lockdepMode,
     lockStat: merged.lockStat,
     rawLockNesting: merged.rawLockNesting,
+    softlockupThresh: merged.softlockupThresh,
+    watchdogThresh: merged.watchdogThresh,
+    hungTaskTimeoutSecs: merged.hungTaskTimeoutSecs,
+    hungTaskWarnings: merged.hungTaskWarnings,
     dmaRules: merged.dmaRules,
     raceRules: merged.raceRules,
   };

@@ -44,6 +44,17 @@ const watches = (config: MachineConfig): boolean => checksOf(config.check).inclu
 export function allLocksOf(m: MachineView): string[] {
   if (!watches(m.config)) return [];
   const slots = Array.from({ length: m.config.threadsMax }, (_, slot) => slot);
+  return locksOf(m, slots);
+}
+
+/** Those of one task, as debug_show_held_locks() has them. */
+export function locksOfTask(m: MachineView, slot: number): string[] {
+  if (!watches(m.config)) return [];
+  const [, ...lines] = locksOf(m, [slot]);
+  return lines.length > 0 ? lines : [`no locks held by thread${slot}/${slot}.`];
+}
+
+function locksOf(m: MachineView, slots: readonly number[]): string[] {
   const tasks = slots.map((slot) => ({ slot, locks: heldBy(m, slot) }));
   return allHeldLocks(new Area(m.hw, m.layout.lockdep), setOf(m.config), tasks);
 }

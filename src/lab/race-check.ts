@@ -69,6 +69,10 @@ const OWN_TYPES: { readonly [K in keyof Required<Omit<MachineSpec, keyof SlabOpt
   lockdepMode: 'string',
   lockStat: 'boolean',
   rawLockNesting: 'boolean',
+  softlockupThresh: 'number',
+  watchdogThresh: 'number',
+  hungTaskTimeoutSecs: 'number',
+  hungTaskWarnings: 'number',
   dmaRules: 'string',
   raceRules: 'string',
 };

@@ -43,6 +43,14 @@ export interface MachineSpec extends Partial<SlabOptions> {
   readonly lockStat?: boolean;
   /** CONFIG_PROVE_RAW_LOCK_NESTING, with the rules of 5.10: lockdep tells raw spinlocks from others, which must not be taken inside. */
   readonly rawLockNesting?: boolean;
+  /** kernel.softlockup_thresh of 2.6.23 to 3.x, seconds: 60; none from 0 down. */
+  readonly softlockupThresh?: number;
+  /** kernel.watchdog_thresh from 4.0 on, seconds: 10, and twice as much for a soft lockup; 0: none. */
+  readonly watchdogThresh?: number;
+  /** kernel.hung_task_timeout_secs from 2.6.23 on: 120; 0: none. */
+  readonly hungTaskTimeoutSecs?: number;
+  /** kernel.hung_task_warnings: 10 in an execution. */
+  readonly hungTaskWarnings?: number;
   /** Rules of the DMA checker: `2.6.30`, `4.9`, `5.10` or `5.14`; without, those of the kernel version. */
   readonly dmaRules?: string;
   /** What counts as a data race: `hb`, `kcsan` or `kcsan-strict`; without, `hb`. */

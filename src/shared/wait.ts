@@ -23,6 +23,8 @@ import { type Ptr, ptr, vaddr } from './types.js';
 export const TASK_RUNNING = 0;
 export const TASK_INTERRUPTIBLE = 1;
 export const TASK_UNINTERRUPTIBLE = 2;
+/** TASK_WAKEKILL | TASK_UNINTERRUPTIBLE, from 2.6.25 on. */
+export const TASK_KILLABLE = 0x82;
 
 /** The part of task_struct that is modelled. Differs: offsets are ours, but for `state`, which comes first in every version. */
 export const struct_task_struct = defineStruct('task_struct', 64, {

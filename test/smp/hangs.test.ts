@@ -4,14 +4,24 @@
  */
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
-import { type ExploreResult, explore } from '../../src/index.js';
+import { type ExploreResult, explore, type MachineSpec } from '../../src/index.js';
 import { booted } from './booted.js';
 
 const race = (id: string): string =>
   `${fileURLToPath(new URL('../fixtures/hangs/watchdogs.ts', import.meta.url))}#${id}`;
 
-const search = (id: string, seconds: number, kernel = '2.6.31', check = 'hangs'): Promise<ExploreResult> =>
-  explore(race(id), { check, kernel, settings: { parameters: { seconds } }, strategy: 'dfs', preemptions: 1 });
+const search = (
+  id: string,
+  seconds: number,
+  kernel = '2.6.31',
+  check = 'hangs',
+  more: MachineSpec = {},
+  preemptions = 1,
+): Promise<ExploreResult> =>
+  explore(race(id), { check, kernel, settings: { parameters: { seconds }, ...more }, strategy: 'dfs', preemptions });
+
+/** How often the log of the failure has a text. */
+const count = ({ dmesg }: ExploreResult, text: string): number => dmesg.join('\n').split(text).length - 1;
 
 const CLEAN = { outcome: 'clean', exhausted: true };
 const reported = (message: string) => ({ outcome: 'report', failure: { checker: 'hangs', message } });
@@ -42,6 +52,39 @@ describe('a CPU that keeps all others off itself', () => {
   });
 });
 
+describe('the limit of a soft lockup', () => {
+  const at = (softlockupThresh: number): MachineSpec => ({ softlockupThresh });
+
+  it('is what softlockup_thresh says, and none from 0 down', async () => {
+    expect(await search('spinning', 30, '2.6.31', 'hangs', at(20))).toMatchObject(
+      reported('BUG: soft lockup - CPU#1 stuck for 30s! [thread1:1]'),
+    );
+    expect(await search('spinning', 20, '2.6.31', 'hangs', at(20))).toMatchObject(CLEAN);
+    for (const none of [0, -1]) expect(await search('spinning', 700, '2.6.31', 'hangs', at(none))).toMatchObject(CLEAN);
+  });
+
+  it('cannot be set on 2.6.22, and is twice watchdog_thresh on 4.12', async () => {
+    const message = 'BUG: soft lockup detected on CPU#1!';
+    expect(await search('spinning', 20, '2.6.22', 'hangs', at(0))).toMatchObject(reported(message));
+    const twenty = { watchdogThresh: 20 };
+    expect(await search('spinning', 50, '4.12', 'hangs', twenty)).toMatchObject(
+      reported('BUG: soft lockup - CPU#1 stuck for 50s! [thread1:1]'),
+    );
+    expect(await search('spinning', 40, '4.12', 'hangs', twenty)).toMatchObject(CLEAN);
+    expect(await search('spinning', 700, '4.12', 'hangs', { watchdogThresh: 0 })).toMatchObject(CLEAN);
+  });
+});
+
+describe('an episode', () => {
+  it('is reported once, however long it lasts, and the next one again', async () => {
+    for (const kernel of ['2.6.31', '4.12']) {
+      expect(count(await search('spinning', 400, kernel), 'BUG: soft lockup')).toBe(1);
+      expect(count(await search('twice', 400, kernel, 'hangs', {}, 0), 'BUG: soft lockup')).toBe(2);
+    }
+    expect(count(await search('masked', 400, '4.12'), 'Watchdog detected hard LOCKUP')).toBe(1);
+  });
+});
+
 describe('a CPU with its interrupts masked', () => {
   it('is a hard lockup on 4.12 after more than 10 seconds', async () => {
     expect(await search('masked', 20, '4.12')).toMatchObject(reported('Watchdog detected hard LOCKUP on cpu 1'));
@@ -69,6 +112,47 @@ describe('a task that sleeps uninterruptibly', () => {
       reported('INFO: task thread1:1 blocked for more than 120 seconds.'),
     );
     expect(await search('sleeping', 110, '4.12')).toMatchObject(CLEAN);
+  });
+
+  it('is not hung if a signal could wake it, or only one that kills', async () => {
+    for (const kernel of ['2.6.31', '4.12']) {
+      expect(await search('uninterruptible', 500, kernel)).toMatchObject({ failure: { checker: 'hangs' } });
+      for (const id of ['interruptible', 'killable']) expect(await search(id, 500, kernel)).toMatchObject(CLEAN);
+    }
+  });
+
+  it('is told of at each look, ten times at most, or as often as hung_task_warnings says', async () => {
+    for (const kernel of ['2.6.31', '4.12']) {
+      const times = async (seconds: number, more: MachineSpec = {}): Promise<number> =>
+        count(await search('asleep', seconds, kernel, 'hangs', more, 0), 'blocked for more than');
+      expect(await times(490)).toBe(kernel === '4.12' ? 4 : 3);
+      expect(await times(3000)).toBe(10);
+      expect(await times(3000, { hungTaskWarnings: 2 })).toBe(2);
+    }
+  });
+
+  it('is not looked for if hung_task_timeout_secs is 0, and sooner if that is less', async () => {
+    for (const kernel of ['2.6.31', '4.12']) {
+      const searchWith = (hungTaskTimeoutSecs: number): Promise<ExploreResult> =>
+        search('sleeping', 300, kernel, 'hangs', { hungTaskTimeoutSecs });
+      expect(await searchWith(0)).toMatchObject(CLEAN);
+      expect(await searchWith(30)).toMatchObject(reported('INFO: task thread1:1 blocked for more than 30 seconds.'));
+      expect(await searchWith(310)).toMatchObject(CLEAN);
+    }
+  });
+
+  it('is reported in the words of its kernel, with the locks that lockdep knows of', async () => {
+    const log = async (kernel: string, check: string): Promise<string> =>
+      (await search('holding', 240, kernel, check)).dmesg.map((line) => line.replace(/^.*CPU\d: /, '')).join('\n');
+    const hint = '"echo 0 > /proc/sys/kernel/hung_task_timeout_secs" disables this message.\n';
+    const old = await log('2.6.31', 'hangs,lockdep');
+    expect(old).toContain(`INFO: task thread1:1 blocked for more than 120 seconds.\n${hint}`);
+    expect(old).toMatch(/\n1 lock held by thread1\/1:\n #0: {2}\(m\)/);
+    expect(old).not.toContain('Showing all locks');
+    const modern = await log('4.12', 'hangs,lockdep');
+    expect(modern).toContain(`blocked for more than 120 seconds.\n      Not tainted 4.12 #1\n${hint}`);
+    expect(modern).toMatch(/Showing all locks held in the system:\n1 lock held by thread1\/1:\n #0: {2}\(m\)/);
+    expect(await log('4.12', 'hangs')).not.toContain('lock held');
   });
 
   it('is not looked at on 2.6.22', async () => {

@@ -17,9 +17,9 @@ import { Point } from '../../shared/point.js';
 import { struct_task_struct, TASK_UNINTERRUPTIBLE } from '../../shared/wait.js';
 import type { Places } from '../places.js';
 import { Cpu, HangArea, Head, Task } from './area.js';
+import type { HangLimits, HangRules } from './limits.js';
 import * as report from './report.js';
 
-export type HangRules = '2.6.22' | '2.6.30' | '5.10';
 export const HANG_REPORTS = ['soft-lockup', 'hard-lockup', 'hung-task', 'rcu-free'] as const;
 export type HangReportKind = (typeof HANG_REPORTS)[number];
 
@@ -31,9 +31,12 @@ export interface HangReport {
 
 export interface HangOptions {
   readonly rules: HangRules;
+  readonly limits: HangLimits;
   readonly places: Places;
   /** What a thread waits for, and what it holds, in words. */
   readonly waiting: (slot: number) => readonly string[];
+  /** The locks that a thread holds as lockdep knows them, or those of all threads; nothing where it does not watch. */
+  readonly locks: (slot: number | null) => readonly string[];
   readonly onReport?: (report: HangReport) => void;
   /** They measure, but say nothing. */
   readonly silent?: boolean;
@@ -41,20 +44,15 @@ export interface HangOptions {
   readonly onSpun?: (slot: number, ticks: number, functions: readonly string[]) => void;
 }
 
-/** Ticks. 0: the version has no such watchdog. Source: spec/checkers.md §4. */
-const SOFT = { '2.6.22': 10 * HZ, '2.6.30': 60 * HZ, '5.10': 20 * HZ } as const;
-const HARD = { '2.6.22': 0, '2.6.30': 0, '5.10': 10 * HZ } as const;
-const HUNG = { '2.6.22': 0, '2.6.30': 120 * HZ, '5.10': 120 * HZ } as const;
 /** `Thread.state` of one that has begun and not ended. */
 const THREAD_RUNS = 1;
-/** sysctl_hung_task_warnings. */
-const HUNG_MAX = 10;
 
 export class Hangs implements HangWatch, Tracer {
   readonly name = 'hangs';
   declare readonly k: Kernel;
   declare readonly area: HangArea;
   readonly rules: HangRules;
+  declare readonly limits: HangLimits;
   readonly #options: HangOptions;
   readonly #words: Int32Array;
   /** Locks that contexts below on this worker's stack stand in front of. */
@@ -64,6 +62,7 @@ export class Hangs implements HangWatch, Tracer {
     this.k = k;
     this.area = new HangArea(k.hw, k.layout.hangs, k.config.cpus, k.config.threadsMax);
     this.rules = options.rules;
+    this.limits = options.limits;
     this.#options = options;
     this.#words = k.hw;
   }
@@ -283,7 +282,8 @@ export class Hangs implements HangWatch, Tracer {
   #tick(cpu: number): void {
     const at = this.area.cpu(cpu);
     const ticks = this.#words[at + Cpu.soft] as number;
-    if (ticks <= SOFT[this.rules] || this.#words[at + Cpu.softSaid] !== 0) return;
+    const limit = this.limits.soft;
+    if (limit === 0 || ticks <= limit || this.#words[at + Cpu.softSaid] !== 0) return;
     this.#set(at + Cpu.softSaid, 1);
     this.#report('soft-lockup', report.softLockup(this, cpu, this.#current(cpu), ticks));
   }
@@ -291,7 +291,7 @@ export class Hangs implements HangWatch, Tracer {
   /** What no mask keeps away: has the timer of the CPU stood still? */
   #nmi(cpu: number): void {
     const at = this.area.cpu(cpu);
-    const limit = HARD[this.rules];
+    const limit = this.limits.hard;
     if (limit === 0 || (this.#words[at + Cpu.hard] as number) <= limit || this.#words[at + Cpu.hardSaid] !== 0) return;
     this.#set(at + Cpu.hardSaid, 1);
     this.#report('hard-lockup', report.hardLockup(this, cpu, this.#current(cpu)));
@@ -306,7 +306,7 @@ export class Hangs implements HangWatch, Tracer {
   }
 
   #passTasks(ticks: number): void {
-    const limit = HUNG[this.rules];
+    const limit = this.limits.hung;
     if (limit === 0) return;
     const { area } = this;
     for (let slot = 0; slot < this.k.config.threadsMax; slot++) {
@@ -320,16 +320,20 @@ export class Hangs implements HangWatch, Tracer {
 
   /** khungtaskd looks at every task. */
   #scan(limit: number): void {
+    let told = false;
     for (let slot = 0; slot < this.k.config.threadsMax; slot++) {
       if (!this.#isBlocked(slot)) continue;
       const at = this.area.task(slot);
       const blocked = this.#words[at + Task.blocked] as number;
       const hung = this.rules === '5.10' ? blocked >= limit : this.#words[at + Task.seen] !== 0;
       this.#set(at + Task.seen, 1);
-      if (!hung || this.area.head(Head.hungTasks) >= HUNG_MAX) continue;
+      if (!hung || this.area.head(Head.hungTasks) >= this.limits.warnings) continue;
       this.area.setHead(Head.hungTasks, this.area.head(Head.hungTasks) + 1);
+      told = true;
       this.#report('hung-task', report.hungTask(this, slot, this.rules === '5.10' ? blocked : limit));
     }
+    if (!told || this.rules !== '5.10' || this.#options.silent === true) return;
+    for (const line of this.#options.locks(null)) this.k.printk(line);
   }
 
   // ---- RCU ---------------------------------------------------------------------------------------------------------
@@ -358,6 +362,11 @@ export class Hangs implements HangWatch, Tracer {
     return this.#options.waiting(slot);
   }
 
+  /** Locks that a hung task holds. */
+  locksOf(slot: number): readonly string[] {
+    return this.#options.locks(slot);
+  }
+
   /** Where a thread was when it began to wait. */
   stackOf(slot: number): readonly string[] {
     return slot === this.k.slot
@@ -373,13 +382,13 @@ export class Hangs implements HangWatch, Tracer {
       if (this.#idle(cpu) || !this.#spins(cpu)) continue;
       const masked = this.#words[this.#seat(cpu) + Seat.irqsOff] !== 0;
       const slot = this.#current(cpu);
-      if (masked && HARD[this.rules] > 0) texts.push(report.hardLockup(this, cpu, slot));
-      else if (!masked && !this.#preemptible(cpu)) {
-        texts.push(report.softLockup(this, cpu, slot, SOFT[this.rules] + HZ));
+      if (masked && this.limits.hard > 0) texts.push(report.hardLockup(this, cpu, slot));
+      else if (!masked && this.limits.soft > 0 && !this.#preemptible(cpu)) {
+        texts.push(report.softLockup(this, cpu, slot, this.limits.soft + HZ));
       }
     }
     for (let slot = 0; slot < this.k.config.threadsMax; slot++) {
-      if (HUNG[this.rules] > 0 && this.#isBlocked(slot)) texts.push(report.hungTask(this, slot, HUNG[this.rules]));
+      if (this.limits.hung > 0 && this.#isBlocked(slot)) texts.push(report.hungTask(this, slot, this.limits.hung));
     }
     return texts.flatMap((text) => text.lines);
   }

@@ -42,6 +42,7 @@ export function hungTask(h: Hangs, slot: number, ticks: number): Text {
       `${`thread${slot}`.padEnd(14)}D ???????? ${String(slot).padStart(5)}`,
       ...h.waiting(slot),
       ...trace(h.stackOf(slot)),
+      ...(h.rules === '2.6.30' ? h.locksOf(slot) : []),
     ],
   };
 }

@@ -7,6 +7,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { toHtml } from '../../src/report/trace/page.js';
 import { recycled, type Sample } from './trace-sample.js';
 
+/** For what a browser does in a second, on a host that has others to serve. */
+const PATIENCE_MS = 120_000;
+
 const canRun = (file: string): boolean => {
   try {
     accessSync(file, constants.X_OK);
@@ -31,8 +34,13 @@ describe.skipIf(installed === undefined)(`the page of a timeline in Chromium${wh
   beforeAll(async () => {
     sample = await recycled();
     writeFileSync(join(folder, 'page.html'), toHtml(sample.execution));
-    browser = await chromium.launch({ executablePath: installed as string, args: ['--no-sandbox'] });
+    browser = await chromium.launch({
+      executablePath: installed as string,
+      args: ['--no-sandbox'],
+      timeout: PATIENCE_MS,
+    });
     page = await browser.newPage({ viewport: { width: 1240, height: 900 } });
+    page.setDefaultTimeout(PATIENCE_MS);
     page.on('pageerror', (error) => errors.push(String(error)));
     page.on('console', (message) => {
       if (message.type() === 'error') errors.push(message.text());

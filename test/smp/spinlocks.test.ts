@@ -123,7 +123,7 @@ describe('in parallel mode', () => {
 
   const kept = (parameters: { steps: number; ticks: number }, executions: number) =>
     machine.run(race('held-on-purpose'), {
-      ...{ check: 'spinlocks', settings: { parameters }, seconds: 20, stopAtFailure: true, executions },
+      ...{ check: 'spinlocks', settings: { parameters }, seconds: 120, stopAtFailure: true, executions },
     });
 
   it('who waits for a second is locked up, and who waits for less is not, however long that takes', async () => {

@@ -144,7 +144,8 @@ describe('the bus master of the slab torture', () => {
   const slab = fileURLToPath(new URL('../../stress/slab.ts', import.meta.url));
 
   it('notices a kernel that maps buffers without maintenance of the caches', async () => {
-    const result = await run(slab, { ...once, caseName: 'SLUB, one CPU', settings: { coherentDma: true } });
+    const options = { ...once, executions: 300, caseName: 'SLUB, one CPU', settings: { coherentDma: true } };
+    const result = await run(slab, options);
     expect(result.outcome).toBe('report');
     expect(result.failure?.message).toMatch(/^a device reads \d+ wrong words of an object|after a transfer$/);
   });

@@ -145,6 +145,7 @@ export type {
 } from './explore/strategy.js';
 export { type CacheTraceOptions, type CacheTraceResult, cacheTrace } from './lab/cache-trace.js';
 export { CORES, KERNELS, PATCHES, type Patch } from './lab/catalogue.js';
+export { leftOver } from './lab/left-over.js';
 export {
   LOCK_OPS,
   type LockKind,

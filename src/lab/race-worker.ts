@@ -6,6 +6,7 @@
 import { join } from 'node:path';
 import type { Lockdep } from '../check/lockdep/lockdep.js';
 import type { RaceWatch } from '../check/races/races.js';
+import { checksOf } from '../cpu/config.js';
 import type { Device } from '../cpu/device.js';
 import {
   Attention,
@@ -33,6 +34,7 @@ import { isKnown, isKnownLine } from './claims.js';
 import { threadsOf } from './configure.js';
 import { anyCycle, describeMachine, findCycle } from './deadlock.js';
 import type { Job } from './job.js';
+import { leftOver } from './left-over.js';
 import { allLocksOf, lockdepOf } from './lockdep.js';
 import { builtFile, packageRoot } from './modules.js';
 import type { RaceSpec, ThreadFn } from './race.js';
@@ -359,7 +361,7 @@ export abstract class RaceWorker {
     const failed = Atomics.load(hw, Control.verdict) !== Verdict.none;
     // Called off without a verdict: not an execution that ended in any way.
     if (!failed && Atomics.load(hw, Control.abort) !== 0) return;
-    if (!failed) for (const checker of this.checkers) checker.end();
+    if (!failed) this.#atEnd();
     const found = this.#unsaid(failed ? settledFailure(this.k) : this.warned());
     const outcome: Outcome = found === null ? 'clean' : found.outcome;
     Atomics.add(hw, Control.outcomes + OUTCOMES.indexOf(outcome), 1);
@@ -372,6 +374,16 @@ export abstract class RaceWorker {
     Atomics.add(hw, Control.failures, 1);
     this.lastFailure = { ...found, execution };
     this.keep(this.lastFailure);
+  }
+
+  /** What only shows when nobody runs any more. */
+  #atEnd(): void {
+    for (const checker of this.checkers) checker.end();
+    if (!checksOf(this.k.config.check).includes('leak')) return;
+    const lines = leftOver(this.k);
+    if (lines.length === 0) return;
+    this.k.printk('left over at the end of the execution:');
+    for (const line of lines) this.k.printk(`  ${line}`);
   }
 
   /**

@@ -99,6 +99,8 @@ export interface MemoryWatch {
   /** The texts of /sys/kernel/debug/kmemleak and page_owner. */
   kmemleak(): string[];
   page_owner(): string[];
+  /** What is live, by who asked for it. */
+  leftOver(): string[];
 }
 
 /**
@@ -119,6 +121,8 @@ export interface DmaWatch {
   mappingError(bus: number): void;
   /** The driver lets go of its device. */
   unbound(): void;
+  /** Mappings and coherent buffers that are in force. */
+  leftOver(): string[];
   /** The CPU is about to write to a page. */
   assertIdle(pa: number): void;
 }

@@ -17,6 +17,7 @@ import { lowmem_page_address, page_to_pfn } from '../../src/mm/page.js';
 import { __free_page, __free_pages, __get_free_page, alloc_page, alloc_pages } from '../../src/mm/page_alloc.js';
 import { memcpy, memset } from '../../src/mm/string.js';
 import { vfree, vm_map_ram, vm_unmap_ram, vmalloc, vmap, vunmap } from '../../src/mm/vmalloc.js';
+import { advance_jiffies } from '../../src/shared/jiffies.js';
 import { NULL, type Vaddr, vaddr } from '../../src/shared/types.js';
 import { dmesgOf, localMachine } from '../machine.js';
 
@@ -370,7 +371,9 @@ describe('leaks', () => {
       'kmemleak: 2 new suspected memory leaks (see /sys/kernel/debug/kmemleak)',
     ]);
     const text = reports[0]?.lines.join('\n') ?? '';
-    expect(text).toMatch(/unreferenced object 0x[0-9a-f]{8} \(size 40\):\n {2}comm "thread0", pid 0, cpu 0\n/);
+    expect(text).toMatch(
+      /unreferenced object 0x[0-9a-f]{8} \(size 40\):\n {2}comm "thread0", pid 0, jiffies 1000 \(age 0\.000s\)\n/,
+    );
     expect(text).toMatch(/hex dump \(first 32 bytes\):\n {4}54 65 61 6b .*Teak/);
     expect(text).toMatch(/ {2}backtrace:\n( {4}\[<\?+>\] \w+\n)* {4}\[<\?+>\] kmalloc\n/);
   });
@@ -387,6 +390,16 @@ describe('leaks', () => {
     k.store32(page, 1);
     checker.end();
     expect(kinds()).toEqual([]);
+  });
+
+  it('are in the file when they are five seconds old, with their age', () => {
+    const { k } = watched();
+    const file = (): string[] => k.memoryWatch?.kmemleak() ?? [];
+    kmalloc(k, 40, KERNEL(k));
+    advance_jiffies(k, 499);
+    expect(file()).toEqual([]);
+    advance_jiffies(k, 2);
+    expect(file()[1]).toBe('  comm "thread0", pid 0, jiffies 1000 (age 5.010s)');
   });
 
   it('are not what was given back', () => {

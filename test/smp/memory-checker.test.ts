@@ -51,6 +51,14 @@ describe('a race under the memory checker', () => {
     expect(found.dmesg.join('\n')).toMatch(/backtrace:\n.*kmalloc\n.*forgetful/);
   });
 
+  it('ends with a list of what it has left over, if it asks for leaks', async () => {
+    const found = await explore(at('forgets'), { check: 'leak' });
+    const from = found.dmesg.findIndex((line) => line.includes('left over at the end of the execution:'));
+    const list = found.dmesg.slice(from + 1).join('\n');
+    expect(list).toMatch(/ {2}1 object, 24 bytes, allocated in\n.* kmalloc\n.* forgetful/);
+    expect(list).toMatch(/ {2}1 object, 60 bytes, allocated in\n.* kmalloc\n.* setup/);
+  });
+
   it('is caught in parallel mode as well', async () => {
     const found = await run(at('forgets'), { check: 'leak', seconds: 60, stopAtFailure: true });
     expect(found).toMatchObject({ outcome: 'report' });

@@ -602,6 +602,19 @@ export class DmaChecker implements DmaWatch, Tracer {
     this.#error('pending', text, first, [`One of leaked entries details: ${details}`]);
   }
 
+  leftOver(): string[] {
+    return this.area.entries().flatMap((at) => {
+      const word = (field: number): number => this.area.word(at, field);
+      const isCoherent = word(Entry.type) === DmaType.coherent;
+      const mapped = `DMA mapping (${typeName(word(Entry.type), this.#rules)}, ${directionName(word(Entry.direction))})`;
+      const what = isCoherent ? 'coherent buffer' : mapped;
+      return [
+        `${what} of ${word(Entry.size)} bytes, device address ${address(word(Entry.bus))}, made in`,
+        ...this.area.stack(word(Entry.stack)).map((f) => `  ${f}`),
+      ];
+    });
+  }
+
   /** The CPU is about to write to a page. Source: debug_dma_assert_idle(), Linux 4.9; gone before 5.10. */
   assertIdle(pa: number): void {
     if (!atLeast(this.#rules, '4.9') || atLeast(this.#rules, '5.10')) return;

@@ -14,8 +14,11 @@ const Head = {
   full: CommonHead.own,
 } as const;
 
-/** Words of a track: who, where, in which functions. */
-const Track = { slot: 0, cpu: 1, context: 2, stack: 3, words: 4 } as const;
+/** Words of a track: who and where, in one word; in which functions; at which jiffy. */
+const Track = { who: 0, stack: 1, when: 2, words: 4 } as const;
+const CPU_SHIFT = 8;
+const CONTEXT_SHIFT = 16;
+const BYTE = 0xff;
 
 const Frame = { epoch: 0, state: 1, order: 2, mask: 3, slab: 4, head: 5, allocated: 8, freed: 12, words: 16 } as const;
 
@@ -54,6 +57,8 @@ export interface TrackOf {
   readonly slot: number;
   readonly cpu: number;
   readonly context: number;
+  /** jiffies. */
+  readonly when: number;
   readonly stack: readonly string[];
 }
 
@@ -123,18 +128,19 @@ export class MemoryArea extends CheckerArea {
   // ---- tracks ------------------------------------------------------------------------------------------------------
 
   #setTrack(at: number, track: TrackOf): void {
-    this.words[at + Track.slot] = track.slot;
-    this.words[at + Track.cpu] = track.cpu;
-    this.words[at + Track.context] = track.context;
+    this.words[at + Track.who] = track.slot | (track.cpu << CPU_SHIFT) | (track.context << CONTEXT_SHIFT);
+    this.words[at + Track.when] = track.when;
     this.words[at + Track.stack] = this.texts.keep(track.stack.join('\n'));
   }
 
   #track(at: number): TrackOf {
     const word = (field: number): number => this.words[at + field] as number;
+    const who = word(Track.who);
     return {
-      slot: word(Track.slot),
-      cpu: word(Track.cpu),
-      context: word(Track.context),
+      slot: who & BYTE,
+      cpu: (who >>> CPU_SHIFT) & BYTE,
+      context: who >>> CONTEXT_SHIFT,
+      when: word(Track.when) >>> 0,
       stack: this.stack(word(Track.stack)),
     };
   }

@@ -1,7 +1,7 @@
 /**
  * What an execution has left behind: objects that nothing points to any more, and who has which page.
  *
- * Source: mm/kmemleak.c, mm/page_owner.c, Linux 4.9; spec/checkers.md §6.7. One scan at the end, when nobody runs: no age is waited for.
+ * Source: mm/kmemleak.c, mm/page_owner.c, Linux 4.9; spec/checkers.md §6.7. At the end of an execution, when nobody runs, no age is waited for.
  * Roots are static memory, the race's words and the stacks of its threads. Only what the threads themselves allocated can leak: what
  * setup() leaves behind is the scenery.
  * Differs: the variables of the race's functions are no memory, so an object whose only pointer is in one has leaked as soon as they end.
@@ -9,6 +9,7 @@
 import type { DCache } from '../../cpu/dcache.js';
 import { RACE_VARS, WB_HEAD } from '../../cpu/hw.js';
 import type { Kernel } from '../../cpu/kernel.js';
+import { jiffies_to_msecs } from '../../shared/jiffies.js';
 import {
   PG_active,
   PG_arch_1,
@@ -144,20 +145,27 @@ class Scan {
   }
 }
 
-/** The text of /sys/kernel/debug/kmemleak; empty when nothing has leaked. */
-export function kmemleak(k: Kernel, area: MemoryArea): string[] {
+/** The clock as it is: no scheduling point. */
+export const jiffiesNow = (k: Kernel): number => (k.words[k.wordIndex(k.sym.jiffies)] as number) >>> 0;
+
+const ageOf = (k: Kernel, block: Block): number => jiffies_to_msecs((jiffiesNow(k) - block.allocated.when) >>> 0);
+
+/** The text of /sys/kernel/debug/kmemleak, of what is at least @minAge ms old; empty when nothing has leaked. */
+export function kmemleak(k: Kernel, area: MemoryArea, minAge: number): string[] {
   const blocks = area.blocks().filter((block) => block.state === State.live);
   if (!blocks.some((block) => (block.flags & Flag.threads) !== 0)) return [];
   const contents = new Contents(k);
   const grey = new Scan(k, contents, blocks).run();
-  return blocks.filter((block) => !grey.has(block)).flatMap((block) => leakText(k, contents, block));
+  const leaked = blocks.filter((block) => !grey.has(block) && ageOf(k, block) >= minAge);
+  return leaked.flatMap((block) => leakText(k, contents, block));
 }
 
 function leakText(k: Kernel, contents: Contents, block: Block): string[] {
-  const { slot, cpu, stack } = block.allocated;
+  const { slot, when, stack } = block.allocated;
+  const age = ageOf(k, block);
   return [
     `unreferenced object 0x${hex8(block.start)} (size ${block.bytes}):`,
-    `  comm "thread${slot}", pid ${slot}, cpu ${cpu}`,
+    `  comm "thread${slot}", pid ${slot}, jiffies ${when} (age ${Math.floor(age / 1000)}.${String(age % 1000).padStart(3, '0')}s)`,
     ...dump(k, contents, block),
     '  backtrace:',
     ...stack.map((f) => `    [<????????>] ${f}`),
@@ -214,4 +222,45 @@ export function pageOwner(k: Kernel, area: MemoryArea, showGfp: (gfp_mask: numbe
     );
   }
   return lines;
+}
+
+interface Site {
+  count: number;
+  bytes: number;
+  readonly what: string;
+  readonly stack: readonly string[];
+}
+
+const KIND_NAMES = { [Kind.object]: 'object', [Kind.vmalloc]: 'vmalloc area' } as const;
+const PAGE_BYTES = 4096;
+const BLOCK_OF_PAGES = 'block of pages';
+const PLURALS: Readonly<Record<string, string>> = {
+  object: 'objects',
+  'vmalloc area': 'vmalloc areas',
+  [BLOCK_OF_PAGES]: 'blocks of pages',
+};
+
+/** What is live, by who asked for it, the largest first: objects, vmalloc areas, and blocks of pages that are no slabs. Ours. */
+export function liveBySite(area: MemoryArea): string[] {
+  const sites = new Map<string, Site>();
+  const add = (what: string, bytes: number, stack: readonly string[]): void => {
+    const key = [what, ...stack].join('\n');
+    const site = sites.get(key) ?? { count: 0, bytes: 0, what, stack };
+    site.count++;
+    site.bytes += bytes;
+    sites.set(key, site);
+  };
+  for (const { state, kind, bytes, allocated } of area.blocks()) {
+    if (state === State.live) add(KIND_NAMES[kind], bytes, allocated.stack);
+  }
+  for (let number = 0; number < area.frames; number++) {
+    const frame = area.frame(number);
+    if (frame?.state !== State.live || frame.head !== number || frame.slab) continue;
+    add(BLOCK_OF_PAGES, PAGE_BYTES << frame.order, frame.allocated.stack);
+  }
+  const all = [...sites.values()].sort((a, b) => b.bytes - a.bytes);
+  return all.flatMap(({ count, bytes, what, stack }) => [
+    `${count} ${count === 1 ? what : (PLURALS[what] ?? what)}, ${bytes} bytes, allocated in`,
+    ...stack.map((f) => `  ${f}`),
+  ]);
 }

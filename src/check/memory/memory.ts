@@ -14,7 +14,7 @@ import { HARDIRQ_MASK, SOFTIRQ_MASK } from '../../shared/irqflags.js';
 import type { MemoryWatch } from '../../shared/kernel-base.js';
 import type { Places } from '../places.js';
 import { type Block, Context, Flag, Kind, MemoryArea, State, type TrackOf } from './area.js';
-import { kmemleak, pageOwner } from './leaks.js';
+import { jiffiesNow, kmemleak, liveBySite, pageOwner } from './leaks.js';
 import * as report from './report.js';
 
 export const MEMORY_REPORTS = [
@@ -51,6 +51,9 @@ export interface MemoryOptions {
 const FREE_PAGE = 0xff;
 const KMALLOC_REDZONE = 0xfc;
 const KMALLOC_FREE = 0xfb;
+
+/** What is younger is no leak yet. Source: mm/kmemleak.c, Linux 4.9. */
+const MSECS_MIN_AGE = 5000;
 
 const KASAN = 0;
 const LEAKS = 1;
@@ -92,7 +95,8 @@ export class MemoryChecker implements MemoryWatch {
 
   /** The execution is over: what nobody can find any more has leaked. */
   end(): void {
-    const lines = this.#options.leaks ? this.kmemleak() : [];
+    // Nobody will ever look again: no age is waited for.
+    const lines = this.#options.leaks ? kmemleak(this.k, this.area, 0) : [];
     if (lines.length === 0) return;
     const found = lines.filter((line) => line.startsWith('unreferenced')).length;
     const headline = `kmemleak: ${found} new suspected memory leaks (see /sys/kernel/debug/kmemleak)`;
@@ -100,7 +104,11 @@ export class MemoryChecker implements MemoryWatch {
   }
 
   kmemleak(): string[] {
-    return kmemleak(this.k, this.area);
+    return kmemleak(this.k, this.area, MSECS_MIN_AGE);
+  }
+
+  leftOver(): string[] {
+    return liveBySite(this.area);
   }
 
   page_owner(): string[] {
@@ -242,7 +250,7 @@ export class MemoryChecker implements MemoryWatch {
     const count = k.preemptCount;
     const context =
       (count & HARDIRQ_MASK) !== 0 ? Context.hardirq : (count & SOFTIRQ_MASK) !== 0 ? Context.softirq : Context.task;
-    return { slot: k.slot, cpu: k.cpu, context, stack: this.stack() };
+    return { slot: k.slot, cpu: k.cpu, context, when: jiffiesNow(k), stack: this.stack() };
   }
 
   /** Functions that the thread is in, innermost first. */

@@ -21,6 +21,7 @@ export {
 export type { ProcTexts } from './check/lockdep/proc.js';
 export { type Device, deviceRead, deviceWrite, ringDoorbell } from './cpu/device.js';
 export { local_bh_disable, local_bh_enable, open_softirq, raise_softirq, Softirq } from './cpu/irq.js';
+export { type InterruptNames, show_interrupts } from './cpu/irq-proc.js';
 export type { Constructor, Kernel, Shrinker } from './cpu/kernel.js';
 export { sharedObject, wordsOf } from './cpu/shared-object.js';
 export { cond_resched, congestion_wait, sched_yield, schedule_timeout } from './cpu/timer.js';

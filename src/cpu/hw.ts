@@ -123,6 +123,8 @@ export const Seat = {
   queue: 44, // 44..75: run queue
 } as const;
 export const RUN_QUEUE_MAX = 32;
+/** Interrupt lines of a CPU, one bit each in `Seat.pending`. */
+export const IRQ_LINES = 32;
 
 /** What a thread waits for. */
 export const WaitKind = { none: 0, lock: 1, ipi: 2, sleep: 3, seat: 4, bit: 5, device: 6 } as const;
@@ -213,6 +215,8 @@ export interface HwLayout {
   readonly writeBufferWords: number;
   readonly caches: readonly CacheLayout[];
   readonly outer: CacheLayout | null;
+  /** Non-zero when there are any; then how often each line has interrupted each CPU in this execution. A statistic: no step looks at it. */
+  readonly irqCounts: number;
   readonly busLocks: number;
   /** How many threads sleep on a lock word, by address hash. */
   readonly lockWaiters: number;
@@ -285,6 +289,7 @@ export function layoutHw(
   const lockWaiters = take(64);
   const iommuTlb = take(config.iommu ? IOMMU_TLB_WORDS : 0);
   const raceVars = take(RACE_VARS);
+  const irqCounts = take(1 + cpus * IRQ_LINES);
   const samples = take(1 + SAMPLES_MAX * SAMPLE_WORDS);
   const tlbWords = TLB_HEAD + core.tlbEntries * 2;
   const tlbs = take(cpus * tlbWords);
@@ -323,6 +328,7 @@ export function layoutHw(
     caches,
     outer,
     busLocks,
+    irqCounts,
     lockWaiters,
     zeros,
     log,

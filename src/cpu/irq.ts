@@ -11,7 +11,7 @@ import {
   SOFTIRQ_MASK,
   SOFTIRQ_OFFSET,
 } from '../shared/irqflags.js';
-import { Seat } from './hw.js';
+import { IRQ_LINES, Seat } from './hw.js';
 import type { Kernel } from './kernel.js';
 import { DEVICE_LINES, IPI_CALL_FUNC, IPI_RESCHEDULE, TIMER_LINE } from './lines.js';
 import { generic_smp_call_function_interrupt } from './smp.js';
@@ -44,11 +44,21 @@ function irq_exit(k: Kernel): void {
   if (!in_interrupt(k) && k.hw[seatOf(k) + Seat.softirqPending] !== 0) __do_softirq(k);
 }
 
+/** For /proc/interrupts, see irq-proc.ts. */
+function countLine(k: Kernel, line: number): void {
+  const { hw } = k;
+  const { irqCounts } = k.layout;
+  const at = irqCounts + 1 + k.cpu * IRQ_LINES + line;
+  hw[at] = ((hw[at] as number) + 1) | 0;
+  if (hw[irqCounts] === 0) hw[irqCounts] = 1;
+}
+
 /** The interrupt vector: one line, interrupts masked. */
 export function handle_IRQ(k: Kernel, line: number): void {
   const depth = seatOf(k) + Seat.irqDepth;
   k.hw[depth] = (k.hw[depth] as number) + 1;
   k.count(Seat.interrupts);
+  countLine(k, line);
   irq_enter(k);
   if (line < DEVICE_LINES) k.irqHandlers.get(line)?.(k);
   else if (line === TIMER_LINE) k.scheduler?.tick(k);

@@ -14,6 +14,7 @@ import {
   DEVICE_WORDS,
   HELD_MASK,
   IOMMU_TLB_WORDS,
+  IRQ_LINES,
   Seat,
   Stage,
   Thread,
@@ -328,6 +329,7 @@ export abstract class RaceWorker {
       hw.fill(0, layout.devices, layout.devices + config.devicesMax * DEVICE_WORDS);
       hw[Control.registers] = 0;
     }
+    if (hw[layout.irqCounts] !== 0) hw.fill(0, layout.irqCounts, layout.irqCounts + 1 + config.cpus * IRQ_LINES);
     if (config.iommu) hw.fill(0, layout.iommuTlb, layout.iommuTlb + IOMMU_TLB_WORDS);
     const vars = this.race.vars?.length ?? 0;
     for (let word = layout.raceVars; word < layout.raceVars + vars; word++) hw[word] = 0;

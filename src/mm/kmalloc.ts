@@ -9,6 +9,7 @@ import { data_race } from '../shared/access.js';
 import type { SymbolSpec } from '../shared/kernel-base.js';
 import { layoutStructs, type StructConfig, type Structs } from '../shared/structs/configured.js';
 import { NULL, type Ptr, ptr, type Vaddr } from '../shared/types.js';
+import { KERNEL_VERSION } from '../shared/version.js';
 import { address_space_init_once } from './filemap.js';
 import { gfp } from './gfp.js';
 import {
@@ -26,7 +27,7 @@ import { slabinfo as slabinfoOfSlab } from './slab/slabinfo.js';
 import * as slab from './slab.js';
 import type { Cache, CacheCounters } from './slab-common.js';
 import { flush_cpu_slab, kmem_cache_destroy as slubDestroy, kmem_cache_shrink as slubShrink } from './slub/shrink.js';
-import { slabinfo as slabinfoOfSlub } from './slub/slabinfo.js';
+import { proc_slabinfo, slabinfo as slabinfoOfSlub } from './slub/slabinfo.js';
 import * as slub from './slub.js';
 import { memset } from './string.js';
 
@@ -184,5 +185,11 @@ export function slabCallFunctions(k: Kernel): void {
   k.callFunctions[CallFunction.do_drain] = do_drain;
 }
 
-/** SLAB: /proc/slabinfo. SLUB has no such file in 2.6.22: what the tool of that name makes of /sys/slab. Context: nobody allocates or frees. */
-export const slabinfo = (k: Kernel): string[] => (isSlab(k) ? slabinfoOfSlab(k) : slabinfoOfSlub(k));
+/** SLUB has the file from here on. */
+const SLUB_PROC_SLABINFO = KERNEL_VERSION(2, 6, 24);
+
+/** /proc/slabinfo. SLUB of 2.6.22 has no such file: what the tool of that name makes of /sys/slab. Context: nobody allocates or frees. */
+export function slabinfo(k: Kernel): string[] {
+  if (isSlab(k)) return slabinfoOfSlab(k);
+  return k.LINUX_VERSION_CODE >= SLUB_PROC_SLABINFO ? proc_slabinfo(k) : slabinfoOfSlub(k);
+}

@@ -4,13 +4,14 @@ import type { MachineConfig } from '../../src/cpu/config.js';
 import { Control } from '../../src/cpu/hw.js';
 import type { Kernel } from '../../src/cpu/kernel.js';
 import { readLog } from '../../src/cpu/printk.js';
+import { slabinfo as slabinfoOfKernel } from '../../src/mm/kmalloc.js';
 import { lowmem_page_address, type Page } from '../../src/mm/page.js';
 import { GFP_KERNEL } from '../../src/mm/page_alloc.js';
 import { type Cache, PageSlab, virt_to_head_page } from '../../src/mm/slab-common.js';
 import { get_node, partialOf } from '../../src/mm/slub/cache.js';
 import { kmem_cache_destroy, kmem_cache_shrink } from '../../src/mm/slub/shrink.js';
 import { calculate_sizes, type SizeParameters, slub_debug_flags } from '../../src/mm/slub/sizes.js';
-import { slabinfo } from '../../src/mm/slub/slabinfo.js';
+import { proc_slabinfo, slabinfo } from '../../src/mm/slub/slabinfo.js';
 import {
   __flush_cpu_slab,
   __kmalloc,
@@ -548,6 +549,36 @@ describe('kmem_cache_shrink() of SLUB', () => {
     const before = countCache(k, s).slabs;
     kmem_cache_alloc(k, s, GFP_KERNEL);
     expect(countCache(k, s).slabs - before).toBe(there === 0 ? 1 : 0);
+  });
+});
+
+describe('/proc/slabinfo of SLUB', () => {
+  const ROW = /^(\S+) +(\d+) +(\d+) +(\d+) +(\d+) +(\d+) : tunables {4}0 {4}0 {4}0 : slabdata ( *\d+) ( *\d+) {6}0$/;
+
+  it('has every cache in the columns of version 2.1, without tunables, with the whole of a slot for the size', () => {
+    const k = machine({ slubDebug: 'FZPU,own' });
+    const own = kmem_cache_create(k, 'own', 100, 0, 0);
+    const objects = Array.from({ length: 40 }, () => kmem_cache_alloc(k, own, GFP_KERNEL));
+    const [version, header, ...rows] = proc_slabinfo(k);
+    expect(version).toBe('slabinfo - version: 2.1');
+    expect(header).toMatch(
+      /^# name {12}<active_objs> <num_objs> .* : slabdata <active_slabs> <num_slabs> <sharedavail>$/,
+    );
+    const names = rows.map((row) => ROW.exec(row)?.[1]);
+    expect(names).not.toContain(undefined);
+    expect(names).toEqual(expect.arrayContaining(['own', 'kmalloc-64']));
+    const line = (active: number): string =>
+      `own                   ${active}     56    144   28    1 : tunables    0    0    0 : slabdata      2      2      0`;
+    expect(rows).toContain(line(56));
+    // The full slab goes to the partial list with its first free object; the other one is the CPU's.
+    kmem_cache_free(k, own, objects[0] as Vaddr);
+    expect(proc_slabinfo(k)).toContain(line(55));
+  });
+
+  it('is there from 2.6.24 on', () => {
+    const of = (kernel: string): string | undefined => slabinfoOfKernel(machine({ kernel }))[0];
+    expect(of('2.6.22')).toMatch(/^Name {19}Objects/);
+    expect(of('2.6.30')).toBe('slabinfo - version: 2.1');
   });
 });
 

@@ -2,17 +2,12 @@
 import type { Kernel } from '../../cpu/kernel.js';
 import { NULL } from '../../shared/types.js';
 import { countList, eachCache, sharedOf } from '../slab.js';
+import { SLABINFO_HEADER, slabinfoRow } from '../slabinfo.js';
 import { freeOf, fullOf, nodelist, partialOf, type SlabCache, slabNameOf } from './cache.js';
-
-const right = (value: number, width: number): string => String(value).padStart(width);
 
 /** /proc/slabinfo. Context: nobody allocates or frees. Source: s_show(), print_slabinfo_header(), Linux 2.6.22, without statistics. */
 export function slabinfo(k: Kernel): string[] {
-  const head = [
-    'slabinfo - version: 2.1',
-    '# name            <active_objs> <num_objs> <objsize> <objperslab> <pagesperslab> : tunables <limit> <batchcount> <sharedfactor> : slabdata <active_slabs> <num_slabs> <sharedavail>',
-  ];
-  return [...head, ...eachCache(k).map((s) => slabinfoLine(k, s))];
+  return [...SLABINFO_HEADER, ...eachCache(k).map((s) => slabinfoLine(k, s))];
 }
 
 /** Objects in arrays count as active here, but for those in the shared one. */
@@ -26,9 +21,10 @@ function slabinfoLine(k: Kernel, s: SlabCache): string {
   const active = (full?.slabs ?? 0) * num + (partial?.inuse ?? 0);
   const shared = sharedOf(k, l3);
   const sharedAvail = shared === NULL ? 0 : k.read(shared, k.structs.array_cache.avail);
-  const objects = `${slabNameOf(k, s).padEnd(17)} ${right(active, 6)} ${right(slabs * num, 6)} ${right(k.read(s, f.buffer_size), 6)}`;
-  const shape = `${right(num, 4)} ${right(1 << k.read(s, f.gfporder), 4)}`;
-  const tuned = [k.read(s, f.limit), k.read(s, f.batchcount), k.read(s, f.shared)].map((n) => right(n, 4)).join(' ');
-  const data = [activeSlabs, slabs, sharedAvail].map((n) => right(n, 6)).join(' ');
-  return `${objects} ${shape} : tunables ${tuned} : slabdata ${data}`;
+  return slabinfoRow({
+    ...{ name: slabNameOf(k, s), active, objects: slabs * num, size: k.read(s, f.buffer_size), perSlab: num },
+    pages: 1 << k.read(s, f.gfporder),
+    tunables: [k.read(s, f.limit), k.read(s, f.batchcount), k.read(s, f.shared)],
+    slabs: [activeSlabs, slabs, sharedAvail],
+  });
 }

@@ -1,6 +1,6 @@
 /**
- * SLUB's caches as text. 2.6.22 shows them in /sys/slab, no longer in /proc/slabinfo; this is what the tool `slabinfo` that comes with the kernel makes of it.
- * Source: Documentation/vm/slabinfo.c, slab_objects() in mm/slub.c, Linux 2.6.22.
+ * SLUB's caches as text: /proc/slabinfo, and what the tool `slabinfo` that comes with the kernel makes of /sys/slab. 2.6.22 has the second only.
+ * Source: s_show() in mm/slub.c, Linux 2.6.30; Documentation/vm/slabinfo.c, slab_objects() in mm/slub.c, Linux 2.6.22.
  */
 import type { Kernel } from '../../cpu/kernel.js';
 import { atomic_read } from '../../shared/atomic.js';
@@ -8,6 +8,7 @@ import { container_of, list_next } from '../../shared/list.js';
 import { struct_page } from '../../shared/structs/page.js';
 import { NULL, vaddr } from '../../shared/types.js';
 import type { Cache } from '../slab-common.js';
+import { SLABINFO_HEADER, slabinfoRow } from '../slabinfo.js';
 import { eachCache } from '../slub.js';
 import { cpuSlabOf, get_node, nameOf, partialOf } from './cache.js';
 import {
@@ -40,6 +41,32 @@ export function slabinfo(k: Kernel): string[] {
   const rows = eachCache(k).map((s) => ({ name: nameOf(k, s), s }));
   rows.sort((a, b) => (a.name < b.name ? -1 : 1));
   return [HEAD, ...rows.flatMap(({ name, s }) => row(k, name, s))];
+}
+
+/**
+ * /proc/slabinfo: all caches. Objects count as active unless they are free in a slab of the partial list: what the CPUs' slabs have is not looked at.
+ *
+ * Context: nobody allocates or frees.
+ * Source:  s_show(), mm/slub.c, Linux 2.6.30; cache_show(), mm/slab_common.c, Linux 4.9.
+ */
+export function proc_slabinfo(k: Kernel): string[] {
+  return [...SLABINFO_HEADER, ...eachCache(k).map((s) => procRow(k, s))];
+}
+
+function procRow(k: Kernel, s: Cache): string {
+  const f = k.structs.kmem_cache;
+  const perSlab = k.read(s, f.objects);
+  const n = get_node(k, s);
+  const head = partialOf(k, n);
+  let free = 0;
+  for (let e = list_next(k, head); e !== head; e = list_next(k, e)) {
+    free += perSlab - k.read(container_of<'page'>(e, struct_page.lru.offset), struct_page.inuse);
+  }
+  const slabs = atomic_read(k, vaddr(n + k.structs.kmem_cache_node.nr_slabs.offset));
+  return slabinfoRow({
+    ...{ name: nameOf(k, s), active: slabs * perSlab - free, objects: slabs * perSlab, size: k.read(s, f.size) },
+    ...{ perSlab, pages: 1 << k.read(s, f.order), tunables: [0, 0, 0], slabs: [slabs, slabs, 0] },
+  });
 }
 
 interface Slabs {

@@ -1,9 +1,9 @@
 /** `--ktap` and `--junit FILE`: results for continuous integration, for every command that compares outcomes with claims. */
 import { writeFileSync } from 'node:fs';
 import type { Command } from 'commander';
-import { type CiCase, ciCase, type Observed } from '../report/ci.js';
+import { type CiCase, ciCase, type Observed, skippedCase } from '../report/ci.js';
 import { junit } from '../report/junit.js';
-import { ktapHead, ktapResult } from '../report/ktap.js';
+import { Ktap } from '../report/ktap.js';
 import { UsageError } from '../shared/errors.js';
 import type { Host } from './host.js';
 import { quote } from './options.js';
@@ -14,9 +14,18 @@ export interface CiOptions {
   json?: boolean;
 }
 
+/** What is to be run: the cases of an experiment. */
+export interface Planned {
+  readonly group: string;
+  readonly cases: readonly string[];
+}
+
 export function addCiOptions(command: Command): Command {
   return command
-    .option('--ktap', 'KTAP version 1 on standard output, and nothing else there: a result for each case')
+    .option(
+      '--ktap',
+      'KTAP version 1 on standard output, and nothing else there: a result for each experiment, its cases as subtests',
+    )
     .option('--junit <file>', 'write JUnit XML to a file: a test case for each case, with the log of what failed');
 }
 
@@ -25,6 +34,8 @@ export class CiOutput {
   readonly #suite: string;
   readonly #options: CiOptions;
   readonly #cases: CiCase[] = [];
+  readonly #ktap = new Ktap();
+  #plan: readonly Planned[] | null = null;
 
   /** @suite: what was run. */
   constructor(host: Host, suite: string, options: CiOptions) {
@@ -41,9 +52,10 @@ export class CiOutput {
     return this.#options.ktap === true;
   }
 
-  /** @count: of results to come, if it is known. */
-  begin(count: number | null): void {
-    if (this.ktap) this.#write(ktapHead(count));
+  /** @plan: what is to come, in order, if it is known. */
+  begin(plan: readonly Planned[] | null): void {
+    this.#plan = plan;
+    if (this.ktap) this.#write(this.#ktap.begin(plan?.length ?? null));
   }
 
   add(observed: Observed, more: readonly string[] = []): void {
@@ -52,7 +64,8 @@ export class CiOutput {
 
   #add(one: CiCase): void {
     this.#cases.push(one);
-    if (this.ktap) this.#write(ktapResult(this.#cases.length, one));
+    const planned = this.#plan?.find(({ group }) => group === one.group);
+    if (this.ktap) this.#write(this.#ktap.add(one, planned?.cases.length ?? null));
   }
 
   /** What @choose returns: what is to be run. That there is no such thing is a result, too, for those who read nothing but results. */
@@ -61,10 +74,11 @@ export class CiOutput {
       return await choose();
     } catch (error) {
       if (!(error instanceof UsageError)) throw error;
-      this.begin(1);
+      const name = 'what is to be run';
+      this.begin([{ group: this.#suite, cases: [name] }]);
       this.#add({
-        ...{ group: this.#suite, name: 'what is to be run', seconds: 0, summary: 'nothing was run' },
-        ...{ failure: null, error: error.message, details: [] },
+        ...{ group: this.#suite, name, seconds: 0, summary: 'nothing was run' },
+        ...{ failure: null, error: error.message, skipped: null, details: [] },
       });
       this.end();
       throw error;
@@ -72,11 +86,21 @@ export class CiOutput {
   }
 
   #write(lines: readonly string[]): void {
-    this.#host.stdout.write(`${lines.join('\n')}\n`);
+    if (lines.length > 0) this.#host.stdout.write(`${lines.join('\n')}\n`);
+  }
+
+  /** What was planned and has not been run is said to be skipped: a plan is kept. */
+  #skipRest(): void {
+    const done = new Set(this.#cases.map(({ group, name }) => `${group}\n${name}`));
+    for (const { group, cases } of this.#plan ?? []) {
+      for (const name of cases) if (!done.has(`${group}\n${name}`)) this.#add(skippedCase(group, name, 'not run'));
+    }
   }
 
   /** The results are complete, or will never be. */
   end(): void {
+    this.#skipRest();
+    if (this.ktap) this.#write(this.#ktap.end());
     const { junit: file } = this.#options;
     if (file === undefined) return;
     try {

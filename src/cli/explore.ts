@@ -7,6 +7,7 @@ import type { ExploreOptions, ExploreProgress, ExploreResult, Shard } from '../e
 import type { Search } from '../explore/identity.js';
 import type { Replayed, ReplayFile } from '../explore/replay-file.js';
 import type { Found } from '../explore/standing.js';
+import { nameOf } from '../report/ci.js';
 import { chanceText, exploringDisplay } from '../report/exploring.js';
 import { count, oneLine, plural } from '../report/output.js';
 import { UsageError } from '../shared/errors.js';
@@ -192,7 +193,7 @@ async function runExplore(host: Host, name: string, options: Options): Promise<n
       clear();
       const stopped = exitCode();
       if (stopped !== null && result.executions === 0 && result.error === null) {
-        ci.begin(0);
+        ci.begin([]);
         ci.end();
         host.stderr.write('murphy: interrupted before the first execution: nothing has been explored\n');
         return stopped;
@@ -263,7 +264,7 @@ async function show(
 }
 
 function collectForCi(host: Host, result: ExploreResult, kept: readonly Kept[], ci: CiOutput): void {
-  ci.begin(1);
+  ci.begin([{ group: result.experiment, cases: [nameOf(result)] }]);
   ci.add(
     result,
     kept.map(({ file }) => `replay with: ${invocation(host)} replay ${file}`),

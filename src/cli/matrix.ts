@@ -112,7 +112,7 @@ async function runMatrix(host: Host, filters: readonly string[], options: Option
     () => {},
     async (interrupt) => {
       const rows: MatrixRow[] = [];
-      ci.begin(chosen.reduce((sum, race) => sum + race.cases.length, 0));
+      ci.begin(chosen.map(({ id, cases }) => ({ group: id, cases: cases.map(({ name }) => name) })));
       try {
         for (const race of chosen) {
           for (const one of race.cases) {

@@ -607,6 +607,10 @@ export class Kernel<S extends object = object, E extends string = never> impleme
     return this.words[index] as number;
   }
 
+  compared(succeeded: boolean): void {
+    this.#stepWatch?.event(Ev.compared, succeeded ? 1 : 0, 0, 0, 0);
+  }
+
   dataRace(begins: boolean): void {
     this.#stepWatch?.event(Ev.dataRace, begins ? 1 : 0, 0, 0, 0);
   }

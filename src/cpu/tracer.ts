@@ -85,6 +85,8 @@ export const Ev = {
   /** The action of a soft interrupt begins, has ended. (vector) */
   softirqAction: 42,
   softirqActionEnd: 43,
+  /** An atomic operation with a condition is done. (1: it found what it wanted) */
+  compared: 44,
 } as const;
 export type Ev = (typeof Ev)[keyof typeof Ev];
 

@@ -12,6 +12,8 @@ export interface CiCase {
   readonly failure: { readonly message: string; readonly type: string } | null;
   /** It could not be said: the module threw, a worker died. */
   readonly error: string | null;
+  /** Why it was not run, if it was not. */
+  readonly skipped: string | null;
   /** The kernel's log and reports. */
   readonly details: readonly string[];
 }
@@ -35,16 +37,26 @@ export interface Observed {
 
 const claims = (o: Observed): string => (o.claimed === null ? 'clean' : o.claimed.join(' or '));
 
+/** What a case is called, which may have no name of its own. */
+export const nameOf = (o: Pick<Observed, 'caseName' | 'core' | 'kernel' | 'cpus'>): string =>
+  o.caseName ?? `${o.core}, ${o.kernel}, ${o.cpus} CPUs`;
+
 /** @more: what else there is to say of a failure. */
 export function ciCase(o: Observed, more: readonly string[] = []): CiCase {
   const message = `${o.outcome}, claimed ${claims(o)}${o.failure === null ? '' : `: ${o.failure.message}`}`;
   return {
     group: o.experiment,
-    name: o.caseName ?? `${o.core}, ${o.kernel}, ${o.cpus} CPUs`,
+    name: nameOf(o),
     seconds: o.seconds,
     summary: `${o.error === null ? o.outcome : 'error'}; ${o.core}, ${o.kernel}, ${o.cpus} CPUs, ${o.executions} executions`,
     failure: o.expected || o.error !== null ? null : { message, type: o.outcome },
     error: o.error,
+    skipped: null,
     details: o.expected ? [] : [...(o.failure?.state ?? []), ...more, ...o.dmesg],
   };
 }
+
+/** A case that was to be run and has not been. */
+export const skippedCase = (group: string, name: string, why: string): CiCase => ({
+  ...{ group, name, seconds: 0, summary: 'not run', failure: null, error: null, skipped: why, details: [] },
+});

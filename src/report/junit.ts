@@ -24,7 +24,7 @@ const attributes = (values: Readonly<Record<string, string | number>>): string =
     .map(([name, value]) => ` ${name}="${attribute(String(value))}"`)
     .join('');
 
-function testCase({ group, name, seconds, failure, error, details, summary }: CiCase): string[] {
+function testCase({ group, name, seconds, failure, error, skipped, details, summary }: CiCase): string[] {
   const said = [...details].join('\n');
   const body: string[] = [];
   if (error !== null) body.push(`      <error${attributes({ message: error })}>${content(said)}</error>`);
@@ -32,7 +32,8 @@ function testCase({ group, name, seconds, failure, error, details, summary }: Ci
     const { message, type } = failure;
     body.push(`      <failure${attributes({ message, type })}>${content(said)}</failure>`);
   }
-  body.push(`      <system-out>${content(summary)}</system-out>`);
+  if (skipped !== null) body.push(`      <skipped${attributes({ message: skipped })}/>`);
+  else body.push(`      <system-out>${content(summary)}</system-out>`);
   return [
     `    <testcase${attributes({ classname: group, name, time: seconds.toFixed(3) })}>`,
     ...body,
@@ -44,8 +45,9 @@ function testCase({ group, name, seconds, failure, error, details, summary }: Ci
 export function junit(suite: string, cases: readonly CiCase[]): string {
   const errors = cases.filter((c) => c.error !== null).length;
   const failures = cases.filter((c) => c.error === null && c.failure !== null).length;
+  const skipped = cases.filter((c) => c.skipped !== null).length;
   const time = cases.reduce((sum, c) => sum + c.seconds, 0).toFixed(3);
-  const counts = { tests: cases.length, failures, errors, time };
+  const counts = { tests: cases.length, failures, errors, skipped, time };
   return [
     '<?xml version="1.0" encoding="UTF-8"?>',
     `<testsuites${attributes({ name: 'murphy', ...counts })}>`,

@@ -17,6 +17,8 @@ export const How = {
   release: 16,
   /** The word of a lock, which is no data: the lock itself says who holds it. */
   lock: 32,
+  /** An atomic operation that may find something else than it wants: `k.compared()` says afterwards whether it has. */
+  conditional: 64,
 } as const;
 
 /** Kinds of memory barrier: bits. */

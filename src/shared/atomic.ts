@@ -45,10 +45,12 @@ export function atomic_inc_return(k: KernelBase, v: Vaddr): number {
   return atomic_add_return(k, 1, v);
 }
 
-/** Return: the value found; @value is stored if that was @old. */
+/** Return: the value found; @value is stored if that was @old. If not, it is no barrier from 4.x on: Documentation/atomic_ops.txt, Linux 4.9. */
 export function atomic_cmpxchg(k: KernelBase, v: Vaddr, old: number, value: number): number {
-  k.point(Point.Atomic, v);
-  return k.cmpxchg(v, old, value);
+  k.pointAs(Point.Atomic, v, How.conditional);
+  const found = k.cmpxchg(v, old, value);
+  k.compared(found === (old | 0));
+  return found;
 }
 
 export function atomic_xchg(k: KernelBase, v: Vaddr, value: number): number {

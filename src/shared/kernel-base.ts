@@ -211,6 +211,9 @@ export interface KernelBase {
   read<T extends string>(p: Ptr<T>, field: Field<T>): number;
   write<T extends string>(p: Ptr<T>, field: Field<T>, value: number): void;
 
+  /** What became of the operation that was announced as `How.conditional`: for whoever looks for races. */
+  compared(succeeded: boolean): void;
+
   /** What data_race() says: for whoever looks for races. */
   dataRace(begins: boolean): void;
   /** What an ASSERT_EXCLUSIVE_ says of a word: see access.ts. @mask: the bits that it is about, -1 for all. */

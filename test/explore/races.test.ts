@@ -44,6 +44,7 @@ describe('happens-before in controlled mode', () => {
     ['bottom-half', 'a soft interrupt and the thread that it interrupts'],
     ['called-and-thread', 'a called function and the thread that it interrupts'],
     ['two-tasks', 'two tasks of one CPU'],
+    ['trylock-failed', 'a lock that somebody else had'],
     ['awake', 'a wake-up of somebody who is awake'],
     ['after-doorbell', 'a store after the doorbell'],
     ['before-interrupt', 'a load before the interrupt of the device'],
@@ -64,6 +65,10 @@ describe('happens-before in controlled mode', () => {
     ['released', 'release and acquire'],
     ['barriers', 'a write and a read barrier'],
     ['returned', 'atomic operations that return what they found'],
+    ['counted-between-barriers', 'an atomic operation that orders nothing, with barriers around it'],
+    ['compared', 'an exchange that found what it wanted'],
+    ['trylock-taken', 'a lock that was free'],
+    ['before-and-after', 'setup and check'],
     ['irqs-masked', 'interrupts masked on the CPU of the handler'],
     ['before-raise', 'what came before the interrupt was raised'],
     ['bottom-half-off', 'bottom halves off'],
@@ -78,6 +83,28 @@ describe('happens-before in controlled mode', () => {
     ['transferred', 'a transfer between doorbell and interrupt'],
   ])('is silent about %s: %s', async (id) => {
     expect(await look(id)).toMatchObject({ outcome: 'clean', exhausted: true, error: null });
+  });
+});
+
+describe('an exchange that does not find what it wants', () => {
+  it('orders nothing from 4.x on, and did before', async () => {
+    expect(await look('compared-in-vain', { kernel: '2.6.30' })).toMatchObject({ outcome: 'clean', exhausted: true });
+    expect(await look('compared-in-vain', { kernel: '4.10' })).toMatchObject({ outcome: 'report', error: null });
+    expect(await look('compared', { kernel: '4.10' })).toMatchObject({ outcome: 'clean', exhausted: true });
+  });
+});
+
+describe('the two accesses of a report', () => {
+  it.each([
+    ['half-marked', 'write', 'read (marked)'],
+    ['marked-store', 'write (marked)', 'read'],
+    ['atomic-and-plain', 'read-write (marked)', 'read'],
+  ])('are named by what they do, and marked if they are: %s', async (id, one, other) => {
+    const text = (await look(id)).dmesg.join('\n');
+    const named = [
+      ...text.matchAll(/CPU\d: +(\w[\w-]*(?: \(marked\))?) to 0x\w{8} of 4 bytes by task (\d) on cpu \2:/g),
+    ];
+    expect(named.map(([, what]) => what).sort()).toEqual([one, other].sort());
   });
 });
 
@@ -154,6 +181,7 @@ describe('what KCSAN would report of what is found in controlled mode', () => {
     ['two-stores', 'clean', 'two plain stores'],
     ['half-marked', 'clean', 'a plain store and a marked load'],
     ['same-value', 'clean', 'a store of what was there'],
+    ['same-value-rcu', 'report', 'the same in a function of RCU'],
     ['handler-and-thread', 'clean', 'a handler and the thread that it interrupts'],
     ['two-tasks', 'clean', 'two tasks of one CPU'],
     ['after-doorbell', 'clean', 'a plain store and a device'],

@@ -428,8 +428,8 @@ describe('a module whose thread throws', () => {
   it('is no result beside "clean" in KTAP', async () => {
     const file = written('throws.mjs', `id: 'throws', threads: [() => { throw new TypeError('boo'); }]`);
     const { stdout, status } = await murphy('explore', file, '--ktap');
-    expect(stdout).toMatch(/\nnot ok 1 throws: .* # ERROR thread 0 threw/);
-    expect(stdout).toMatch(/\n# error; /);
+    expect(stdout).toMatch(/\n {2}not ok 1 .* # ERROR thread 0 threw.*\nnot ok 1 throws\n/);
+    expect(stdout).toMatch(/\n {2}# error; /);
     expect(stdout).not.toContain('clean');
     expect(status).toBe(2);
   });

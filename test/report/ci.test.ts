@@ -1,8 +1,8 @@
 /** KTAP and JUnit XML, read back by parsers that take nothing else. */
 import { describe, expect, it } from 'vitest';
-import { type CiCase, ciCase } from '../../src/report/ci.js';
+import { type CiCase, ciCase, skippedCase } from '../../src/report/ci.js';
 import { junit } from '../../src/report/junit.js';
-import { ktapHead, ktapResult } from '../../src/report/ktap.js';
+import { Ktap } from '../../src/report/ktap.js';
 import { clean, lostBytes } from './sample.js';
 
 interface Element {
@@ -66,25 +66,44 @@ interface KtapResult {
   readonly description: string;
   readonly directive: string;
   readonly diagnostics: string[];
+  readonly subtests: Document | null;
 }
 
-/** A flat document of version 1; throws for a line of no known form. */
-function parseKtap(text: string): { plan: number | null; results: KtapResult[] } {
-  const [version, ...lines] = text.trimEnd().split('\n');
+interface Document {
+  readonly plan: number | null;
+  readonly results: readonly KtapResult[];
+}
+
+const RESULT = /^(not ok|ok) (\d+) ([^#]*?)(?: # (SKIP|TODO|XFAIL|TIMEOUT|ERROR)( .*)?)?$/;
+
+/** A document of version 1, with those nested in it; throws for a line of no known form. */
+function parseKtap(text: string): Document {
+  return parseLines(text.trimEnd().split('\n'));
+}
+
+function parseLines(all: readonly string[]): Document {
+  const [version, ...lines] = all;
   if (version !== 'KTAP version 1') throw new Error(`not KTAP version 1: ${version}`);
   const plan = /^1\.\.(\d+)$/.exec(lines[0] ?? '');
   if (plan !== null) lines.shift();
   const results: KtapResult[] = [];
   let diagnostics: string[] = [];
+  let nested: string[] = [];
   for (const line of lines) {
-    const result = /^(not ok|ok) (\d+) ([^#]*?)(?: # (SKIP|TODO|XFAIL|TIMEOUT|ERROR)( .*)?)?$/.exec(line);
-    if (result !== null) {
+    const result = RESULT.exec(line);
+    if (line.startsWith('  ')) nested.push(line.slice(2));
+    else if (result !== null) {
       const [, verdict, number, description = '', directive = ''] = result;
-      results.push({ ok: verdict === 'ok', number: Number(number), description, directive, diagnostics });
-      diagnostics = [];
+      const subtests = nested.length === 0 ? null : parseLines(nested);
+      const ok = verdict === 'ok';
+      if (subtests !== null && ok !== subtests.results.every((r) => r.ok))
+        throw new Error(`not its subtests': ${line}`);
+      results.push({ ok, number: Number(number), description, directive, diagnostics, subtests });
+      [diagnostics, nested] = [[], []];
     } else if (/^#( |$)/.test(line)) diagnostics.push(line.slice(2));
     else throw new Error(`no known form: ${line}`);
   }
+  if (nested.length > 0) throw new Error('subtests without a result of their parent');
   results.forEach((r, i) => {
     if (r.number !== i + 1) throw new Error(`result ${r.number} where ${i + 1} belongs`);
   });
@@ -100,18 +119,55 @@ const cases = (): CiCase[] => [
   ]),
   ciCase(lostBytes({ caseName: nasty, expected: false, error: `thread 0 threw ${nasty}` })),
 ];
-const ktap = (all: readonly CiCase[]): string =>
-  [...ktapHead(all.length), ...all.flatMap((c, i) => ktapResult(i + 1, c))].join('\n');
+/** @cases: how many there are of each group, if that is known. */
+function ktap(all: readonly CiCase[], groups: number | null = null, cases: number | null = null): string {
+  const out = new Ktap();
+  return [...out.begin(groups), ...all.flatMap((c) => out.add(c, cases)), ...out.end()].join('\n');
+}
+const only = (text: string): readonly KtapResult[] => parseKtap(text).results[0]?.subtests?.results ?? [];
+const hung = (): CiCase =>
+  ciCase(lostBytes({ expected: false, outcome: 'hang', claimed: ['clean'], failure: null, caseName: 'hung' }));
 
 describe('KTAP', () => {
   it('has a result for each case, with what went wrong in front of it', () => {
-    const { plan, results } = parseKtap(ktap(cases()));
-    expect(plan).toBe(3);
-    expect(results.map((r) => r.ok)).toEqual([true, false, false]);
-    expect(results[0]).toMatchObject({ description: '2009-03-kmap-recycle-lost-bytes: pinned', directive: '' });
-    expect(results[1]?.diagnostics).toContain('BUG: KASAN: use-after-free in f');
-    expect(results[1]?.diagnostics).toContain('replay with: murphy replay x.json');
-    expect(results[2]?.directive).toBe('ERROR');
+    const { plan, results } = parseKtap(ktap(cases(), 1, 3));
+    expect([plan, results[0]?.subtests?.plan]).toEqual([1, 3]);
+    expect(results).toMatchObject([{ ok: false, description: '2009-03-kmap-recycle-lost-bytes', directive: '' }]);
+    const subtests = results[0]?.subtests?.results ?? [];
+    expect(subtests.map((r) => r.ok)).toEqual([true, false, false]);
+    expect(subtests[0]).toMatchObject({ description: 'pinned', directive: '' });
+    expect(subtests[1]?.diagnostics).toContain('BUG: KASAN: use-after-free in f');
+    expect(subtests[1]?.diagnostics).toContain('replay with: murphy replay x.json');
+    expect(subtests[2]?.directive).toBe('ERROR');
+  });
+
+  it('has the cases of an experiment in front of its result, indented, and numbers from 1 on each level', () => {
+    const of = (group: string, name: string): CiCase => ({ ...ciCase(clean()), group, name });
+    expect(ktap([of('a', 'x'), of('a', 'y'), of('b #1', 'z # SKIP')], 2).replace(/\n *# .*/g, '')).toBe(
+      [
+        ...['KTAP version 1', '1..2'],
+        ...['  KTAP version 1', '  ok 1 x', '  ok 2 y', 'ok 1 a'],
+        ...['  KTAP version 1', '  ok 1 z SKIP', 'ok 2 b 1'],
+      ].join('\n'),
+    );
+  });
+
+  it('says what was not run, which fails nothing, and what stood still', () => {
+    const left = (name: string): CiCase => skippedCase('2009-03-kmap-recycle-lost-bytes', name, 'not run');
+    expect(only(ktap([ciCase(clean()), left('b')]))).toMatchObject([
+      { ok: true, directive: '' },
+      { ok: true, description: 'b', directive: 'SKIP', diagnostics: [] },
+    ]);
+    expect(parseKtap(ktap([ciCase(clean()), left('b')])).results).toMatchObject([{ ok: true, directive: '' }]);
+    expect(parseKtap(ktap([left('a'), left('b')])).results).toMatchObject([{ ok: true, directive: 'SKIP' }]);
+    expect(parseKtap(ktap([left('a'), hung()])).results).toMatchObject([{ ok: false, directive: '' }]);
+    expect(only(ktap([hung()]))).toMatchObject([{ ok: false, description: 'hung', directive: 'TIMEOUT' }]);
+    const claimed = ciCase(lostBytes({ outcome: 'hang', claimed: ['hang'], failure: null }));
+    expect(only(ktap([claimed]))).toMatchObject([{ ok: true, directive: '' }]);
+  });
+
+  it('is a document without results too', () => {
+    expect(parseKtap(ktap([], 0))).toEqual({ plan: 0, results: [] });
   });
 
   it('has no line of a log that looks like a result, and no control characters', () => {
@@ -122,16 +178,16 @@ describe('KTAP', () => {
     const text = ktap([
       ciCase(lostBytes({ expected: false, claimed: ['clean'], dmesg, caseName: `b\u0085\u001b${forged}` })),
     ]);
-    expect(parseKtap(text).results[0]?.diagnostics).toContain('x\\x00\\x07\\x1b[31m\\x9b\\x7f');
+    expect(only(text)[0]?.diagnostics).toContain('x\\x00\\x07\\x1b[31m\\x9b\\x7f');
     const lines = text.split(/[\n\v\f\r\u0085\u2028\u2029]/);
-    expect(lines.filter((line) => line.includes('forged') && !line.startsWith('# '))).toEqual([
-      expect.stringMatching(/^not ok 1 2009-03-kmap-recycle-lost-bytes: b \\x1ba not ok 1 forged/),
+    expect(lines.filter((line) => line.includes('forged') && !line.startsWith('  # '))).toEqual([
+      expect.stringMatching(/^ {2}not ok 1 b \\x1ba not ok 1 forged/),
     ]);
     expect(text).not.toMatch(/(?!\n)\p{Cc}/u);
   });
 
   it('says nothing of the log of a case that is as claimed', () => {
-    const [result] = parseKtap(ktap([ciCase(lostBytes())])).results;
+    const [result] = only(ktap([ciCase(lostBytes())]));
     expect(result?.diagnostics).toEqual(['wrong-bytes; arm926-smp, 2.6.29, 2 CPUs, 1200 executions; 2.0 s']);
   });
 });
@@ -164,6 +220,14 @@ describe('JUnit XML', () => {
     const test = parseXml(junit('murphy matrix', cases())).children[0]?.children[2];
     expect(test?.children[0]?.name).toBe('error');
     expect(test?.attributes.name).toContain('<fork> & "quote"');
+  });
+
+  it('has cases that were not run', () => {
+    const root = parseXml(junit('murphy matrix', [ciCase(clean()), skippedCase('e', 'c', 'not run')]));
+    expect(root.attributes).toMatchObject({ tests: '2', failures: '0', errors: '0', skipped: '1' });
+    const [done, left] = root.children[0]?.children ?? [];
+    expect(done?.children.map((c) => c.name)).toEqual(['system-out']);
+    expect(left?.children).toMatchObject([{ name: 'skipped', attributes: { message: 'not run' } }]);
   });
 
   it('is a document without cases too', () => {

@@ -11,6 +11,7 @@ import { Barrier, How } from '../../shared/access.js';
 import { PREEMPT_MASK, SOFTIRQ_MASK } from '../../shared/irqflags.js';
 import { Point } from '../../shared/point.js';
 import type { Vaddr } from '../../shared/types.js';
+import { LINUX_4_4 } from '../../shared/version.js';
 import { Area, Head } from './area.js';
 import { Contexts, Key } from './contexts.js';
 import { Access, Detector, type Race } from './detector.js';
@@ -67,6 +68,9 @@ export class Races implements RaceWatch {
   #stamp = -1;
   /** An atomic operation on a word of whose bits somebody asserts something, which is being made; its key is -1 when there is none. */
   readonly #operation = { key: -1, old: 0, address: 0, functions: [] as readonly string[] };
+  /** Address of an operation that is being made and may change nothing. */
+  #undecided = 0;
+  readonly #failedOrders: boolean;
   readonly #functions: () => readonly string[];
 
   constructor(k: Kernel, options: RacesOptions) {
@@ -77,6 +81,7 @@ export class Races implements RaceWatch {
     this.#seat = k.layout.seats + k.cpu * Seat.words;
     const reporter = new Reporter(k, this.area, this.#contexts, options);
     this.#functions = options.stack;
+    this.#failedOrders = k.LINUX_VERSION_CODE < LINUX_4_4;
     this.#detector = new Detector(this.area, {
       hw: k.hw,
       rules: raceRulesOf(k.config),
@@ -283,11 +288,16 @@ export class Races implements RaceWatch {
       this.#called(addr);
       return;
     }
+    this.#operates(addr);
+    if ((how & How.conditional) !== 0) this.#undecided = addr;
+    else this.#performs(addr, (how & How.marked) === 0);
+  }
+
+  /** @ordered: it orders what is before and after it. */
+  #performs(addr: number, ordered: boolean): void {
     const detector = this.#detector;
-    const ordered = (how & How.marked) === 0;
     if (ordered) detector.acquire(addr | 0);
     this.#access(addr, 0, Access.readWriteMarked);
-    this.#operates(addr);
     if (ordered) {
       detector.barrier(true, true);
       detector.release(addr | 0);
@@ -322,6 +332,9 @@ export class Races implements RaceWatch {
     if (!this.#on()) return;
     const detector = this.#detector;
     switch (what) {
+      case Ev.compared:
+        this.#performs(this.#undecided, a !== 0 || this.#failedOrders);
+        return;
       case Ev.exclusive:
         this.#sync();
         this.#exclusive(a, b, c);

@@ -69,3 +69,24 @@ describe.each<[name: string, dirty: string, more?: string]>([
     expect(soiled).not.toEqual(clean);
   });
 });
+
+describe('/proc/interrupts', () => {
+  it('has the interrupts of one execution, not of those before it', async () => {
+    const file = written(
+      'counted.mjs',
+      `import { race, show_interrupts } from 'murphy';
+export default race({
+  id: 'counted', machine: { core: 'arm926', cpus: 1, hz: 0, kernel: '2.6.30', lowmemPages: 64, highmemPages: 0 },
+  irqs: { 3() {} },
+  threads: [(k) => { k.raise(0, 3); }],
+  check(k) {
+    const line = show_interrupts(k).split('\\n')[1];
+    if (line !== '  3:          1           -  irq3') throw new Error(line);
+  },
+});
+`,
+    );
+    const result = await explore(file, { strategy: 'random', executions: 5, keepGoing: true });
+    expect(result).toMatchObject({ outcome: 'clean', executions: 5, error: null });
+  });
+});

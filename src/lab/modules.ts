@@ -7,6 +7,7 @@ import { existsSync, mkdirSync, readdirSync, renameSync, statSync, writeFileSync
 import { homedir } from 'node:os';
 import { basename, dirname, extname, join, relative, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
+import type { BuildFailure, BuildOptions, BuildResult } from 'esbuild';
 import { MurphyError, UsageError } from '../shared/errors.js';
 import { oneOf } from './configure.js';
 import { probeModule } from './module-probe.js';
@@ -144,13 +145,34 @@ async function runnable(file: string): Promise<URL> {
   return pathToFileURL(await bundle(file));
 }
 
+/**
+ * esbuild's build(), which runs in a child process that it starts once. Ctrl-C in a terminal goes to that child as well and ends it, while what has been
+ * found is still to be written down; so a build that fails without an error of the module's is done again, in another child.
+ */
+async function inService(options: Unwritten): Promise<BuildResult<Unwritten>> {
+  const { build, stop } = await import('esbuild');
+  const { child } = service;
+  try {
+    return await build(options);
+  } catch (error) {
+    if ((error as Partial<BuildFailure>).errors !== undefined) throw error;
+    // Of several builds that have lost their child the first stops it: the others must not stop the next.
+    if (child === service.child) {
+      service.child++;
+      await stop();
+    }
+    return await build(options);
+  }
+}
+const service = { child: 0 };
+type Unwritten = BuildOptions & { readonly write: false };
+
 /** Bundle a module and what it imports into a cache folder; the library itself stays outside. */
 async function bundle(file: string): Promise<string> {
-  const { build } = await import('esbuild');
   const library = pathToFileURL(builtFile('src', 'index.js')).href;
   let code: Uint8Array;
   try {
-    const { outputFiles } = await build({
+    const { outputFiles } = await inService({
       entryPoints: [file],
       // The comments that name the parts do not depend on where the user stands.
       absWorkingDir: dirname(file),

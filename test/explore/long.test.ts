@@ -289,6 +289,18 @@ describe('a search by two jobs', () => {
   });
 });
 
+/** A module that is bundled before the search and after it; of its executions some fail. */
+const ENDLESS = `
+import { race, report } from 'murphy';
+const thread = (k) => { for (let i = 0; i < 20; i++) k.shared.y++; k.shared.x++; };
+export default race({
+  id: 'endless',
+  shared: { x: 0, y: 0 },
+  threads: [thread, thread],
+  check: (k) => { if (k.shared.x === 1) report('x is 1'); },
+});
+`;
+
 describe('Ctrl-C', () => {
   it('keeps the checkpoint, shows what was collected and says how to go on', async () => {
     const file = fresh('json');
@@ -312,4 +324,37 @@ describe('Ctrl-C', () => {
     const kept = readCheckpoint(file).parts[0];
     expect(host.stdout.text).toContain(`${kept?.executions.toLocaleString('en')} execution`);
   });
+
+  it.each([
+    ['SIGINT', 130, []],
+    ['SIGTERM', 143, ['--jobs', '2']],
+  ] as const)(
+    'goes to all processes of a terminal, and the failures are shown all the same: %s',
+    async (name, status, more) => {
+      const [module, file, output] = [fresh('mjs'), fresh('json'), fresh('replay.json')];
+      writeFileSync(module, ENDLESS);
+      const asked = ['explore', module, '--strategy', 'random', '--keep-going', '--quiet', '--output', output, ...more];
+      const kept = ['--seconds', '60', '--checkpoint', file, '--checkpoint-every', '0.1'];
+      // A group of its own, as a terminal gives one to each command.
+      const child = spawn(process.execPath, [join(packageRoot(), 'scripts', 'murphy.mjs'), ...asked, ...kept], {
+        detached: true,
+      });
+      const said = { stdout: '', stderr: '' };
+      child.stdout.on('data', (text) => (said.stdout += text));
+      child.stderr.on('data', (text) => (said.stderr += text));
+      const ended = new Promise((done) => child.on('close', done));
+      const hasFailed = (): boolean =>
+        existsSync(file) && readCheckpoint(file).parts.some((part) => (part?.failures.length ?? 0) > 0);
+      while (child.exitCode === null && !hasFailed()) await new Promise((done) => setTimeout(done, 20));
+      process.kill(-(child.pid as number), name);
+      expect([await ended, said.stderr]).toEqual([
+        status,
+        expect.stringMatching(new RegExp(`stopping; [\\s\\S]*\nmurphy: go on with --resume ${file}\n$`)),
+      ]);
+      expect(said.stdout).toMatch(
+        /^endless: report[\s\S]*interrupted, not exhausted\n[\s\S]*x is 1[\s\S]*\nreplay with: /,
+      );
+      expect(existsSync(output)).toBe(true);
+    },
+  );
 });

@@ -91,7 +91,7 @@ describe('the guide to writing a race', () => {
   });
 
   it('has tests that pass', () => {
-    const { status, output } = node(bin('vitest', 'vitest.mjs'), 'run', '--root', folder);
+    const { status, output } = node(bin('vitest', 'vitest.mjs'), 'run', '--root', folder, '--testTimeout=120000');
     expect(output).toMatch(/Tests .*3 passed/);
     expect(status).toBe(0);
   });

@@ -514,6 +514,7 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
     const high = this.#mine[Ctx.seenHigh] as number;
     const { nested } = this;
     this.nested = ++this.#interludes;
+    this.#ex[Ex.deadEnd] = 0;
     if (turn === Turn.irq) this.#host.takeInterrupts();
     else this.#host.preempt();
     this.nested = nested;
@@ -554,6 +555,9 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
     const mine = this.#mine;
     const block = mine[Ctx.block] as number;
     const alone = this.#alone === true ? Told.alone : 0;
+    // A loop that was let go round has made it possible that somebody else goes on: that was no dead end.
+    const letGo = ex[Ex.deadEnd] as number;
+    if (letGo !== 0 && letGo !== target + 1) ex[Ex.deadEnd] = 0;
     mine[Ctx.handovers] = ((mine[Ctx.handovers] as number) + 1) | 0;
     this.#holds = false;
     const sequence = (this.#sequence + 1) | 0;
@@ -741,11 +745,11 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
     const ex = this.#ex;
     const mine = this.#mine;
     const again = ex[Ex.deadEnd] !== 0 && mine[Ctx.block] === Block.words && (mine[Ctx.blockValue] as number) > 1;
-    if (!again) this.#keepHead();
+    if (!again || this.decision !== ex[Ex.deadEndHead + Head.decisions]) this.#keepHead();
     if (this.step >= this.#stepsMax >>> 1) return -1;
     const waiter = this.#nextInLoop();
     if (waiter < 0) return -1;
-    ex[Ex.deadEnd] = 1;
+    ex[Ex.deadEnd] = waiter + 1;
     this.#alone = true;
     return waiter;
   }
@@ -771,6 +775,9 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
     const ex = this.#ex;
     ex[Ex.deadEnd] = 0;
     ex[Ex.deadEndHead + Head.steps] = this.step;
+    ex[Ex.deadEndHead + Head.decisions] = this.decision;
+    ex[Ex.deadEndHead + Head.preemptions] = this.preemptions;
+    ex[Ex.deadEndHead + Head.delays] = this.delays;
     ex[Ex.deadEndHead + Head.traceHash] = this.#traceHash;
     ex[Ex.deadEndHead + Head.trail] = this.#trail;
   }
@@ -780,6 +787,9 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
     const ex = this.#ex;
     if (ex[Ex.deadEnd] === 0) return;
     this.step = ex[Ex.deadEndHead + Head.steps] as number;
+    this.decision = ex[Ex.deadEndHead + Head.decisions] as number;
+    this.preemptions = ex[Ex.deadEndHead + Head.preemptions] as number;
+    this.delays = ex[Ex.deadEndHead + Head.delays] as number;
     this.#traceHash = ex[Ex.deadEndHead + Head.traceHash] as number;
     this.#trail = ex[Ex.deadEndHead + Head.trail] as number;
   }

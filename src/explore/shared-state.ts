@@ -29,7 +29,10 @@ export const Ex = {
   spinning: 17,
   /** How often a loop of cpu_relax() goes round with nothing changed before it counts as waiting. */
   rounds: 19,
-  /** Non-zero: nobody could go on, and loops of cpu_relax() have been let go round since. What the execution was before is in `Head` from `deadEndHead` on. */
+  /**
+   * Non-zero: nobody could go on, and nothing has happened since but that loops of cpu_relax() were let go round; one more than the context of the last
+   * one. What the execution was before is in `Head` from `deadEndHead` on.
+   */
   deadEnd: 20,
   /** Non-zero: the strategy looks at the execution that has ended, or prepares the next one. */
   considers: 21,

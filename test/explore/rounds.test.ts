@@ -28,7 +28,7 @@ const comes = (k) => {
 };
 export default race({
   id: 'rounds', shared: { ready: 0, gave: 0 }, vars: ['word', 'flag'], ${more}
-  threads: [(k) => { if (!comes(k)) k.shared.gave = 1; }, (k) => { ${other} }],
+  threads: [{ cpu: 0, run: (k) => { if (!comes(k)) k.shared.gave = 1; } }, { cpu: ${more.includes('cpus: 1') ? 0 : 1}, run: (k) => { ${other} } }],
 });
 `,
   );
@@ -132,5 +132,18 @@ describe('a loop of cpu_relax() without an end', () => {
     expect((await explore(file)).failure?.message).toBe(
       'CPU1: thread1 (interrupts on) spins on k.vars, word 1; holds no lock',
     );
+  });
+
+  it.each([
+    ['reads', 'k.shared.ready; k.shared.ready; k.shared.ready;', 46],
+    ['an interrupt', 'k.raise(0, 3); k.shared.ready; k.shared.ready;', 292],
+  ])('is let go round for a preempted thread, which then goes on: %s', async (name, other, all) => {
+    const one = 'machine: { cpus: 1 }, irqs: { 3: (k) => { k.shared.gave++; } },';
+    const file = race(`preempted-${name.length}`, Number.MAX_SAFE_INTEGER, other, one);
+    for (const options of SEARCHES.slice(0, 3)) {
+      const found = await explore(file, { ...options, keepGoing: true });
+      expect([options, ...summary(found)]).toEqual([options, 'deadlock', true, null]);
+      if (options.states !== true) expect(found.executions).toBe(all);
+    }
   });
 });

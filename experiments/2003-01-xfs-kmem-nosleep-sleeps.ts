@@ -23,6 +23,8 @@ import {
   traceGfp,
 } from '../src/index.js';
 
+/** The page table of a request that must not sleep is allocated as if it might: the defect, of which this kernel says nothing. */
+const LOST_FLAGS = ['context: GFP context'];
 const SLEEPS = 'sleeping function called from illegal context';
 
 export default race({
@@ -35,7 +37,7 @@ export default race({
     { name: 'CONFIG_PREEMPT', outcome: 'warn', says: [SLEEPS] },
     { name: 'CONFIG_PREEMPT, GFP flags passed on (RMK1)', machine: { patches: ['rmk1'] }, outcome: 'clean' },
     { name: 'CONFIG_PREEMPT, own region (RMK2)', machine: { patches: ['rmk2'] }, outcome: 'warn', says: [SLEEPS] },
-    { name: 'without CONFIG_PREEMPT', machine: { preempt: false }, outcome: 'clean' },
+    { name: 'without CONFIG_PREEMPT', machine: { preempt: false }, outcome: 'clean', reports: LOST_FLAGS },
     {
       name: 'without CONFIG_PREEMPT, masks',
       machine: { preempt: false, parameters: { masks: 1 } },

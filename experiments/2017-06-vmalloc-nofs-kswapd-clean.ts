@@ -33,7 +33,7 @@ const jhead = (k: Kernel) => sharedObject<'ubifs_jhead'>(k, 'jhead');
 const writeback = ubifs_writeback('jhead');
 
 /** Page tables are allocated with GFP_KERNEL under a lock that reclaim takes: what lockdep is there for. */
-const LOST_FLAGS = ['lockdep: inconsistent lock state'];
+const LOST_FLAGS = ['lockdep: inconsistent lock state', 'context: GFP context'];
 
 export default race({
   id: '2017-06-vmalloc-nofs-kswapd-clean',

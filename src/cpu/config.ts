@@ -56,8 +56,8 @@ export const SLAB_DEFAULTS: SlabOptions = {
 
 /** Checkers that watch the machine. */
 export const CHECKERS = ['lockdep', 'memory', 'dma', 'races', 'hangs', 'spinlocks', 'context', 'leak'] as const;
-/** Those that `all` does not stand for: a race that ends with what it has allocated is nothing unusual, and most kernels lose a flag on the way. */
-const APART: readonly string[] = ['context', 'leak'];
+/** Those that `all` does not stand for: a race that ends with what it has allocated is nothing unusual. */
+const APART: readonly string[] = ['leak'];
 export const ALL_CHECKERS = CHECKERS.filter((name) => !APART.includes(name));
 
 /** Stands for several of them, in a list that a user gives. */

@@ -35,8 +35,8 @@ describe('all checkers', () => {
     configureRace(race({ id: 'anywhere', machine, threads: [() => {}] }), null, {}).config.check ?? '';
 
   it('are those that know the machine: none of DMA where bus addresses are others', () => {
-    expect(checks({ check: 'all' })).toBe('lockdep,memory,dma,races,hangs,spinlocks');
-    expect(checks({ check: 'all', core: 'pcxu', iommu: true })).toBe('lockdep,memory,races,hangs,spinlocks');
+    expect(checks({ check: 'all' })).toBe('lockdep,memory,dma,races,hangs,spinlocks,context');
+    expect(checks({ check: 'all', core: 'pcxu', iommu: true })).toBe('lockdep,memory,races,hangs,spinlocks,context');
     expect(() => checks({ check: 'dma', core: 'pcxu', iommu: true })).toThrow(/leave iommu or --check dma out/);
   });
 });

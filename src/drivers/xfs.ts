@@ -24,7 +24,7 @@ import {
   set_task_flags,
   task_flags,
 } from '../shared/task.js';
-import { NULL, type Ptr, ptr, type Vaddr } from '../shared/types.js';
+import { NULL, type Ptr, ptr, type Vaddr, vaddr } from '../shared/types.js';
 import { KERNEL_VERSION, LINUX_2_6 } from '../shared/version.js';
 
 export const KM_SLEEP = 0x1;
@@ -163,6 +163,7 @@ export function kmem_zalloc_large(k: Kernel, size: number, flags: number): Vaddr
 
 /** Context: process, may sleep if it is a vmalloc address. */
 export function kmem_free(k: Kernel, p: Vaddr): void {
+  p = vaddr(p);
   if (is_vmalloc_addr(k, p)) vfree(k, p);
   else kfree(k, p);
 }

@@ -1,6 +1,6 @@
 /** The DMA API as the machine's architecture has it, watched by whoever debugs it. Each function: see there. */
 import type { Kernel } from '../cpu/kernel.js';
-import { type Paddr, type Vaddr, vaddr } from '../shared/types.js';
+import { type Paddr, paddr, ptr, type Vaddr, vaddr } from '../shared/types.js';
 import type { DmaDirection, Scatterlist } from './arm/dma-mapping.js';
 import * as arm from './arm/dma-mapping.js';
 import * as debug from './dma-debug.js';
@@ -11,6 +11,7 @@ const isArm = (k: Kernel): boolean => k.arch.id === 'arm';
 const NO_ADDRESS = 0xffffffff;
 
 export function dma_map_single(k: Kernel, addr: Vaddr, size: number, dir: DmaDirection): Paddr {
+  addr = vaddr(addr);
   debug.debug_dma_map_single(k, addr, size);
   const bus = isArm(k) ? arm.dma_map_single(k, addr, size, dir) : pa.map_single(k, addr, size, dir);
   debug.debug_dma_mapped_single(k, addr, size, dir, bus);
@@ -18,6 +19,7 @@ export function dma_map_single(k: Kernel, addr: Vaddr, size: number, dir: DmaDir
 }
 
 export function dma_unmap_single(k: Kernel, handle: Paddr, size: number, dir: DmaDirection): void {
+  handle = paddr(handle);
   debug.debug_dma_unmapping(k, handle, size, true);
   if (isArm(k)) arm.dma_unmap_single(k, handle, size, dir);
   else pa.unmap_single(k, handle, size, dir);
@@ -26,6 +28,7 @@ export function dma_unmap_single(k: Kernel, handle: Paddr, size: number, dir: Dm
 
 /** PA-RISC: dma_map_single() of the linear address. */
 export function dma_map_page(k: Kernel, page: Page, offset: number, size: number, dir: DmaDirection): Paddr {
+  page = ptr<'page'>(page);
   debug.debug_dma_mapping_page(k, page, offset, size);
   const bus = isArm(k)
     ? arm.dma_map_page(k, page, offset, size, dir)
@@ -35,6 +38,7 @@ export function dma_map_page(k: Kernel, page: Page, offset: number, size: number
 }
 
 export function dma_unmap_page(k: Kernel, handle: Paddr, size: number, dir: DmaDirection): void {
+  handle = paddr(handle);
   debug.debug_dma_unmapping(k, handle, size, false);
   if (isArm(k)) arm.dma_unmap_page(k, handle, size, dir);
   else pa.unmap_single(k, handle, size, dir);
@@ -55,6 +59,7 @@ export function dma_unmap_sg(k: Kernel, sg: readonly Scatterlist[], dir: DmaDire
 }
 
 export function dma_sync_single_for_cpu(k: Kernel, handle: Paddr, size: number, dir: DmaDirection): void {
+  handle = paddr(handle);
   debug.debug_dma_syncing(k, handle, size);
   if (isArm(k)) arm.dma_sync_single_for_cpu(k, handle, size, dir);
   else pa.sync_single(k, handle, size, dir);
@@ -62,6 +67,7 @@ export function dma_sync_single_for_cpu(k: Kernel, handle: Paddr, size: number, 
 }
 
 export function dma_sync_single_for_device(k: Kernel, handle: Paddr, size: number, dir: DmaDirection): void {
+  handle = paddr(handle);
   debug.debug_dma_syncing(k, handle, size);
   if (isArm(k)) arm.dma_sync_single_for_device(k, handle, size, dir);
   else pa.sync_single(k, handle, size, dir);
@@ -76,6 +82,7 @@ export function dma_sync_single_range_for_cpu(
   size: number,
   dir: DmaDirection,
 ): void {
+  handle = paddr(handle);
   const part = (handle + offset) as Paddr;
   debug.debug_dma_syncing(k, part, size);
   if (isArm(k)) arm.dma_sync_single_for_cpu(k, part, size, dir);
@@ -90,6 +97,7 @@ export function dma_sync_single_range_for_device(
   size: number,
   dir: DmaDirection,
 ): void {
+  handle = paddr(handle);
   const part = (handle + offset) as Paddr;
   debug.debug_dma_syncing(k, part, size);
   if (isArm(k)) arm.dma_sync_single_for_device(k, part, size, dir);

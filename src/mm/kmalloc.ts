@@ -8,7 +8,7 @@ import { Ev } from '../cpu/tracer.js';
 import { data_race } from '../shared/access.js';
 import type { SymbolSpec } from '../shared/kernel-base.js';
 import { layoutStructs, type StructConfig, type Structs } from '../shared/structs/configured.js';
-import { NULL, type Ptr, ptr, type Vaddr } from '../shared/types.js';
+import { NULL, type Ptr, ptr, type Vaddr, vaddr } from '../shared/types.js';
 import { KERNEL_VERSION } from '../shared/version.js';
 import { address_space_init_once } from './filemap.js';
 import { gfp } from './gfp.js';
@@ -91,6 +91,7 @@ export function kzalloc<T extends string = never>(k: Kernel, size: number, gfp_m
 
 /** Context: any. NULL is ignored. */
 export function kfree(k: Kernel, block: Vaddr): void {
+  block = vaddr(block);
   k.trace(Ev.kfree, block);
   kasan_slab_free(k, block);
   kasan_disable_current(k);
@@ -101,6 +102,7 @@ export function kfree(k: Kernel, block: Vaddr): void {
 
 /** How many bytes of an object may be used. Context: any. */
 export function ksize(k: Kernel, block: Vaddr): number {
+  block = vaddr(block);
   kasan_unpoison_object(k, block);
   return isSlab(k) ? slab.ksize(k, block) : slub.ksize(k, block);
 }
@@ -124,11 +126,13 @@ export function kmem_cache_create(
 
 /** Slabs without objects go back to the page allocator. Context: process, may sleep. Return: SLAB: 1 if slabs are left; SLUB: 0, or -ENOMEM. */
 export function kmem_cache_shrink(k: Kernel, s: Cache): number {
+  s = ptr<'kmem_cache'>(s);
   return isSlab(k) ? slabShrink(k, slabCache(s)) : slubShrink(k, s);
 }
 
 /** Give up a cache. Context: process, may sleep. Errors: a message, or WARN, when objects are still allocated. */
 export function kmem_cache_destroy(k: Kernel, s: Cache): void {
+  s = ptr<'kmem_cache'>(s);
   if (isSlab(k)) slabDestroy(k, slabCache(s));
   else slubDestroy(k, s);
 }
@@ -142,6 +146,7 @@ export function kmem_cache_zalloc(k: Kernel, s: Cache, flags: number): Vaddr {
 
 /** An object of the cache. Context: any if @flags do not allow to sleep, else process. Return: NULL without memory. */
 export function kmem_cache_alloc(k: Kernel, s: Cache, flags: number): Vaddr {
+  s = ptr<'kmem_cache'>(s);
   kasan_disable_current(k);
   const object = isSlab(k) ? slab.kmem_cache_alloc(k, slabCache(s), flags) : slub.kmem_cache_alloc(k, s, flags);
   kasan_enable_current(k);
@@ -152,6 +157,8 @@ export function kmem_cache_alloc(k: Kernel, s: Cache, flags: number): Vaddr {
 
 /** Context: any. */
 export function kmem_cache_free(k: Kernel, s: Cache, object: Vaddr): void {
+  s = ptr<'kmem_cache'>(s);
+  object = vaddr(object);
   k.trace(Ev.cacheFree, object, s);
   kasan_slab_free(k, object);
   kasan_disable_current(k);
@@ -169,6 +176,7 @@ export const eachCache = (k: Kernel): Cache[] => (isSlab(k) ? slab.eachCache(k).
 
 /** Exact when nobody allocates or frees meanwhile. */
 export function countCache(k: Kernel, s: Cache): CacheCounters {
+  s = ptr<'kmem_cache'>(s);
   kasan_disable_current(k);
   const counters = isSlab(k) ? slab.countCache(k, slabCache(s)) : slub.countCache(k, s);
   kasan_enable_current(k);

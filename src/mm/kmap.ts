@@ -1,6 +1,6 @@
 /** kmap() and its kind as the machine's architecture has them. */
 import type { Kernel } from '../cpu/kernel.js';
-import type { Vaddr } from '../shared/types.js';
+import { type Vaddr, vaddr } from '../shared/types.js';
 import * as arm from './arm/highmem.js';
 import type { Page } from './page.js';
 import * as parisc from './parisc/highmem.js';
@@ -23,6 +23,7 @@ export function kmap_atomic(k: Kernel, page: Page, type: number): Vaddr {
 
 /** Context: any. */
 export function kunmap_atomic(k: Kernel, addr: Vaddr, type: number): void {
+  addr = vaddr(addr);
   if (k.arch.id === 'arm') arm.kunmap_atomic(k, addr, type);
   else parisc.kunmap_atomic(k, addr, type);
 }

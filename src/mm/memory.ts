@@ -10,7 +10,7 @@ import { type IrqFlags, local_irq_restore, local_irq_save } from '../shared/irqf
 import type { SymbolSpec } from '../shared/kernel-base.js';
 import { type SpinLock, spin_lock, spin_unlock } from '../shared/spinlock.js';
 import { struct_vm_area_struct } from '../shared/structs/configured.js';
-import { NULL, type Pfn, type Ptr, type Vaddr } from '../shared/types.js';
+import { NULL, type Pfn, type Ptr, ptr, type Vaddr, vaddr } from '../shared/types.js';
 import { LINUX_4_4 } from '../shared/version.js';
 import { flush_dcache_page, PAGE_SHARED, pte_offset_user } from './flush.js';
 import { gfp } from './gfp.js';
@@ -127,6 +127,9 @@ const insertedFlag = (k: Kernel): number => (k.LINUX_VERSION_CODE < LINUX_4_4 ? 
  * Source:  mm/memory.c, Linux 2.6.22, 4.12. Left out: tables, since user addresses have theirs from boot on; counts of mapped pages.
  */
 export function vm_insert_page(k: Kernel, vma: Vma, addr: Vaddr, page: Page): number {
+  vma = ptr<'vm_area_struct'>(vma);
+  addr = vaddr(addr);
+  page = ptr<'page'>(page);
   const { vm_start, vm_end, vm_flags } = struct_vm_area_struct;
   if (addr < k.read(vma, vm_start) || addr >= k.read(vma, vm_end)) return -EFAULT;
   if (k.load(page_count_addr(page)) === 0) return -EINVAL;

@@ -11,7 +11,7 @@ import { Ev } from '../cpu/tracer.js';
 import { atomic_dec_and_test, atomic_set } from '../shared/atomic.js';
 import { BUG_ON } from '../shared/bug.js';
 import { PG_reserved, struct_page } from '../shared/structs/page.js';
-import { NULL, type Vaddr } from '../shared/types.js';
+import { NULL, ptr, type Vaddr, vaddr } from '../shared/types.js';
 import { LINUX_2_6, LINUX_4_4 } from '../shared/version.js';
 import { gfp } from './gfp.js';
 import { page_address } from './highmem.js';
@@ -79,6 +79,7 @@ export function alloc_page(k: Kernel, gfp_mask: number): Page {
  * Source:  mm/page_alloc.c, Linux 2.6.22. 2.5.53 leaves a reserved page alone.
  */
 export function __free_pages(k: Kernel, page: Page, order: number): void {
+  page = ptr<'page'>(page);
   const reserved = (k.read(page, struct_page.flags) & (1 << PG_reserved)) !== 0;
   if (reserved && k.LINUX_VERSION_CODE < LINUX_2_6) return;
   kasan_put_page(k, page);
@@ -136,6 +137,7 @@ export function get_zeroed_page(k: Kernel, gfp_mask: number): Vaddr {
  * Errors:  BUG for an address outside the direct map; NULL is ignored.
  */
 export function free_pages(k: Kernel, addr: Vaddr, order: number): void {
+  addr = vaddr(addr);
   if (addr === NULL) return;
   BUG_ON(k, !virt_addr_valid(k, addr), 'mm/page_alloc.c free_pages: not a linear address', addr);
   __free_pages(k, virt_to_page(k, addr), order);
@@ -147,5 +149,6 @@ export function free_page(k: Kernel, addr: Vaddr): void {
 
 /** Each page of a block gets a reference of its own. Source: mm/page_alloc.c, Linux 2.6.22. */
 export function split_page(k: Kernel, page: Page, order: number): void {
+  page = ptr<'page'>(page);
   for (let i = 1; i < 1 << order; i++) atomic_set(k, page_count_addr(page_plus(page, i)), 1);
 }

@@ -78,6 +78,7 @@ export function synchronize_rcu(k: Kernel): void {
  * Context: any that may free memory. Takes and releases rcu_lock (irqsave).
  */
 export function kfree_rcu(k: Kernel, object: Vaddr, offset: number): void {
+  object = vaddr(object);
   const head = vaddr(object + offset);
   k.hangWatch?.rcuQueued(object);
   k.store(vaddr(head + 4), object);

@@ -3,7 +3,7 @@
  */
 import type { Kernel } from '../cpu/kernel.js';
 import { WARN_ON_ONCE } from '../shared/bug.js';
-import { NULL, type Vaddr } from '../shared/types.js';
+import { NULL, type Vaddr, vaddr } from '../shared/types.js';
 import { gfp, gfpflags_allow_blocking } from './gfp.js';
 import { kfree, kmalloc } from './kmalloc.js';
 import { is_vmalloc_addr } from './vmalloc/vm-struct.js';
@@ -37,6 +37,7 @@ export const kvzalloc = (k: Kernel, size: number, flags: number): Vaddr => kvmal
 
 /** Context: process; any for what kmalloc() gave. */
 export function kvfree(k: Kernel, addr: Vaddr): void {
+  addr = vaddr(addr);
   if (is_vmalloc_addr(k, addr)) vfree(k, addr);
   else kfree(k, addr);
 }

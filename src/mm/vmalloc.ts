@@ -8,7 +8,7 @@
 import type { Kernel } from '../cpu/kernel.js';
 import { atomic_set } from '../shared/atomic.js';
 import { UsageError } from '../shared/errors.js';
-import { NULL, type Vaddr } from '../shared/types.js';
+import { NULL, ptr, type Vaddr, vaddr } from '../shared/types.js';
 import { KERNEL_VERSION, LINUX_2_6 } from '../shared/version.js';
 import { gfp } from './gfp.js';
 import {
@@ -115,6 +115,7 @@ export function vmalloc_32(k: Kernel, size: number): Vaddr {
 }
 
 export function vfree(k: Kernel, addr: Vaddr): void {
+  addr = vaddr(addr);
   kasan_poison_vmalloc(k, addr);
   // The list of what is to be freed later goes through the areas themselves.
   kasan_disable_current(k);
@@ -123,12 +124,14 @@ export function vfree(k: Kernel, addr: Vaddr): void {
 }
 
 export function vunmap(k: Kernel, addr: Vaddr): void {
+  addr = vaddr(addr);
   kasan_poison_vmalloc(k, addr);
   eraOf(k).vunmap(k, addr);
 }
 
 /** Map @count pages that an array of struct page * names. Context: process, sleeps. Return: NULL without memory or room. */
 export function vmap(k: Kernel, pages: Vaddr, count: number, prot = k.arch.PAGE_KERNEL(k)): Vaddr {
+  pages = vaddr(pages);
   kasan_vmalloc_enter(k);
   const addr = eraOf(k).vmap(k, pages, count, prot);
   kasan_vmalloc_exit(k);
@@ -139,7 +142,7 @@ export function get_vm_area(k: Kernel, size: number, flags: number, gfp_mask = g
   return eraOf(k).get_vm_area(k, size, flags, gfp_mask);
 }
 
-export const remove_vm_area = (k: Kernel, addr: Vaddr): VmStruct => eraOf(k).remove_vm_area(k, addr);
+export const remove_vm_area = (k: Kernel, addr: Vaddr): VmStruct => eraOf(k).remove_vm_area(k, vaddr(addr));
 
 /** Return: whether all @pages have been entered. */
 export function map_vm_area(
@@ -149,10 +152,14 @@ export function map_vm_area(
   prot = k.arch.PAGE_KERNEL(k),
   gfp_mask = gfp(k).GFP_KERNEL,
 ): boolean {
+  area = ptr<'vm_struct'>(area);
+  pages = vaddr(pages);
   return eraOf(k).map_vm_area(k, area, prot, pages, gfp_mask);
 }
 
 export function vread(k: Kernel, buf: Vaddr, addr: Vaddr, count: number): number {
+  buf = vaddr(buf);
+  addr = vaddr(addr);
   kasan_disable_current(k);
   const done = eraOf(k).vread(k, buf, addr, count);
   kasan_enable_current(k);
@@ -160,6 +167,8 @@ export function vread(k: Kernel, buf: Vaddr, addr: Vaddr, count: number): number
 }
 
 export function vwrite(k: Kernel, buf: Vaddr, addr: Vaddr, count: number): number {
+  buf = vaddr(buf);
+  addr = vaddr(addr);
   kasan_disable_current(k);
   const done = eraOf(k).vwrite(k, buf, addr, count);
   kasan_enable_current(k);
@@ -185,6 +194,7 @@ export function purge_vmap_area_lazy(k: Kernel): void {
  * Return:  NULL without memory or room.
  */
 export function vm_map_ram(k: Kernel, pages: Vaddr, count: number, prot = k.arch.PAGE_KERNEL(k)): Vaddr {
+  pages = vaddr(pages);
   const era = vmapEraOf(k, 'vm_map_ram()');
   kasan_vmalloc_enter(k);
   const addr = era.vm_map_ram(k, pages, count, prot);
@@ -194,6 +204,7 @@ export function vm_map_ram(k: Kernel, pages: Vaddr, count: number, prot = k.arch
 
 /** @addr and @count are those of vm_map_ram(). Translations stay until vm_unmap_aliases() or a purge. */
 export function vm_unmap_ram(k: Kernel, addr: Vaddr, count: number): void {
+  addr = vaddr(addr);
   const era = vmapEraOf(k, 'vm_unmap_ram()');
   kasan_poison_vmalloc(k, addr);
   era.vm_unmap_ram(k, addr, count);
@@ -206,7 +217,7 @@ export function vm_unmap_aliases(k: Kernel): void {
 
 /** The area that begins at @addr, from 4.x on that contains it; nothing keeps it from going. From 2.6.18 on. Context: any. */
 export const find_vm_area = (k: Kernel, addr: Vaddr): VmStruct =>
-  listedEraOf(k, 'find_vm_area()').find_vm_area(k, addr);
+  listedEraOf(k, 'find_vm_area()').find_vm_area(k, vaddr(addr));
 
 /** vmalloc() of zeros. Source: mm/vmalloc.c, Linux 3.4. */
 export function vzalloc(k: Kernel, size: number): Vaddr {
@@ -231,6 +242,7 @@ export function vmalloc_32_user(k: Kernel, size: number): Vaddr {
 
 /** vfree() from any context, put off always. From 4.10 on. */
 export function vfree_atomic(k: Kernel, addr: Vaddr): void {
+  addr = vaddr(addr);
   if (k.LINUX_VERSION_CODE < KERNEL_VERSION(4, 10, 0))
     throw new UsageError(`vfree_atomic() is there from 4.10 on, not in ${k.config.kernel}`);
   if (addr === NULL) return;

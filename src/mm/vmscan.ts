@@ -13,7 +13,7 @@ import type { SymbolSpec } from '../shared/kernel-base.js';
 import { container_of, list_add, list_del, list_empty, struct_list_head } from '../shared/list.js';
 import { spin_lock_irqsave, spin_unlock_irqrestore } from '../shared/spinlock.js';
 import { PG_lru, struct_page } from '../shared/structs/page.js';
-import { type Vaddr, vaddr } from '../shared/types.js';
+import { ptr, type Vaddr, vaddr } from '../shared/types.js';
 import { current_gfp_context, gfp } from './gfp.js';
 import { GfpSite, gfpEvent } from './gfp-events.js';
 import { kasan_free_pages } from './kasan.js';
@@ -63,6 +63,7 @@ function shrink_slab(k: Kernel, gfp_mask: number): number {
 
 /** @page, with the reference of its caller, becomes clean page cache that reclaim may take. Source: lru_cache_add(), mm/swap.c. */
 export function lru_cache_add(k: Kernel, page: Page): void {
+  page = ptr<'page'>(page);
   const zone = page_zone(k, page);
   const flags = spin_lock_irqsave(k, lru_lock(zone));
   set_bit(k, PG_lru, vaddr(page + struct_page.flags.offset));

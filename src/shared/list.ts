@@ -31,7 +31,7 @@ const once = (k: KernelBase): number => (k.LINUX_VERSION_CODE >= LINUX_4_5 ? How
 const nextOf = (list: List): Vaddr => vaddr(list + struct_list_head.next.offset);
 
 export function list_empty(k: KernelBase, head: List): boolean {
-  return k.loadAs(nextOf(head), once(k)) >>> 0 === head;
+  return k.loadAs(nextOf(head), once(k)) >>> 0 === head >>> 0;
 }
 
 function __list_add(k: KernelBase, entry: List, prev: List, next: List): void {

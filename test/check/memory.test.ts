@@ -7,16 +7,29 @@ import type { MachineConfig } from '../../src/cpu/config.js';
 import { CacheOp } from '../../src/cpu/cpu-cache.js';
 import type { Kernel } from '../../src/cpu/kernel.js';
 import { type Checker, type CheckerReport, checkersOf } from '../../src/lab/checkers.js';
+import { DMA_TO_DEVICE } from '../../src/mm/arm/dma-mapping.js';
 import { USER_BASE } from '../../src/mm/arm/flush.js';
-import { PAGE_SHARED, pte_offset_user } from '../../src/mm/flush.js';
+import { kmap_atomic_to_page } from '../../src/mm/arm/highmem.js';
+import { dma_map_page, dma_map_single, dma_unmap_single } from '../../src/mm/dma-mapping.js';
+import { flush_dcache_page, PAGE_SHARED, pte_offset_user } from '../../src/mm/flush.js';
 import { gfp } from '../../src/mm/gfp.js';
+import { page_address } from '../../src/mm/highmem.js';
 import { kfree, kmalloc, kmem_cache_alloc, kmem_cache_create, kmem_cache_free, ksize } from '../../src/mm/kmalloc.js';
-import { kmap, kunmap } from '../../src/mm/kmap.js';
+import { kmap, kmap_atomic, kunmap, kunmap_atomic } from '../../src/mm/kmap.js';
 import { probe_kernel_read } from '../../src/mm/maccess.js';
+import { vmalloc_to_page } from '../../src/mm/memory.js';
 import { lowmem_page_address, page_to_pfn } from '../../src/mm/page.js';
-import { __free_page, __free_pages, __get_free_page, alloc_page, alloc_pages } from '../../src/mm/page_alloc.js';
+import {
+  __free_page,
+  __free_pages,
+  __get_free_page,
+  alloc_page,
+  alloc_pages,
+  free_page,
+} from '../../src/mm/page_alloc.js';
 import { memcpy, memset } from '../../src/mm/string.js';
-import { vfree, vm_map_ram, vm_unmap_ram, vmalloc, vmap, vunmap } from '../../src/mm/vmalloc.js';
+import { kvfree, kvmalloc } from '../../src/mm/util.js';
+import { find_vm_area, vfree, vm_map_ram, vm_unmap_ram, vmalloc, vmap, vunmap } from '../../src/mm/vmalloc.js';
 import { advance_jiffies } from '../../src/shared/jiffies.js';
 import { NULL, type Vaddr, vaddr } from '../../src/shared/types.js';
 import { dmesgOf, localMachine } from '../machine.js';
@@ -448,5 +461,114 @@ describe('the text', () => {
     expect(text).toContain(' [<????????>] __alloc_pages_nodemask');
     kmalloc(k, 40, KERNEL(k));
     expect(k.memoryWatch?.page_owner().join('\n')).toMatch(/^PFN \d+ .* Flags 0x\w+\([\w|]*slab[\w|]*\)$/m);
+  });
+});
+
+/** As a word of k.shared, or of k.load(), gives back what was kept there. */
+const kept = <A extends number>(address: A): A => (address | 0) as A;
+
+describe.each(ALLOCATORS)('a pointer kept in a word, which reads as a signed number, with %s', (_, options) => {
+  it('frees an object, once', () => {
+    const { k, kinds } = watched(options);
+    const object = kept(kmalloc(k, 64, KERNEL(k)));
+    expect(object).toBeLessThan(0);
+    kfree(k, object);
+    k.load32(object);
+    expect(kinds()).toEqual(['use-after-free']);
+    try {
+      kfree(k, object);
+    } catch {
+      // CONFIG_DEBUG_SLAB has a BUG of its own.
+    }
+    expect(kinds()).toEqual(['use-after-free', 'double-free or invalid-free']);
+  });
+
+  it('frees an object of a cache, whose pointer was kept too', () => {
+    const { k, kinds } = watched(options);
+    const cache = kept(kmem_cache_create(k, 'mine', 40, 0, 0));
+    const object = kept(kmem_cache_alloc(k, cache, KERNEL(k)));
+    k.load8(at(object, 39));
+    expect(kinds()).toEqual([]);
+    kmem_cache_free(k, cache, object);
+    k.load8(object);
+    expect(kinds()).toEqual(['use-after-free']);
+  });
+
+  it('says how much there is, and all of it may be used', () => {
+    const { k, kinds } = watched(options);
+    const object = kept(kmalloc(k, 61, KERNEL(k)));
+    const bytes = ksize(k, object);
+    k.load8(at(object, bytes - 1));
+    expect(kinds()).toEqual([]);
+  });
+
+  it('leaves nothing behind that would be a leak', () => {
+    const { k, reports, checker } = watched(options);
+    kfree(k, kept(kmalloc(k, 64, KERNEL(k))));
+    vfree(k, kept(vmalloc(k, 6000)));
+    kvfree(k, kept(kvmalloc(k, 64, KERNEL(k))));
+    kvfree(k, kept(vmalloc(k, 6000)));
+    checker.end();
+    expect(reports).toEqual([]);
+  });
+});
+
+describe('a pointer kept in a word, which reads as a signed number', () => {
+  it('frees pages by their address and by their struct page', () => {
+    const { k, kinds } = watched();
+    const address = kept(__get_free_page(k, KERNEL(k)));
+    free_page(k, address);
+    k.load8(address);
+    expect(kinds()).toEqual(['use-after-free']);
+    const page = kept(alloc_page(k, KERNEL(k)));
+    const linear = page_address(k, page);
+    expect(linear).toBe(lowmem_page_address(k, page));
+    __free_page(k, page);
+    k.load8(linear);
+    expect(kinds()).toEqual(['use-after-free', 'use-after-free']);
+  });
+
+  it.each(['2.6.31', '4.12'])('frees and finds areas of %s', (kernel) => {
+    const { k, kinds } = watched({ kernel, patches: [] });
+    const area = kept(vmalloc(k, 6000));
+    expect(vmalloc_to_page(k, area)).toBe(vmalloc_to_page(k, vaddr(area)));
+    expect(find_vm_area(k, area)).not.toBe(NULL);
+    vfree(k, area);
+    expect(dmesgOf(k).join('\n')).not.toContain('Trying to vfree()');
+    const pages = kept(kmalloc(k, 4, KERNEL(k)));
+    k.store(pages, alloc_page(k, KERNEL(k)));
+    const mapped = kept(vmap(k, pages, 1));
+    k.store(mapped, 5);
+    vunmap(k, mapped);
+    expect(dmesgOf(k).join('\n')).not.toContain('Trying to');
+    const ram = kept(vm_map_ram(k, pages, 1));
+    expect(k.load(ram)).toBe(5);
+    vm_unmap_ram(k, ram, 1);
+    expect(kinds()).toEqual([]);
+  });
+
+  it('maps highmem pages and finds what was mapped', () => {
+    const { k } = watched();
+    const page = kept(alloc_page(k, gfp(k).GFP_KERNEL | gfp(k).__GFP_HIGHMEM));
+    const address = kept(kmap(k, page));
+    expect(page_address(k, page)).toBe(vaddr(address));
+    kunmap(k, page);
+    const atomic = kept(kmap_atomic(k, page, 0));
+    expect(vaddr(atomic)).not.toBe(vaddr(address));
+    expect(kmap_atomic_to_page(k, atomic)).toBe(vaddr(page));
+    kunmap_atomic(k, atomic, 0);
+    expect(k.preemptCount).toBe(0);
+    __free_page(k, page);
+  });
+
+  it('is given to devices', () => {
+    const { k } = watched();
+    const object = kmalloc(k, 64, KERNEL(k));
+    const handle = dma_map_single(k, kept(object), 64, DMA_TO_DEVICE);
+    expect(handle).toBe(k.__pa(object));
+    dma_unmap_single(k, kept(handle), 64, DMA_TO_DEVICE);
+    const page = alloc_page(k, KERNEL(k));
+    expect(dma_map_page(k, kept(page), 32, 64, DMA_TO_DEVICE)).toBe(dma_map_page(k, page, 32, 64, DMA_TO_DEVICE));
+    flush_dcache_page(k, kept(page));
   });
 });

@@ -75,7 +75,8 @@ export function unreserve(k: Kernel, page: Page): void {
  * Context: process. With `arm-consistent-no-bug` in interrupts too. The area is one of __ioremap(), so that its pages are freed here.
  * Errors:  BUG in an interrupt.
  */
-export function consistent_free(k: Kernel, { addr }: Consistent, size: number): void {
+export function consistent_free(k: Kernel, memory: Consistent, size: number): void {
+  const addr = vaddr(memory.addr);
   if (k.patched.rmk2) {
     region_free(k, addr, size);
     return;

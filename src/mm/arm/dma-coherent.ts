@@ -11,7 +11,7 @@ import type { Kernel } from '../../cpu/kernel.js';
 import { WARN_ON } from '../../shared/bug.js';
 import { irqs_disabled } from '../../shared/irqflags.js';
 import { defineStruct } from '../../shared/layout.js';
-import { NULL, type Paddr, type Ptr, type Vaddr, vaddr } from '../../shared/types.js';
+import { NULL, type Paddr, type Ptr, paddr, type Vaddr, vaddr } from '../../shared/types.js';
 import { debug_dma_alloc_coherent, debug_dma_free_coherent } from '../dma-debug.js';
 import { gfp } from '../gfp.js';
 import { kfree, kmalloc } from '../kmalloc.js';
@@ -90,6 +90,8 @@ function allocCoherent(k: Kernel, dev: Ptr<'device'>, size: number, flags: numbe
  * Errors:  WARN with interrupts off, on coherent machines as well.
  */
 export function dma_free_coherent(k: Kernel, _dev: Ptr<'device'>, size: number, addr: Vaddr, handle: Paddr): void {
+  addr = vaddr(addr);
+  handle = paddr(handle);
   k.op();
   debug_dma_free_coherent(k, size, addr, handle);
   if (!coherentBranch(k)) {

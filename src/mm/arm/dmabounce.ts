@@ -27,7 +27,7 @@ import {
   write_lock_irqsave,
   write_unlock_irqrestore,
 } from '../../shared/spinlock.js';
-import { NULL, type Paddr, type Ptr, ptr, type Vaddr, vaddr } from '../../shared/types.js';
+import { NULL, type Paddr, type Ptr, paddr, ptr, type Vaddr, vaddr } from '../../shared/types.js';
 import { gfp } from '../gfp.js';
 import { kfree, kmalloc } from '../kmalloc.js';
 import { lowmem_page_address } from '../page.js';
@@ -249,6 +249,7 @@ export function dmabounce_map_single(
   size: number,
   dir: DmaDirection,
 ): Paddr {
+  addr = vaddr(addr);
   k.op();
   checkDirection(k, dir, 'dma_map_single');
   return map_single(k, device, addr, size, dir);
@@ -262,6 +263,7 @@ export function dmabounce_unmap_single(
   size: number,
   dir: DmaDirection,
 ): void {
+  handle = paddr(handle);
   k.op();
   checkDirection(k, dir, 'dma_unmap_single');
   unmap_single(k, device, handle, size, dir);
@@ -275,6 +277,7 @@ export function dmabounce_sync_single(
   size: number,
   dir: DmaDirection,
 ): void {
+  handle = paddr(handle);
   k.op();
   sync_single(k, device, handle, size, dir);
 }

@@ -18,7 +18,7 @@ import {
   list_of,
 } from '../../shared/list.js';
 import { type SpinLock, spin_lock_irqsave, spin_unlock_irqrestore } from '../../shared/spinlock.js';
-import { hex8, NULL, type Paddr, type Ptr, ptr, type Vaddr, vaddr } from '../../shared/types.js';
+import { hex8, NULL, type Paddr, type Ptr, paddr, ptr, type Vaddr, vaddr } from '../../shared/types.js';
 import { gfp } from '../gfp.js';
 import { kfree, kmalloc } from '../kmalloc.js';
 import type { Consistent } from './consistent.js';
@@ -166,6 +166,8 @@ function pool_find_page(k: Kernel, pool: DmaPool, dma: Paddr): DmaPage {
 
 /** Context: any. Takes and releases the pool's lock (irqsave). An address that is no block's is said. Pages stay with the pool. */
 export function dma_pool_free(k: Kernel, pool: DmaPool, addr: Vaddr, dma: Paddr): void {
+  addr = vaddr(addr);
+  dma = paddr(dma);
   const page = pool_find_page(k, pool, dma);
   if (page === NULL) {
     k.printk(`dma_pool_free ${hex8(addr)}/${(dma >>> 0).toString(16)} (bad dma)`);

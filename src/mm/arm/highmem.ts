@@ -162,6 +162,7 @@ export function kunmap_atomic(k: Kernel, kvaddr: Vaddr, type: km_type): void {
 
 /** The page behind an atomic mapping's address; no pkmap case. Context: Any context. */
 export function kmap_atomic_to_page(k: Kernel, addr: Vaddr): Page {
+  addr = vaddr(addr);
   if (addr < FIXADDR_START) return virt_to_page(k, addr);
   return pfn_to_page(k, pte_pfn(pte_read(k, fixmapPte(k, addr))));
 }

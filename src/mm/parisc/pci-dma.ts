@@ -26,7 +26,7 @@ import type { Kernel } from '../../cpu/kernel.js';
 import { BUG_ON } from '../../shared/bug.js';
 import type { SymbolSpec } from '../../shared/kernel-base.js';
 import { type SpinLock, spin_lock_init, spin_lock_irqsave, spin_unlock_irqrestore } from '../../shared/spinlock.js';
-import { NULL, type Paddr, type Pfn, type Ptr, type Vaddr, vaddr } from '../../shared/types.js';
+import { NULL, type Paddr, type Pfn, type Ptr, paddr, type Vaddr, vaddr } from '../../shared/types.js';
 import { LINUX_2_6 } from '../../shared/version.js';
 import { DMA_BIDIRECTIONAL, DMA_NONE, DMA_TO_DEVICE, type DmaDirection, type Scatterlist } from '../arm/dma-mapping.js';
 import { gfp } from '../gfp.js';
@@ -254,6 +254,8 @@ export function pa11_dma_alloc_consistent(k: Kernel, size: number, gfp_mask: num
 }
 
 export function pa11_dma_free_consistent(k: Kernel, size: number, addr: Vaddr, handle: Paddr): void {
+  addr = vaddr(addr);
+  handle = paddr(handle);
   const order = get_order(size);
   const bytes = 4096 << order;
   unmap_uncached_pages(k, addr, bytes);
@@ -306,6 +308,8 @@ export function dma_alloc_coherent(k: Kernel, size: number, gfp_mask: number): D
 }
 
 export function dma_free_coherent(k: Kernel, size: number, addr: Vaddr, handle: Paddr): void {
+  addr = vaddr(addr);
+  handle = paddr(handle);
   if (isCoherent(k)) iommu_free_consistent(k, size, addr, handle);
   else if (hasPcxlMap(k)) pa11_dma_free_consistent(k, size, addr, handle);
   else kfree(k, addr);
@@ -318,6 +322,8 @@ export function dma_alloc_noncoherent(k: Kernel, size: number, gfp_mask: number)
 
 /** Source: dma_free_noncoherent(), include/asm-parisc/dma-mapping.h: the operation that frees consistent memory, which is kfree() for `pcx_dma_ops`. */
 export function dma_free_noncoherent(k: Kernel, size: number, addr: Vaddr, handle: Paddr): void {
+  addr = vaddr(addr);
+  handle = paddr(handle);
   if (isCoherent(k) || hasPcxlMap(k)) dma_free_coherent(k, size, addr, handle);
   else pa11_dma_free_noncoherent(k, size, addr);
 }

@@ -91,6 +91,7 @@ export function vunmap_page_range(k: Kernel, start: number, end: number): void {
  * Context: interrupts on where the TLB is flushed by inter-processor call.
  */
 export function unmap_kernel_range(k: Kernel, addr: number, size: number): void {
+  addr = vaddr(addr);
   const end = addr + size;
   flush_cache_vunmap(k, addr, end);
   vunmap_page_range(k, addr, end);

@@ -53,6 +53,7 @@ function mayMap(k: Kernel, area: VmStruct, addr: number, usize: number): boolean
  * Return:  0; -EINVAL for other memory or too much of it; what vm_insert_page() says.
  */
 export function remap_vmalloc_range(k: Kernel, vma: Vma, addr: Vaddr, pgoff: number): number {
+  addr = vaddr(addr);
   const { vm_start, vm_end, vm_flags } = struct_vm_area_struct;
   const uaddr = k.read(vma, vm_start);
   const usize = PAGE_ALIGN(k.read(vma, vm_end) - uaddr);

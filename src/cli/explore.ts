@@ -2,13 +2,14 @@
 import { existsSync, statSync } from 'node:fs';
 import { basename, dirname, resolve } from 'node:path';
 import { type Command, Option } from 'commander';
-import type { Explanation } from '../explore/explain/explain.js';
+import type { Culprit, Explanation } from '../explore/explain/explain.js';
 import type { ExploreOptions, ExploreProgress, ExploreResult, Shard } from '../explore/explore.js';
 import type { Search } from '../explore/identity.js';
 import type { Replayed, ReplayFile } from '../explore/replay-file.js';
 import type { Found } from '../explore/standing.js';
 import { nameOf } from '../report/ci.js';
 import { chanceText, exploringDisplay } from '../report/exploring.js';
+import type { ShownFailure } from '../report/json.js';
 import { count, oneLine, plural } from '../report/output.js';
 import { UsageError } from '../shared/errors.js';
 import { addCiOptions, CiOutput } from './ci.js';
@@ -252,7 +253,8 @@ async function show(
   const { toReplay, writeReplay } = await import('../explore/replay-file.js');
   const kept: Kept[] = [];
   for (const found of failuresToShow(result, options)) {
-    const recorded = await toReplay(name, result, found);
+    // The hash of what was explored, whatever has become of the file in the meantime.
+    const recorded = { ...(await toReplay(name, result, found)), sourceHash: search.sourceHash };
     const file = replayName(options.output ?? `${result.experiment}.replay.json`, kept.length);
     writeReplay(file, recorded);
     kept.push({ found, recorded, file });
@@ -301,10 +303,16 @@ const replayName = (first: string, index: number): string =>
 
 async function printJson(host: Host, result: ExploreResult, search: Search, kept: readonly Kept[]): Promise<void> {
   const { exploreToJson } = await import('../report/json.js');
-  const failures = kept.map(({ found: { signature, count, failure, preemptions }, file }) => ({
-    ...{ signature, count, outcome: failure.outcome, message: failure.message, preemptions, replay: file },
-  }));
-  const culprit = kept[0] === undefined ? null : (await explained(kept[0].recorded)).culprit;
+  const failures: ShownFailure[] = [];
+  let culprit: Culprit | null = null;
+  for (const { found, recorded, file } of kept) {
+    const { signature, count, failure, preemptions } = found;
+    const { explanation, replayed } = await explained(recorded);
+    const { reproduced } = replayed;
+    if (failures.length === 0 && reproduced) culprit = explanation.culprit;
+    const { outcome, message } = failure;
+    failures.push({ signature, count, outcome, message, preemptions, replay: file, reproduced });
+  }
   host.stdout.write(`${exploreToJson(result, kept[0]?.file ?? null, { failures, culprit, search })}\n`);
 }
 
@@ -318,7 +326,7 @@ async function printFailures(
   for (const { found, recorded, file } of kept) {
     if (kept.length > 1)
       host.stdout.write(`\n${plural(found.count, 'execution')} failed like this: ${found.signature}\n`);
-    host.stdout.write(`${(await explanation(recorded, verbose)).join('\n')}\n`);
+    host.stdout.write(`${foundText(recorded, await explained(recorded), verbose).join('\n')}\n`);
     host.stdout.write(`replay with: ${invocation(host)} replay ${file}\n`);
   }
 }
@@ -342,15 +350,35 @@ function unseenText({ stats, outcome, executions }: ExploreResult): string {
   );
 }
 
-async function explained(recorded: ReplayFile): Promise<Explanation> {
-  const { replay } = await import('../explore/replay-file.js');
+/** A replay, and what there is to say of it. */
+interface Explained {
+  readonly replayed: Replayed;
+  readonly explanation: Explanation;
+  /** How and why it was another execution than the recorded one; null when it was the same. */
+  readonly otherwise: string | null;
+}
+
+async function explained(recorded: ReplayFile): Promise<Explained> {
+  const { replay, whyNotReproduced } = await import('../explore/replay-file.js');
   const { explain } = await import('../explore/explain/explain.js');
-  return explain((await replay(recorded, { history: true })).result);
+  const replayed = await replay(recorded, { history: true });
+  const otherwise = replayed.reproduced ? null : oneLine(whyNotReproduced(replayed));
+  return { replayed, explanation: explain(replayed.result), otherwise };
+}
+
+/** What a search has found: explained, and said to be no proof when the same schedule has led elsewhere. */
+function foundText(recorded: ReplayFile, { replayed, explanation, otherwise }: Explained, verbose: boolean): string[] {
+  const { report, trace } = explanation;
+  const steps = verbose ? ['', ...trace] : [];
+  if (otherwise === null) return [...report, ...steps];
+  const head = `${recorded.outcome}: ${recorded.message}`;
+  const now = replayed.result.failure === null ? [] : report.filter((line) => line !== head);
+  return [head, `not reproduced by its own schedule, and so no proof: ${otherwise}`, ...now, ...steps];
 }
 
 /** The failure in a few lines, and with @verbose every step, from a replay of it. */
 async function explanation(recorded: ReplayFile, verbose: boolean): Promise<string[]> {
-  const { report, trace } = await explained(recorded);
+  const { report, trace } = (await explained(recorded)).explanation;
   return verbose ? [...report, '', ...trace] : [...report];
 }
 
@@ -361,7 +389,7 @@ async function runReplay(host: Host, file: string, options: { json?: boolean; ve
   const { reproduced, differences, sourceChanged, modelChanged, divergence, result } = replayed;
   if (options.json === true) {
     const { exploreToJson } = await import('../report/json.js');
-    const culprit = result.failure === null ? null : (await explained(recorded)).culprit;
+    const culprit = result.failure === null ? null : (await explained(recorded)).explanation.culprit;
     host.stdout.write(
       `${exploreToJson(result, file, { reproduced, differences, sourceChanged, modelChanged, divergence, culprit })}\n`,
     );
@@ -387,18 +415,18 @@ function changesText({ reproduced, sourceChanged, modelChanged, divergence, resu
 }
 
 async function runMinimise(host: Host, file: string, options: { seconds?: number; output?: string }): Promise<number> {
-  const { readReplay, replay, writeReplay } = await import('../explore/replay-file.js');
+  const { readReplay, replay, whyNotReproduced, writeReplay } = await import('../explore/replay-file.js');
   const { minimise } = await import('../explore/minimise.js');
   await checkOutputs(options);
   const recorded = readReplay(file);
   const replayed = await replay(recorded);
-  const { reproduced, sourceChanged, result } = replayed;
-  if (!reproduced && result.failure === null) {
-    const why = sourceChanged ? 'the race has changed since it was recorded' : `it says ${recorded.outcome}`;
-    throw new UsageError(`${file} does not fail any more: ${why}; record the failure again with "explore"`);
-  }
-  for (const line of changesText(replayed)) host.stdout.write(`${line}\n`);
   const out = options.output ?? file;
+  const leave = (why: string): number => {
+    host.stdout.write(`not reproduced, so nothing is minimised, and ${basename(out)} is left as it is: ${why}\n`);
+    return 1;
+  };
+  if (!replayed.reproduced) return leave(oneLine(whyNotReproduced(replayed)));
+  for (const line of changesText(replayed)) host.stdout.write(`${line}\n`);
   const size = (f: ReplayFile): string =>
     `${plural(f.preemptions, 'preemption')}, ${plural(f.schedule.length, 'choice')}`;
   return interruptible(
@@ -406,10 +434,12 @@ async function runMinimise(host: Host, file: string, options: { seconds?: number
     () => {},
     async ({ signal, exitCode }) => {
       const smaller = await minimise(recorded, { seconds: options.seconds ?? SECONDS, signal });
+      const { otherwise, explanation } = await explained(smaller);
+      if (otherwise !== null) return leave(otherwise);
       writeReplay(out, smaller);
       const now = `${size(smaller)}${signal.aborted ? ', interrupted' : ''}`;
       host.stdout.write(`before: ${size(recorded)}; now: ${now}: ${basename(out)}\n`);
-      host.stdout.write(`${(await explanation(smaller, false)).join('\n')}\n`);
+      host.stdout.write(`${explanation.report.join('\n')}\n`);
       return exitCode() ?? 0;
     },
   );

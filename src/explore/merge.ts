@@ -13,6 +13,7 @@ const failure = z.object({
   message: z.string(),
   preemptions: count,
   replay: z.string().nullable(),
+  reproduced: z.boolean().optional(),
 });
 
 /** What `explore --json` prints; the properties that are not joined go on as they are in the first shard. */

@@ -194,6 +194,20 @@ function differencesOf(recorded: ReplayFile, now: ExploreResult): string[] {
   return found;
 }
 
+const FICKLE =
+  'the race does not do the same each time: keep Math.random(), Date and variables that outlive an execution out of it';
+
+/** How and why an execution went otherwise than recorded, in a line. */
+export function whyNotReproduced({ divergence, differences, ...replayed }: Replayed): string {
+  const otherwise = differences[0] ?? 'a choice of the schedule was not there';
+  const how = divergence === null ? otherwise : `diverged at step ${divergence.step}: ${divergence.text}`;
+  if (replayed.sourceChanged) return `${how}; the race has changed since this was recorded: record the failure again`;
+  if (replayed.modelChanged) {
+    return `${how}; the emulated kernel or hardware has changed since this was recorded: record the failure again`;
+  }
+  return `${how}; ${FICKLE}`;
+}
+
 /** Run the recorded schedule again. */
 export async function replay(recorded: ReplayFile, options: { readonly history?: boolean } = {}): Promise<Replayed> {
   const { url } = await loadRace(recorded.race);

@@ -151,6 +151,63 @@ describe('minimise', () => {
   });
 });
 
+/** A race that fails each time, and does one more step from each execution to the next, but for the first @times in a worker. */
+const fickle = (name: string, times: number): string =>
+  written(
+    name,
+    `id: 'fickle', shared: { x: 0, y: 0 }, threads: [inc, inc], check: (k) => assertEqual(k.shared.x, 0, 'x') });
+let executions = 0;
+function inc(k) {
+  for (let n = ++executions; n > ${times}; n--) k.shared.y++;
+  k.shared.x++;
+}
+void ({`,
+  );
+const FICKLE = /diverged at step \d+: .*; the race does not do the same each time: keep Math.random\(\)/;
+
+describe('a race that does not do the same each time', () => {
+  it('is said to give no proof when its failure is explained', async () => {
+    const output = join(folder, 'fickle.json');
+    const asked = ['--quiet', '--output', output];
+    const { stdout } = await murphy('explore', fickle('fickle.mjs', 1), ...asked);
+    const line = stdout.split('\n').find((text) => text.startsWith('not reproduced by its own schedule')) ?? '';
+    expect(line).toMatch(FICKLE);
+    expect(line).toContain('and so no proof');
+    const json = await murphy('explore', fickle('fickle-json.mjs', 1), '--json', ...asked);
+    expect(JSON.parse(json.stdout)).toMatchObject({
+      culprit: null,
+      failures: [{ outcome: 'report', reproduced: false }],
+    });
+    const same = await murphy('explore', fickle('not-fickle.mjs', 1000), '--json', ...asked);
+    expect(JSON.parse(same.stdout).failures).toMatchObject([{ reproduced: true }]);
+    expect((await murphy('explore', join(folder, 'not-fickle.mjs'), ...asked)).stdout).not.toContain('proof');
+  });
+
+  it.each([
+    ['at once', 1],
+    ['in the end', 2],
+  ])('is not minimised, and its file left as it is, when that shows %s', async (_, times) => {
+    const [race, file] = [fickle(`fickle-${times}.mjs`, times), join(folder, `fickle-${times}.json`)];
+    writeReplay(file, await toReplay(race, await explore(race, {})));
+    const before = readFileSync(file, 'utf8');
+    const { status, stdout } = await murphy('minimise', file);
+    expect([status, stdout.trimEnd().split('\n')]).toEqual([1, [expect.stringMatching(FICKLE)]]);
+    expect(stdout).toContain(`fickle-${times}.json is left as it is: `);
+    expect(readFileSync(file, 'utf8')).toBe(before);
+  });
+
+  it('is not minimised when it has changed so that it does other steps', async () => {
+    const recorded = await recordedCounter('steps.mjs');
+    writeReplay(recorded, { ...readReplay(recorded), race: counter('other-steps.mjs', 'k.shared.y++; k.shared.x++;') });
+    const output = join(folder, 'no-output.json');
+    const { status, stdout } = await murphy('minimise', recorded, '--output', output);
+    expect([status, existsSync(output)]).toEqual([1, false]);
+    expect(stdout).toMatch(
+      /^not reproduced, .*; the race has changed since this was recorded: record the failure again\n$/,
+    );
+  });
+});
+
 describe('a file', () => {
   it('with a key that is not known is refused in a line that names it: a replay file', async () => {
     const file = await recordedCounter('key.mjs');

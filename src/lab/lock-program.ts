@@ -41,6 +41,7 @@ import * as locks from '../shared/spinlock.js';
 import { clear_task_flags, memalloc_noreclaim_restore, memalloc_noreclaim_save, PF_MEMALLOC } from '../shared/task.js';
 import { ptr } from '../shared/types.js';
 import { WaitType } from '../shared/wait-type.js';
+import { closest } from './closest.js';
 import { configure, oneOf } from './configure.js';
 import { lockdepOf } from './lockdep.js';
 import type { MachineSpec } from './race.js';
@@ -258,30 +259,174 @@ const OTHER_OPS = [
 /** Every operation that a step can name. */
 export const LOCK_OPS: readonly string[] = [...Object.keys(OPS), ...OTHER_OPS];
 
-const wrong = (at: number, what: string): never => {
-  throw new UsageError(`lock programme, step ${at + 1}: ${what}`);
+/** Those that are given a subclass, and those that are given another lock. */
+const isNested = (op: string): boolean => op.endsWith('_nested');
+const isNestLock = (op: string): boolean => op.endsWith('_nest_lock');
+const needsLock = (op: string): boolean => (OPS[op] === undefined ? op !== 'lockdep_reset' : OPS[op].kind !== null);
+
+const SETTINGS = ['locks', 'rules', 'mode', 'rawLockNesting'];
+const LOCK_FIELDS = ['kind', 'class', 'name', 'place'];
+const DOCUMENTED = 'docs/checkers.md has a table of all, and LOCK_OPS is a list of them';
+
+/** A programme, and what messages call it. */
+interface Titled {
+  readonly name: string;
+  readonly title: string;
+  readonly steps: readonly LockStep[];
+}
+
+type Wrong = (at: number, what: string) => never;
+const wrongIn =
+  (title: string): Wrong =>
+  (at, what) => {
+    throw new UsageError(`${title}, step ${at + 1}: ${what}`);
+  };
+
+const quoted = (value: unknown): string => JSON.stringify(value) ?? String(value);
+const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** @what: whose the names are. */
+function onlyKnown(what: string, given: Record<string, unknown>, known: readonly string[]): void {
+  for (const name of Object.keys(given)) {
+    if (known.includes(name)) continue;
+    throw new UsageError(`unknown property "${name}" of ${what}${closest(name, known)}; there is ${known.join(', ')}`);
+  }
+}
+
+/** The options of a programme or a matrix. @has: the one that must be there. */
+function checkOptions(options: unknown, what: string, has: 'steps' | 'programs'): void {
+  if (!isRecord(options)) throw new UsageError(`${what} is an object with ${has}, not ${quoted(options)}`);
+  onlyKnown(what, options, [has, ...SETTINGS]);
+  if (options.rawLockNesting !== undefined && typeof options.rawLockNesting !== 'boolean') {
+    throw new UsageError(`rawLockNesting of ${what} is true or false, not ${quoted(options.rawLockNesting)}`);
+  }
+  if (options.locks === undefined) return;
+  if (!isRecord(options.locks)) throw new UsageError(`locks of ${what} is an object, not ${quoted(options.locks)}`);
+  for (const [name, lock] of Object.entries(options.locks)) checkLock(name, lock);
+}
+
+function checkLock(name: string, lock: unknown): void {
+  const what = `lock ${name} of a lock programme`;
+  if (!isRecord(lock)) throw new UsageError(`${what} is an object, {} or with ${LOCK_FIELDS}, not ${quoted(lock)}`);
+  onlyKnown(what, lock, LOCK_FIELDS);
+  const { kind = 'spinlock', place = 'static' } = lock;
+  if (!Object.hasOwn(WAITS, String(kind))) {
+    throw new UsageError(`${what}: there is no kind ${quoted(kind)}; there is ${Object.keys(WAITS).join(', ')}`);
+  }
+  if (place !== 'static' && place !== 'heap') {
+    throw new UsageError(`${what}: its place is "static" or "heap", not ${quoted(place)}`);
+  }
+  for (const field of ['class', 'name']) {
+    const text = lock[field];
+    if (text !== undefined && typeof text !== 'string') {
+      throw new UsageError(`${what}: its ${field} is a name, not ${quoted(text)}`);
+    }
+  }
+  if (place === 'heap' && kind !== 'mutex' && kind !== 'rwsem') {
+    throw new UsageError(`${what} is in the heap: make it a mutex or an rwsem`);
+  }
+}
+
+/** Each step by itself. */
+function checkSteps({ title, steps }: Titled): void {
+  if (!Array.isArray(steps)) {
+    throw new UsageError(`${title} has no list of steps, [["spin_lock", "A"], ...], but ${quoted(steps)}`);
+  }
+  const wrong = wrongIn(title);
+  steps.forEach((step: unknown, at) => {
+    if (!Array.isArray(step)) wrong(at, `a step is a list, ["spin_lock", "A"], not ${quoted(step)}`);
+    checkStep(step as unknown[], (what) => wrong(at, what));
+  });
+}
+
+function checkOp(op: unknown, wrong: (what: string) => never): string {
+  if (typeof op === 'string' && LOCK_OPS.includes(op)) return op;
+  const near = typeof op === 'string' ? closest(op, LOCK_OPS) : '';
+  return wrong(`unknown lock operation ${quoted(op)}${near}; ${DOCUMENTED}`);
+}
+
+function checkStep([first, lock, argument, ...more]: readonly unknown[], wrong: (what: string) => never): void {
+  const op = checkOp(first, wrong);
+  const takes = needsLock(op) ? (isNested(op) || isNestLock(op) ? 2 : 1) : 0;
+  const extra = [lock, argument, ...more].slice(takes).find((part) => part !== undefined);
+  if (extra !== undefined)
+    wrong(`${op} takes ${['no lock', 'a lock only', 'two arguments'][takes]}: not ${quoted(extra)}`);
+  if (takes > 0 && lock === undefined) wrong(`${op} needs a lock: ["${op}", "A"]`);
+  if (takes > 0 && typeof lock !== 'string') wrong(`the lock of ${op} is a name, not ${quoted(lock)}`);
+  if (isNested(op) && !isSubclass(argument)) {
+    wrong(`the subclass of ${op} is a whole number, 0 to 7, not ${quoted(argument)}`);
+  }
+}
+
+/** In digits too: a programme may have been written as text. Of one above 7 lockdep has something to say itself. */
+const isSubclass = (given: unknown): boolean =>
+  (typeof given === 'number' || (typeof given === 'string' && given !== '')) &&
+  Number.isInteger(Number(given)) &&
+  Number(given) >= 0;
+
+/** What each operation that ends something needs to have begun. */
+const BEGUN: Readonly<Record<string, readonly string[]>> = {
+  hardirq_exit: ['hardirq_enter', 'hardirq_enter_no_thread'],
+  softirq_exit: ['softirq_enter'],
+  reclaim_exit: ['reclaim_enter'],
 };
 
-/** Locks that the programme declares, and those that its steps name. */
-function locksOf(program: LockProgram): Map<string, Spec> {
-  const all = new Map<string, Spec>();
-  for (const [name, lock] of Object.entries(program.locks ?? {})) {
-    const of = lock.class ?? name;
-    if (lock.place === 'heap' && lock.kind !== 'mutex' && lock.kind !== 'rwsem') {
-      throw new UsageError(`lock ${name} of a lock programme is in the heap: make it a mutex or an rwsem`);
+/**
+ * Whatever ends has begun: contexts one inside the other, bottom halves as often as they were disabled. What ends without that would leave counts that no
+ * kernel has, and reports that are none.
+ */
+function checkBalance({ title, steps }: Titled): void {
+  const wrong = wrongIn(title);
+  const held = new Map<string, number>();
+  const inside: string[] = [];
+  let disabled = 0;
+  steps.forEach(([op, lock = ''], at) => {
+    const before = held.get(lock) ?? 0;
+    if (op === 'lockdep_reset') {
+      held.clear();
+      inside.length = 0;
+      disabled = 0;
     }
+    if (OPS[op]?.takes === true) held.set(lock, before + 1);
+    if (OPS[op]?.gives === true) held.set(lock, Math.max(before - 1, 0));
+    if (op === 'local_bh_disable' || (OPS[op]?.takes === true && op.endsWith('_bh'))) disabled++;
+    if (op === 'local_bh_enable' || (OPS[op]?.gives === true && op.endsWith('_bh') && before > 0)) {
+      if (disabled === 0) wrong(at, `${op} with bottom halves enabled: local_bh_disable has to be before it`);
+      disabled--;
+    }
+    if (op.includes('_enter')) inside.push(op);
+    const begins = BEGUN[op];
+    if (begins !== undefined && !begins.includes(inside.pop() ?? '')) {
+      wrong(at, `${op} without ${begins[0]} before it, or with another context begun in between`);
+    }
+  });
+}
+
+/** Locks that the programme declares, and those that its steps name. */
+function locksOf({ title, steps }: Titled, declared: LockProgram['locks']): Map<string, Spec> {
+  const wrong = wrongIn(title);
+  const all = new Map<string, Spec>();
+  for (const [name, lock] of Object.entries(declared ?? {})) {
+    const of = lock.class ?? name;
     all.set(name, { kind: lock.kind ?? 'spinlock', class: of, name: lock.name ?? of, place: lock.place ?? 'static' });
   }
-  program.steps.forEach(([op, lock], at) => {
-    oneOf('lock operation', op, LOCK_OPS);
+  steps.forEach(([op, lock], at) => {
     const kind = OPS[op]?.kind ?? null;
     if (kind === null) return;
-    if (lock === undefined) wrong(at, `${op} needs a lock: ["${op}", "A"]`);
-    const known = all.get(lock as string);
-    if (known === undefined && program.locks !== undefined) wrong(at, `there is no lock "${lock}" in locks`);
     const name = lock as string;
+    const known = all.get(name);
+    if (known === undefined && declared !== undefined) {
+      wrong(at, `there is no lock "${name}" in locks${closest(name, Object.keys(declared))}`);
+    }
     if (known === undefined) all.set(name, { kind, class: name, name, place: 'static' });
-    else if (known.kind !== kind) wrong(at, `${op} is for a ${kind}, ${lock} is a ${known.kind}`);
+    else if (known.kind !== kind) wrong(at, `${op} is for a ${kind}, ${name} is a ${known.kind}`);
+  });
+  steps.forEach(([op, lock, other], at) => {
+    const named = isNestLock(op) ? other : needsLock(op) ? lock : undefined;
+    if ((isNestLock(op) || needsLock(op)) && !all.has(String(named))) {
+      wrong(at, `${op} needs a lock that another step takes, not ${quoted(named)}`);
+    }
   });
   return all;
 }
@@ -313,23 +458,43 @@ function bootOneCpu(names: readonly string[], rules: LockdepRules, more: Machine
  * Run @program on one CPU.
  *
  * Return: what lockdep reports, in order.
- * Errors: UsageError for an operation or a lock that there is not.
+ * Errors: UsageError for an option, an operation or a lock that there is not, for a step that lacks what it needs, and for one that ends what has not begun.
  */
-export function runLockProgram({ steps, ...rest }: LockProgram): LockProgramResult {
-  return runLockMatrix({ ...rest, programs: { it: steps } }).it as LockProgramResult;
+export function runLockProgram(program: LockProgram): LockProgramResult {
+  const title = 'lock programme';
+  checkOptions(program, `a ${title}`, 'steps');
+  return runAll(program, [{ name: 'it', title, steps: program.steps }]).it as LockProgramResult;
 }
 
 /**
  * Run programmes one after the other on one machine, each as if it were alone.
  *
  * Return: what lockdep reports of each, by the names of the programmes.
- * Errors: as runLockProgram().
+ * Errors: as runLockProgram(), with the name of the programme.
  */
-export function runLockMatrix({ programs, ...rest }: LockMatrix): Record<string, LockProgramResult> {
-  const { rules = '2.6.30', mode = 'continue', rawLockNesting = false } = rest;
+export function runLockMatrix(matrix: LockMatrix): Record<string, LockProgramResult> {
+  checkOptions(matrix, 'a lock matrix', 'programs');
+  if (!isRecord(matrix.programs)) {
+    throw new UsageError(
+      `programs of a lock matrix is an object, { name: steps, ... }, not ${quoted(matrix.programs)}`,
+    );
+  }
+  const titled = Object.entries(matrix.programs);
+  return runAll(
+    matrix,
+    titled.map(([name, steps]) => ({ name, title: `lock programme "${name}"`, steps })),
+  );
+}
+
+function runAll(settings: Omit<LockProgram, 'steps'>, programs: readonly Titled[]): Record<string, LockProgramResult> {
+  const { rules = '2.6.30', mode = 'continue', rawLockNesting = false, locks: declared } = settings;
   oneOf('set of lockdep rules', rules, LOCKDEP_RULES);
   oneOf('lockdep mode', mode, LOCKDEP_MODES);
-  const list = Object.entries(programs).map(([name, steps]) => ({ name, steps, specs: locksOf({ ...rest, steps }) }));
+  const list = programs.map((program) => {
+    checkSteps(program);
+    checkBalance(program);
+    return { name: program.name, steps: program.steps, specs: locksOf(program, declared) };
+  });
   const specs = new Map(list.flatMap((p) => [...p.specs].map(([name, spec]) => [wordOf(name, spec), { name, spec }])));
   const words = [...specs.keys()];
   const { k, at } = bootOneCpu(words, rules, { lockdepMode: mode, rawLockNesting });
@@ -359,7 +524,7 @@ export function runLockMatrix({ programs, ...rest }: LockMatrix): Record<string,
     p.steps.forEach((step, number) => {
       clock += STEP_NS;
       place = `step ${number + 1}: ${step.filter((part) => part !== undefined).join(' ')}`;
-      runStep(run, step, number);
+      runStep(run, step);
     });
     results[p.name] = { reports, proc: procTexts(lockdep) };
   }
@@ -404,11 +569,9 @@ function resetAll({ k, lockdep, table, irqs, reclaims }: Run, instances: Int32Ar
   lockdep.area.restart(instances);
 }
 
-function runStep(run: Run, [name, lockName, argument]: LockStep, number: number): void {
+function runStep(run: Run, [name, lockName, argument]: LockStep): void {
   const { k, lockdep, table, irqs, reclaims } = run;
-  const find = (which: unknown): Lock =>
-    table.get(String(which)) ??
-    (wrong(number, `${name} needs a lock that another step takes, not ${String(which)}`) as never);
+  const find = (which: unknown): Lock => table.get(String(which)) as Lock;
   if (name === 'lockdep_reset') resetAll(run);
   else if (name === 'lock_contended') lockdep.contended(find(lockName).addr);
   else if (name === 'lock_acquired') lockdep.acquired(find(lockName).addr);
@@ -420,8 +583,7 @@ function runStep(run: Run, [name, lockName, argument]: LockStep, number: number)
   if (name.startsWith('hardirq_enter')) irqs.push(k.irqsOff);
   if (name === 'reclaim_enter') reclaims.push(memalloc_noreclaim_save(k));
   if (op.kind === null) op.act(k, null as never, null, 0);
-  else
-    operate(k, op, find(lockName), name.endsWith('spin_lock_nest_lock') ? find(argument) : null, Number(argument ?? 0));
+  else operate(k, op, find(lockName), isNestLock(name) ? find(argument) : null, Number(argument ?? 0));
   // The interrupt returns to what was interrupted.
   if (name === 'hardirq_exit' && irqs.pop() === false) k.irqsOff = false;
   if (name === 'reclaim_exit') memalloc_noreclaim_restore(k, reclaims.pop() ?? 0);

@@ -731,9 +731,89 @@ describe('a programme that is none', () => {
       /lock A .* in the heap: make it a mutex/,
     ],
     ['unknown rules', { rules: '2.4' as LockdepRules, steps: [] }, /unknown set of lockdep rules "2.4"/],
+    [
+      'where operations are documented',
+      { steps: [['constructor', 'A']] },
+      /step 1: unknown lock operation "constructor"; docs\/checkers\.md has a table/,
+    ],
+    ['no programme', undefined as never, /^a lock programme is an object with steps, not undefined$/],
+    ['no steps', {} as never, /^lock programme has no list of steps, .* but undefined$/],
+    ['steps that are a text', { steps: 'spin_lock A' as never }, /has no list of steps/],
+    ['a step that is a text', { steps: ['spin_lock A'] as never }, /step 1: a step is a list, .*, not "spin_lock A"/],
+    ['a step that is null', { steps: [null] as never }, /step 1: a step is a list/],
+    [
+      'a lock that is a number',
+      { steps: [['spin_lock', 5 as never]] },
+      /step 1: the lock of spin_lock is a name, not 5/,
+    ],
+    [
+      'an unknown option',
+      { rule: '5.10', steps: [] } as never,
+      /unknown property "rule" of a lock programme \(did you mean/,
+    ],
+    [
+      'an option that is no flag',
+      { rawLockNesting: 'yes' as never, steps: [] },
+      /rawLockNesting of .* is true or false/,
+    ],
+    ['locks that are a list', { locks: ['A'] as never, steps: [] }, /locks of a lock programme is an object/],
+    ['a lock that is none', { locks: { A: 'mutex' as never }, steps: [] }, /lock A of .* is an object, .* not "mutex"/],
+    ['an unknown field', { locks: { A: { clas: 'X' } as never }, steps: [] }, /unknown property "clas" of lock A/],
+    ['a class that is a number', { locks: { A: { class: 3 as never } }, steps: [] }, /its class is a name, not 3/],
+    [
+      'an unknown kind',
+      { locks: { A: { kind: 'semaphore' as never } }, steps: [] },
+      /there is no kind "semaphore"; there is spinlock, raw_spinlock, rwlock, mutex, rwsem/,
+    ],
+    [
+      'an unknown place',
+      { locks: { A: { kind: 'mutex', place: 'stack' as never } }, steps: [] },
+      /its place is "static" or "heap", not "stack"/,
+    ],
+    ['a lock too many', { steps: [['hardirq_enter', 'A']] }, /step 1: hardirq_enter takes no lock: not "A"/],
+    ['an argument too many', { steps: [['spin_lock', 'A', 1]] }, /step 1: spin_lock takes a lock only: not 1/],
+    ['an outer lock that nobody takes', { steps: [['spin_lock_nest_lock', 'A', 'M']] }, /step 1: .* not "M"/],
+    [
+      'an event of a lock that nobody takes',
+      { steps: [['lock_init', 'A']] },
+      /step 1: lock_init needs a lock that another/,
+    ],
+    ...[-1, 1.5, 'x', '', undefined].map((subclass): [string, LockProgram, RegExp] => [
+      `the subclass ${subclass}`,
+      { steps: [['spin_lock_nested', 'A', subclass as number]] },
+      /step 1: the subclass of spin_lock_nested is a whole number, 0 to 7, not /,
+    ]),
+    ...['hardirq_exit', 'softirq_exit', 'reclaim_exit', 'local_bh_enable'].map((op): [string, LockProgram, RegExp] => [
+      `${op} alone`,
+      { steps: steps(`spin_lock A; ${op}`) },
+      new RegExp(`^lock programme, step 2: ${op} with`),
+    ]),
+    ...[
+      'hardirq_enter; hardirq_exit; hardirq_exit',
+      'softirq_enter; hardirq_enter; softirq_exit',
+      'spin_lock_bh A; spin_unlock_bh A; local_bh_enable',
+      'read_lock_bh A; local_bh_enable; read_unlock_bh A',
+      'softirq_enter; lockdep_reset; softirq_exit',
+    ].map((text): [string, LockProgram, RegExp] => [text, { steps: steps(text) }, /^lock programme, step 3: \w+ with/]),
   ])('is refused: %s', (_, program, message) => {
     expect(() => runLockProgram(program)).toThrow(UsageError);
     expect(() => runLockProgram(program)).toThrow(message);
+  });
+
+  it('is named in a matrix', () => {
+    const programs = { good: steps('spin_lock A'), bad: steps('spin_lock A; softirq_exit') };
+    expect(() => runLockMatrix({ programs })).toThrow(
+      /^lock programme "bad", step 2: softirq_exit without softirq_enter/,
+    );
+    expect(() => runLockMatrix({} as never)).toThrow(/^programs of a lock matrix is an object/);
+    expect(() => runLockMatrix({ programs, rule: '4.9' } as never)).toThrow(/unknown property "rule" of a lock matrix/);
+  });
+
+  it('may be written as text, end anywhere, and disable bottom halves by a lock and enable them by themselves', () => {
+    expect(kinds('spin_lock A; spin_lock_nested A 1')).toEqual([]);
+    expect(kinds('hardirq_enter; softirq_enter; reclaim_enter; local_bh_disable')).toEqual([]);
+    expect(kinds('spin_lock_bh A; spin_unlock A; local_bh_enable')).toEqual([]);
+    expect(kinds('spin_unlock_bh A')).toEqual(['unlock']);
   });
 
   it('can name each operation that there is', () => {

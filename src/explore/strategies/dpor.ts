@@ -337,9 +337,23 @@ export class Dpor implements Strategy {
     if (process >= Choice.irq && process < Choice.device)
       return enabledThen || this.#canInterrupt(e, process, execution);
     if (f.kind === Point.Lock && event.addr === f.addr) return event.before !== 1;
+    if (f.kind === Point.Lock && this.#isUnderLock(e, f.addr, found)) return false;
     const movedSince = (this.#last[process] as number) > e;
     // What made it possible may have nothing to do with @e: an interrupt of an idle CPU, a wake-up.
     return enabledThen || movedSince || found.some((g) => g > e && !this.#happensBefore(e, this.#clockOf(g)));
+  }
+
+  /**
+   * Did @e come while the lock was held, and before it was given back? Who takes it later can come before @e only by coming before the one who
+   * had it then: that is another race. Not so what is no part of the stretch under the lock and only happened meanwhile.
+   */
+  #isUnderLock(e: number, lock: number, found: readonly number[]): boolean {
+    const unlock = found.findLast((g) => g > e && this.#isOn(lock, g) && this.#happensBefore(e, this.#clockOf(g)));
+    return unlock !== undefined && (this.#events[unlock] as Event).before === 1;
+  }
+
+  #isOn(lock: number, g: number): boolean {
+    return (this.#events[g] as Event).addr === lock;
   }
 
   /** An interrupt that was not there yet can have come first if something between is what brought it, and it was not masked. */

@@ -104,7 +104,10 @@ export function kfree(k: Kernel, block: Vaddr): void {
 export function ksize(k: Kernel, block: Vaddr): number {
   block = vaddr(block);
   kasan_unpoison_object(k, block);
-  return isSlab(k) ? slab.ksize(k, block) : slub.ksize(k, block);
+  kasan_disable_current(k);
+  const bytes = isSlab(k) ? slab.ksize(k, block) : slub.ksize(k, block);
+  kasan_enable_current(k);
+  return bytes;
 }
 
 /**
@@ -120,21 +123,30 @@ export function kmem_cache_create(
   flags: number,
   ctor = 0,
 ): Cache {
-  if (isSlab(k)) return anyCache(slab.kmem_cache_create(k, name, size, align, flags, ctor));
-  return slub.kmem_cache_create(k, name, size, align, flags, ctor);
+  kasan_disable_current(k);
+  const cache = isSlab(k)
+    ? anyCache(slab.kmem_cache_create(k, name, size, align, flags, ctor))
+    : slub.kmem_cache_create(k, name, size, align, flags, ctor);
+  kasan_enable_current(k);
+  return cache;
 }
 
 /** Slabs without objects go back to the page allocator. Context: process, may sleep. Return: SLAB: 1 if slabs are left; SLUB: 0, or -ENOMEM. */
 export function kmem_cache_shrink(k: Kernel, s: Cache): number {
   s = ptr<'kmem_cache'>(s);
-  return isSlab(k) ? slabShrink(k, slabCache(s)) : slubShrink(k, s);
+  kasan_disable_current(k);
+  const left = isSlab(k) ? slabShrink(k, slabCache(s)) : slubShrink(k, s);
+  kasan_enable_current(k);
+  return left;
 }
 
 /** Give up a cache. Context: process, may sleep. Errors: a message, or WARN, when objects are still allocated. */
 export function kmem_cache_destroy(k: Kernel, s: Cache): void {
   s = ptr<'kmem_cache'>(s);
+  kasan_disable_current(k);
   if (isSlab(k)) slabDestroy(k, slabCache(s));
   else slubDestroy(k, s);
+  kasan_enable_current(k);
 }
 
 /** As kmem_cache_alloc(), and the object's bytes are 0. */
@@ -198,6 +210,11 @@ const SLUB_PROC_SLABINFO = KERNEL_VERSION(2, 6, 24);
 
 /** /proc/slabinfo. SLUB of 2.6.22 has no such file: what the tool of that name makes of /sys/slab. Context: nobody allocates or frees. */
 export function slabinfo(k: Kernel): string[] {
-  if (isSlab(k)) return slabinfoOfSlab(k);
-  return k.LINUX_VERSION_CODE >= SLUB_PROC_SLABINFO ? proc_slabinfo(k) : slabinfoOfSlub(k);
+  kasan_disable_current(k);
+  const lines = isSlab(k) ? slabinfoOfSlab(k) : slabinfoOfVersion(k);
+  kasan_enable_current(k);
+  return lines;
 }
+
+const slabinfoOfVersion = (k: Kernel): string[] =>
+  k.LINUX_VERSION_CODE >= SLUB_PROC_SLABINFO ? proc_slabinfo(k) : slabinfoOfSlub(k);

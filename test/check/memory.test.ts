@@ -2,11 +2,14 @@
  * The memory checker on machines of one CPU: each kind of report is provoked, and what comes near it stays silent. Shadow values, kinds and
  * texts follow mm/kasan, Linux 5.10, mm/kmemleak.c and mm/page_owner.c, Linux 4.9.
  */
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { MachineConfig } from '../../src/cpu/config.js';
 import { CacheOp } from '../../src/cpu/cpu-cache.js';
 import type { Kernel } from '../../src/cpu/kernel.js';
+import { explore } from '../../src/explore/explore.js';
 import { type Checker, type CheckerReport, checkersOf } from '../../src/lab/checkers.js';
+import { packageRoot } from '../../src/lab/modules.js';
 import { DMA_TO_DEVICE } from '../../src/mm/arm/dma-mapping.js';
 import { USER_BASE } from '../../src/mm/arm/flush.js';
 import { kmap_atomic_to_page } from '../../src/mm/arm/highmem.js';
@@ -14,7 +17,17 @@ import { dma_map_page, dma_map_single, dma_unmap_single } from '../../src/mm/dma
 import { flush_dcache_page, PAGE_SHARED, pte_offset_user } from '../../src/mm/flush.js';
 import { gfp } from '../../src/mm/gfp.js';
 import { page_address } from '../../src/mm/highmem.js';
-import { kfree, kmalloc, kmem_cache_alloc, kmem_cache_create, kmem_cache_free, ksize } from '../../src/mm/kmalloc.js';
+import {
+  kfree,
+  kmalloc,
+  kmem_cache_alloc,
+  kmem_cache_create,
+  kmem_cache_destroy,
+  kmem_cache_free,
+  kmem_cache_shrink,
+  ksize,
+  slabinfo,
+} from '../../src/mm/kmalloc.js';
 import { kmap, kmap_atomic, kunmap, kunmap_atomic } from '../../src/mm/kmap.js';
 import { probe_kernel_read } from '../../src/mm/maccess.js';
 import { vmalloc_to_page } from '../../src/mm/memory.js';
@@ -26,6 +39,7 @@ import {
   alloc_page,
   alloc_pages,
   free_page,
+  get_zeroed_page,
 } from '../../src/mm/page_alloc.js';
 import { memcpy, memset } from '../../src/mm/string.js';
 import { kvfree, kvmalloc } from '../../src/mm/util.js';
@@ -570,5 +584,67 @@ describe('a pointer kept in a word, which reads as a signed number', () => {
     const page = alloc_page(k, KERNEL(k));
     expect(dma_map_page(k, kept(page), 32, 64, DMA_TO_DEVICE)).toBe(dma_map_page(k, page, 32, 64, DMA_TO_DEVICE));
     flush_dcache_page(k, kept(page));
+  });
+});
+
+const VERSIONS = ['2.6.22', '2.6.30', '4.12'];
+const EACH_OF_EACH = VERSIONS.flatMap((kernel) =>
+  ALLOCATORS.map(([name, options]): [string, Partial<MachineConfig>] => [
+    `${name} in ${kernel}`,
+    { ...options, kernel },
+  ]),
+);
+
+describe.each(EACH_OF_EACH)('caches of %s', (_, options) => {
+  const make = (k: Kernel): ReturnType<typeof kmem_cache_create> => kmem_cache_create(k, 'mine', 40, 0, 0);
+
+  it('are given up when they are empty, and nothing is said', () => {
+    const { k, kinds } = watched(options);
+    const s = make(k);
+    for (const x of [1, 2, 3].map(() => kmem_cache_alloc(k, s, KERNEL(k)))) kmem_cache_free(k, s, x);
+    kmem_cache_destroy(k, s);
+    expect([kinds(), dmesgOf(k)]).toEqual([[], []]);
+  });
+
+  it('are given up with objects in them: the allocator says so, and the checker nothing', () => {
+    const { k, kinds } = watched(options);
+    const s = make(k);
+    const [first] = [1, 2, 3].map(() => kmem_cache_alloc(k, s, KERNEL(k)));
+    kmem_cache_free(k, s, first as Vaddr);
+    kmem_cache_destroy(k, s);
+    expect(kinds()).toEqual([]);
+    expect(dmesgOf(k).join('\n')).toMatch(/Objects remaining|still has objects|Can't free all|WARNING/);
+  });
+
+  it('are shrunk and listed, and their objects stay what they were', () => {
+    const { k, kinds } = watched(options);
+    const s = make(k);
+    const objects = Array.from({ length: 300 }, () => kmem_cache_alloc(k, s, KERNEL(k)));
+    for (let i = 0; i < 300; i++) if (i % 7 !== 0) kmem_cache_free(k, s, objects[i] as Vaddr);
+    kmem_cache_shrink(k, s);
+    slabinfo(k);
+    kmem_cache_alloc(k, s, KERNEL(k));
+    k.store8(objects[0] as Vaddr, 1);
+    expect(kinds()).toEqual([]);
+    k.load8(objects[8] as Vaddr);
+    expect(kinds()).toEqual(['use-after-free']);
+  });
+
+  it('are made of memory that was an object before', () => {
+    const { k, kinds } = watched(options);
+    for (const x of [32, 64, 128, 256].map((bytes) => kmalloc(k, bytes, KERNEL(k)))) kfree(k, x);
+    const page = __get_free_page(k, KERNEL(k));
+    free_page(k, page);
+    free_page(k, get_zeroed_page(k, KERNEL(k)));
+    kmem_cache_destroy(k, make(k));
+    expect(kinds()).toEqual([]);
+  });
+});
+
+describe('a cache that one CPU shrinks', () => {
+  it.each(['slub', 'slab'] as const)('has every other give back what it holds, unseen: %s', async (slab) => {
+    const file = join(packageRoot(), 'test', 'explore', 'races', 'shrinks.ts');
+    const { error, failure, outcome } = await explore(file, { slab, check: 'memory', executions: 1 });
+    expect([error, failure, outcome]).toEqual([null, null, 'clean']);
   });
 });

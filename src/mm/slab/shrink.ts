@@ -9,6 +9,7 @@ import { in_interrupt, local_irq_disable, local_irq_enable } from '../../shared/
 import { container_of, list_add, list_del, list_empty, list_prev } from '../../shared/list.js';
 import { NULL, ptr } from '../../shared/types.js';
 import { KERNEL_VERSION } from '../../shared/version.js';
+import { kasan_disable_current, kasan_enable_current } from '../kasan.js';
 import {
   changeFree,
   free_block,
@@ -35,14 +36,16 @@ import { slab_error } from './debug.js';
 
 const availOf = (k: Kernel, ac: ArrayCache): number => k.read(ac, k.structs.array_cache.avail);
 
-/** What drain_cpu_caches() has every CPU do: empty its array. Context: interrupts off. */
+/** What drain_cpu_caches() has every CPU do: empty its array. Context: interrupts off. The memory checker: see flush_cpu_slab() of SLUB. */
 export function do_drain(k: Kernel, cache: number): void {
+  kasan_disable_current(k);
   const s = ptr<'slab_kmem_cache'>(cache);
   const ac = cpu_cache_get(k, s);
   lockLists(k, nodelist(k, s));
   free_block(k, s, ac, availOf(k, ac));
   unlockLists(k, nodelist(k, s));
   k.write(ac, k.structs.array_cache.avail, 0);
+  kasan_enable_current(k);
 }
 
 /** All arrays, the shared one last. Context: process, interrupts on. */

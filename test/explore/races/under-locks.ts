@@ -2,6 +2,7 @@
 import {
   assert,
   type Kernel,
+  ptr,
   race,
   read_lock,
   read_unlock,
@@ -31,17 +32,19 @@ const irqsave =
     act(k);
     spin_unlock_irqrestore(k, k.locks.a, flags);
   };
+/** Its word is free while it is 0, as that of a spinlock is. */
+const rwLock = (k: K) => ptr<'rwlock'>(k.locks.a);
 const writing =
   (act: Act): Act =>
   (k) => {
-    write_lock(k, k.locks.a);
+    write_lock(k, rwLock(k));
     act(k);
-    write_unlock(k, k.locks.a);
+    write_unlock(k, rwLock(k));
   };
 const reading: Act = (k) => {
-  read_lock(k, k.locks.a);
+  read_lock(k, rwLock(k));
   assert(k.shared.x !== 21, 'read after two one');
-  read_unlock(k, k.locks.a);
+  read_unlock(k, rwLock(k));
 };
 /** Append a digit: x says in which order. */
 const append =

@@ -63,6 +63,8 @@ export class Races implements RaceWatch {
   readonly #holding: number[] = [];
   #held = 0;
   #counts = 0;
+  /** What a task holds wherever it runs: without CONFIG_PREEMPT it is as if preemption were off until it schedules. */
+  readonly #always: number;
   /** Is it known that the accesses of the context race? */
   #expected = 0;
   #stamp = -1;
@@ -82,6 +84,7 @@ export class Races implements RaceWatch {
     const reporter = new Reporter(k, this.area, this.#contexts, options);
     this.#functions = options.stack;
     this.#failedOrders = k.LINUX_VERSION_CODE < LINUX_4_4;
+    this.#always = k.config.preempt ? 0 : PREEMPT;
     this.#detector = new Detector(this.area, {
       hw: k.hw,
       rules: raceRulesOf(k.config),
@@ -152,7 +155,8 @@ export class Races implements RaceWatch {
     const masks =
       (this.#hw[this.#seat + Seat.irqsOff] !== 0 ? IRQS : 0) |
       ((count & PREEMPT_MASK) !== 0 ? PREEMPT : 0) |
-      ((count & SOFTIRQ_MASK) !== 0 ? BH : 0);
+      ((count & SOFTIRQ_MASK) !== 0 ? BH : 0) |
+      this.#always;
     return masks & this.#counts;
   }
 
@@ -177,7 +181,7 @@ export class Races implements RaceWatch {
 
   /** Another task is next on this CPU, and interrupts are off for a while, whatever this one had. */
   #switchTo(): void {
-    this.#hold((this.#masks() & ~IRQS) | (this.#held & IRQS));
+    this.#hold((this.#masks() & ~IRQS & ~this.#always) | (this.#held & IRQS));
   }
 
   /** Interrupts were on, or this one would not have come; they are off in its handler. */

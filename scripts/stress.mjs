@@ -8,8 +8,10 @@ import { ROOT } from './prepare.mjs';
 
 const PROGRAMMES = 100;
 const TESTS = [
-  ...['agreement', 'determinism', 'long', 'resume', 'statistics', 'vmalloc'].map((name) => `explore/${name}`),
-  'smp/stress',
+  ...['agreement', 'determinism', 'experiments', 'long', 'resume', 'said', 'statistics', 'vmalloc', 'watched'].map(
+    (name) => `explore/${name}`,
+  ),
+  ...['slab-dma', 'stress'].map((name) => `smp/${name}`),
 ].map((name) => `test/${name}.test.ts`);
 
 function run(args, env = {}) {

@@ -148,6 +148,9 @@ describe('the series of fault addresses on machines drawn by lot, from the drive
   });
 });
 
+const LONG = process.env.MURPHY_LONG !== undefined;
+/** Hangs, each of which takes the watchdog's seconds: the long run has all. */
+const SLOW = ['PA-8000, 2 CPUs, order 1'];
 /** Of I/O page directories the specification has no row. */
 const NO_ROW = '2007-06-ccio-directory-late-dma';
 const experiments = (await listExperiments()).filter(
@@ -155,7 +158,8 @@ const experiments = (await listExperiments()).filter(
 );
 
 describe.each(experiments.map((race) => [race.title, race] as const))('%s', (_, race) => {
-  it.each(race.cases.map((one) => [one.name, one] as const))('is as claimed: %s', async (_name, one) => {
+  const cases = race.cases.filter((one) => LONG || !SLOW.includes(one.name));
+  it.each(cases.map((one) => [one.name, one] as const))('is as claimed: %s', async (_name, one) => {
     // Two outcomes are claimed where one depends on the moment: each execution is one of them.
     const result = await run(race.id, { caseName: one.name, executions: 1, seconds: 20 });
     expect([result.error, result.outcome, result.expected]).toEqual([null, result.outcome, true]);

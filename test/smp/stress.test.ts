@@ -124,11 +124,12 @@ describe('the kmap torture', () => {
 describe('the slab torture', () => {
   // A freelist that has become a ring is walked for ever: nobody has to wait long to see that.
   const watchdogSeconds = 10;
-  it.each<[string, string, string]>([
+  const MUTANTS: [string, string, string][] = [
     ['slabs without their lock', 'SLUB', 'mutant-slub-no-slab-lock'],
     ['kfree() with interrupts on', 'SLUB', 'mutant-slub-free-irqs-on'],
     ['lists of SLAB without their lock', 'SLAB', 'mutant-slab-no-list-lock'],
-  ])('notices %s', async (_, caseName, patch) => {
+  ];
+  it.each(LONG ? MUTANTS : MUTANTS.slice(0, 2))('notices %s', async (_, caseName, patch) => {
     const result = await run(fileURLToPath(new URL('../../stress/slab.ts', import.meta.url)), {
       ...{ caseName, patches: [patch], cpus: 2, seconds: FOUND_SECONDS, stopAtFailure: true },
       watchdogSeconds,

@@ -16,7 +16,7 @@ const PROGRAMMES: readonly (readonly [string, number])[] = [
   ['invariant', 6],
   ['irq', 6],
   ['twenty', 20],
-  ...(process.env.MURPHY_LONG === undefined ? [] : ([['fiveEach', 252]] as const)),
+  ...(process.env.MURPHY_LONG === undefined ? [] : ([['five-each', 252]] as const)),
 ];
 const MINUTES = 10 * 60_000;
 

@@ -316,6 +316,31 @@ const WRONG: readonly Wrong[] = [
   ],
 ];
 
+/** Maps a list of one segment of 64 KB, of which the last byte is at @last, by address lines of the device's bridge rather than memory. */
+function mapSegment(w: Watched, last: number): void {
+  const start = last - 0xffff;
+  const page = pfn_to_page(w.k, (start >>> 12) as never);
+  dma.dma_map_sg(w.k, [{ page, offset: start & 4095, length: 0x10000, dma_address: 0 as Paddr }], DMA_TO_DEVICE);
+}
+
+describe('dma-debug: a segment across a boundary', () => {
+  const kindsOf = (rules: DmaRules, last: number): string[] => {
+    const w = watched(rules, { coherentDma: true });
+    mapSegment(w, last);
+    return w.reports.map((r) => r.headline);
+  };
+
+  it.each(DMA_RULES)('is reported from 5.10 on, where it is as long as it may be: %s', (rules) => {
+    const words =
+      'DMA-API: mapping sg segment across boundary [start=0x00000000ffff0001] [end=0x0000000100000000] [boundary=0x00000000ffffffff]';
+    expect(kindsOf(rules, 0x100000000)).toEqual(atLeast(rules, '5.10') ? [words] : []);
+  });
+
+  it('is not said of one that ends at the boundary, or begins there', () => {
+    expect(kindsOf('5.10', 0xffffffff)).toEqual([]);
+  });
+});
+
 describe.each(WRONG)('dma-debug: %s', (kind, since, words, wrong, right) => {
   it.each(DMA_RULES)(`is reported from ${since} on: %s`, (rules) => {
     const w = watched(rules);

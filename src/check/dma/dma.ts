@@ -61,7 +61,8 @@ const OWNERSHIP = 1;
 const ours = "(Murphy's own check: the kernel has none)";
 const RULE = '='.repeat(66);
 
-const address = (pa: number): string => `0x${(pa >>> 0).toString(16).padStart(16, '0')}`;
+/** A bus address as it is printed: a signed word or a sum above 32 bits, too. */
+const address = (pa: number): string => `0x${(pa < 0 ? pa >>> 0 : pa).toString(16).padStart(16, '0')}`;
 
 /** Bits of the bytes [from, from + count) of a line, as two words. */
 function bits(from: number, count: number): [number, number] {

@@ -5,7 +5,9 @@
  * the time has then passed (shared/jiffies.ts).
  */
 import { Space } from '../shared/footprint.js';
+import { might_sleep } from '../shared/irqflags.js';
 import { advance_jiffies } from '../shared/jiffies.js';
+import { KERNEL_VERSION, LINUX_2_6 } from '../shared/version.js';
 import { __set_current_state, TASK_RUNNING } from '../shared/wait.js';
 import { Seat } from './hw.js';
 import type { Kernel } from './kernel.js';
@@ -24,10 +26,24 @@ export function schedule_timeout(k: Kernel, ticks: number): void {
   k.hangWatch?.waitsForTime(false);
 }
 
-/** Give up the CPU if somebody has asked for it. Context: process, may sleep. Return: whether it did. */
-export function cond_resched(k: Kernel): boolean {
+/** From here on cond_resched() asks whether it may sleep although nobody wants the CPU, before only where somebody does. */
+const ASKS_ALWAYS = KERNEL_VERSION(2, 6, 32);
+
+/**
+ * Give up the CPU if somebody has asked for it.
+ *
+ * Context: process, may sleep.
+ * Return:  whether it did.
+ * Source:  include/linux/sched.h, kernel/sched.c, Linux 2.6.22, 2.6.31, 2.6.32, 4.12.
+ *
+ * @param where FILE:LINE of the caller
+ */
+export function cond_resched(k: Kernel, where?: string): boolean {
+  const version = k.LINUX_VERSION_CODE;
   k.footprint?.touch(Space.seat, k.cpu, false);
   const needed = k.hw[k.layout.seats + k.cpu * Seat.words + Seat.needResched] !== 0;
+  if (version >= ASKS_ALWAYS) might_sleep(k, where);
+  else if (needed && version >= LINUX_2_6) might_sleep(k, 'kernel/sched.c:0');
   if (needed) sched_yield(k);
   return needed;
 }

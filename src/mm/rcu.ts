@@ -12,6 +12,7 @@ import type { SymbolSpec } from '../shared/kernel-base.js';
 import { waitUntil } from '../shared/spin.js';
 import { type SpinLock, spin_lock_irqsave, spin_unlock_irqrestore } from '../shared/spinlock.js';
 import { NULL, type Ptr, type Vaddr, vaddr } from '../shared/types.js';
+import { LINUX_3_13 } from '../shared/version.js';
 import { kfree } from './kmalloc.js';
 
 declare module '../shared/kernel-base.js' {
@@ -66,7 +67,7 @@ export function rcu_assign_pointer(k: Kernel, addr: Vaddr, pointer: number): voi
  * Source:  kernel/rcupdate.c, Linux 2.6.30. Differs: it looks at each CPU's count until it is zero, by an atomic operation, which is the barrier.
  */
 export function synchronize_rcu(k: Kernel): void {
-  might_sleep(k, 'kernel/rcupdate.c:0');
+  might_sleep(k, k.LINUX_VERSION_CODE < LINUX_3_13 ? 'kernel/rcupdate.c:0' : 'kernel/rcu/update.c:0');
   for (let cpu = 0; cpu < k.config.cpus; cpu++) {
     while (atomic_add_return(k, 0, nestingOf(k, cpu)) !== 0) waitUntil(k, nestingOf(k, cpu), (depth) => depth === 0);
   }

@@ -4,6 +4,7 @@
 import type { Kernel } from '../cpu/kernel.js';
 import { PG_compound, PG_reclaim, PG_slab, struct_page } from '../shared/structs/page.js';
 import { type Ptr, ptr, type Vaddr } from '../shared/types.js';
+import { KERNEL_VERSION, LINUX_4_4 } from '../shared/version.js';
 import { type Page, pfn_to_page } from './page.js';
 
 export const MAX_ORDER = 11;
@@ -29,6 +30,13 @@ export interface CacheCounters {
 export const ZERO_SIZE_PTR = ptr<never>(16);
 
 export type Cache = Ptr<'kmem_cache'>;
+
+/** Where an allocation asks whether it may sleep: 4.x has one place for both allocators. Source: slab_pre_alloc_hook(), Linux 4.10. */
+export const slabHookFile = (k: Kernel, older: string): string =>
+  k.LINUX_VERSION_CODE < LINUX_4_4 ? older : 'mm/slab.h:0';
+
+/** Are caches neither made nor given up in interrupts? Source: mm/slab.c, Linux 2.6.22, 3.2; mm/slab_common.c, 4.12, without CONFIG_DEBUG_VM. */
+export const refusesInterrupts = (k: Kernel): boolean => k.LINUX_VERSION_CODE < KERNEL_VERSION(3, 7, 0);
 
 /** Differs: struct page of an address, by mem_map arithmetic alone; asm/page.h has the same. */
 const virt_to_page = (k: Kernel, x: Vaddr): Page => pfn_to_page(k, (k.__pa(x) >>> 12) as never);

@@ -28,6 +28,7 @@ import {
   list_del,
   list_next,
 } from '../shared/list.js';
+import { mutexFile } from '../shared/mutex.js';
 import { spin_lock, spin_unlock } from '../shared/spinlock.js';
 import { PG_slab } from '../shared/structs/page.js';
 import { NULL, ptr, type Vaddr, vaddr } from '../shared/types.js';
@@ -89,7 +90,9 @@ import {
   clearPageFlags,
   construct,
   PageSlab,
+  refusesInterrupts,
   setPageFlags,
+  slabHookFile,
   virt_to_head_page,
 } from './slab-common.js';
 import { memset, writeString } from './string.js';
@@ -390,7 +393,8 @@ export function kmem_cache_alloc(k: Kernel, s: SlabCache, flags: number): Vaddr 
   lockdep_trace_alloc(k, flags);
   k.op();
   // cache_alloc_debugcheck_before(), which is there without CONFIG_DEBUG_SLAB as well.
-  if (k.LINUX_VERSION_CODE >= LINUX_2_6) might_sleep_if(k, gfpflags_allow_blocking(k, flags), 'mm/slab.c:0');
+  if (k.LINUX_VERSION_CODE >= LINUX_2_6)
+    might_sleep_if(k, gfpflags_allow_blocking(k, flags), slabHookFile(k, 'mm/slab.c:0'));
   const irqs = local_irq_save(k);
   const ac = cpu_cache_get(k, s);
   let objp: Vaddr;
@@ -563,7 +567,7 @@ function spareCache(k: Kernel): number {
  *
  * Context: process, may sleep.
  * Return:  NULL when there is a cache of that name, no slab can hold such an object, or the spare structs are used up.
- * Errors:  BUG in interrupts, and for objects below a word; panic instead of NULL with SLAB_PANIC.
+ * Errors:  BUG in interrupts before 4.x, and for objects below a word; panic instead of NULL with SLAB_PANIC.
  */
 export function kmem_cache_create(
   k: Kernel,
@@ -573,7 +577,8 @@ export function kmem_cache_create(
   flags: number,
   ctor = 0,
 ): SlabCache {
-  BUG_ON(k, in_interrupt(k) || size < 4, 'mm/slab.c kmem_cache_create: early error', size);
+  const refused = refusesInterrupts(k) && in_interrupt(k);
+  BUG_ON(k, refused || size < 4, 'mm/slab.c kmem_cache_create: early error', size);
   lockChain(k);
   const s = newCache(k, { name, size, align, flags, ctor });
   unlockChain(k);
@@ -585,7 +590,7 @@ export function kmem_cache_create(
 
 /** Differs: a spinlock with the check of a mutex, since nothing under it sleeps here. */
 export function lockChain(k: Kernel): void {
-  might_sleep(k, 'kernel/mutex.c:0');
+  might_sleep(k, mutexFile(k));
   spin_lock(k, k.sym.cache_chain_mutex);
 }
 export const unlockChain = (k: Kernel): void => spin_unlock(k, k.sym.cache_chain_mutex);

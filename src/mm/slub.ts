@@ -33,7 +33,7 @@ import { spin_lock, spin_unlock } from '../shared/spinlock.js';
 import type { Structs } from '../shared/structs/configured.js';
 import { PG_active, PG_error, PG_locked, PG_slab, struct_page } from '../shared/structs/page.js';
 import { NULL, type Vaddr, vaddr } from '../shared/types.js';
-import { KERNEL_VERSION } from '../shared/version.js';
+import { KERNEL_VERSION, LINUX_3_13 } from '../shared/version.js';
 import { gfp, gfpflags_allow_blocking } from './gfp.js';
 import { bit_spin_lock, bit_spin_trylock, bit_spin_unlock, initSpin, lockSpin, unlockSpin } from './lock-types.js';
 import { debug_check_no_locks_freed, lockdep_trace_alloc } from './lockdep.js';
@@ -46,6 +46,7 @@ import {
   clearPageFlags,
   construct,
   setPageFlags,
+  slabHookFile,
   virt_to_head_page,
   ZERO_SIZE_PTR,
 } from './slab-common.js';
@@ -378,6 +379,9 @@ function install_new_slab(k: Kernel, s: Cache, flags: number): Page {
   return page;
 }
 
+/** From here on each allocation asks whether it may sleep (commit 89124d706db). */
+const SLUB_ASKS = KERNEL_VERSION(2, 6, 29);
+
 /**
  * An object of the cache. Its contents are whatever the memory held, unless the cache has a constructor or poison.
  *
@@ -387,8 +391,8 @@ function install_new_slab(k: Kernel, s: Cache, flags: number): Page {
 export function kmem_cache_alloc(k: Kernel, s: Cache, flags: number): Vaddr {
   lockdep_trace_alloc(k, flags);
   k.op();
-  if (k.LINUX_VERSION_CODE >= KERNEL_VERSION(2, 6, 30))
-    might_sleep_if(k, gfpflags_allow_blocking(k, flags), 'mm/slub.c:0');
+  if (k.LINUX_VERSION_CODE >= SLUB_ASKS)
+    might_sleep_if(k, gfpflags_allow_blocking(k, flags), slabHookFile(k, 'mm/slub.c:0'));
   const irqs = local_irq_save(k);
   const page = k.loadPtr<'page'>(cpuSlabOf(k, s, k.cpu));
   const first = page === NULL ? NULL : k.read(page, struct_page.lockless_freelist);
@@ -497,7 +501,7 @@ export const listOfCache = (k: Kernel, s: Cache): List => vaddr(s + k.structs.km
 
 /** down_write(&slub_lock), which may sleep. Differs: a spinlock with the check of a semaphore, since nothing under it sleeps here. */
 export function lockCaches(k: Kernel): void {
-  might_sleep(k, 'kernel/rwsem.c:0');
+  might_sleep(k, k.LINUX_VERSION_CODE < LINUX_3_13 ? 'kernel/rwsem.c:0' : 'kernel/locking/rwsem.c:0');
   spin_lock(k, k.sym.slub_lock);
 }
 export const unlockCaches = (k: Kernel): void => spin_unlock(k, k.sym.slub_lock);

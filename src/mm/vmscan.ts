@@ -161,7 +161,7 @@ export function try_to_free_pages_4_12(k: Kernel, zones: readonly Zone[], gfp_ma
     freed += shrink_zones(k, zones);
     freed += shrink_slab(k, effective);
     if (freed >= SWAP_CLUSTER_MAX) return freed;
-    cond_resched(k);
+    cond_resched(k, 'mm/vmscan.c:0');
   }
   if (freed === 0) advance_jiffies(k, FAILED_RECLAIM_TICKS);
   return freed;

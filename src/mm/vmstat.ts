@@ -122,10 +122,16 @@ const NAMES_2_5_53 = `MemTotal MemFree MemShared Buffers Cached SwapCached Activ
 const NAMES_2_6_22 = `MemTotal MemFree Buffers Cached SwapCached Active Inactive ${HIGH_LOW} SwapTotal SwapFree Dirty Writeback AnonPages Mapped Slab SReclaimable SUnreclaim PageTables NFS_Unstable Bounce CommitLimit Committed_AS VmallocTotal VmallocUsed VmallocChunk`;
 const LRU_2_6_28 = 'Active Inactive Active(anon) Inactive(anon) Active(file) Inactive(file) Unevictable Mlocked';
 const NAMES_2_6_28 = `MemTotal MemFree Buffers Cached SwapCached ${LRU_2_6_28} ${HIGH_LOW} SwapTotal SwapFree Dirty Writeback AnonPages Mapped Slab SReclaimable SUnreclaim PageTables NFS_Unstable Bounce WritebackTmp CommitLimit Committed_AS VmallocTotal VmallocUsed VmallocChunk`;
+/** What a kernel of 2.6.32 has besides: shared memory and stacks, of which there are none here. */
+const NAMES_2_6_32 = NAMES_2_6_28.replace('Mapped Slab', 'Mapped Shmem Slab').replace(
+  'SUnreclaim',
+  'SUnreclaim KernelStack',
+);
 const NAMES_4_10 = `MemTotal MemFree MemAvailable Buffers Cached SwapCached ${LRU_2_6_28} ${HIGH_LOW} SwapTotal SwapFree Dirty Writeback AnonPages Mapped Shmem Slab SReclaimable SUnreclaim KernelStack PageTables NFS_Unstable Bounce WritebackTmp CommitLimit Committed_AS VmallocTotal VmallocUsed VmallocChunk`;
 
 function meminfoNames(code: number): string[] {
   if (code >= LINUX_4_4) return NAMES_4_10.split(' ');
+  if (code >= KERNEL_VERSION(2, 6, 32)) return NAMES_2_6_32.split(' ');
   if (code >= KERNEL_VERSION(2, 6, 28)) return NAMES_2_6_28.split(' ');
   return (code >= LINUX_2_6 ? NAMES_2_6_22 : NAMES_2_5_53).split(' ');
 }

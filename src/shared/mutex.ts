@@ -20,6 +20,7 @@ import {
 import { lock_acquired, lock_contended } from './lockstat.js';
 import { type SpinLock, spin_lock, spin_lock_init, spin_unlock } from './spinlock.js';
 import { type Ptr, ptr, type Vaddr, vaddr } from './types.js';
+import { LINUX_3_13 } from './version.js';
 import { __set_current_state, struct_task_struct, TASK_RUNNING, TASK_UNINTERRUPTIBLE } from './wait.js';
 import { WaitType } from './wait-type.js';
 
@@ -60,9 +61,13 @@ function fastLock(k: KernelBase, lock: Mutex): boolean {
   return true;
 }
 
+/** Where mutex_lock() is, for complaints of its context. */
+export const mutexFile = (k: KernelBase): string =>
+  k.LINUX_VERSION_CODE < LINUX_3_13 ? 'kernel/mutex.c:0' : 'kernel/locking/mutex.c:0';
+
 /** Context: process, may sleep. Who holds it already waits for itself. */
 export function mutex_lock(k: KernelBase, lock: Mutex): void {
-  might_sleep(k, 'kernel/mutex.c:0');
+  might_sleep(k, mutexFile(k));
   if (k.lockWatch !== null) k.lockWatch.acquire(lock, 0, false);
   if (fastLock(k, lock)) {
     lock_acquired(k, lock);

@@ -10,4 +10,6 @@ export function versionCode(version: string): number {
 
 /** The versions at which code that is modelled here changes its algorithm. */
 export const LINUX_2_6 = KERNEL_VERSION(2, 6, 0);
+/** Locks and completions have files of their own: kernel/locking/, kernel/sched/. */
+export const LINUX_3_13 = KERNEL_VERSION(3, 13, 0);
 export const LINUX_4_4 = KERNEL_VERSION(4, 4, 0);

@@ -3,6 +3,7 @@
  * Linux 2.6.30. A wait entry lives on the sleeper's kernel stack: here in its task's own entry.
  */
 
+import { might_sleep } from './irqflags.js';
 import type { KernelBase } from './kernel-base.js';
 import { defineStruct } from './layout.js';
 import {
@@ -19,6 +20,7 @@ import {
 import { Point } from './point.js';
 import { type SpinLock, spin_lock_init, spin_lock_irqsave, spin_unlock_irqrestore } from './spinlock.js';
 import { type Ptr, ptr, vaddr } from './types.js';
+import { LINUX_2_6, LINUX_3_13, LINUX_4_4 } from './version.js';
 
 export const TASK_RUNNING = 0;
 export const TASK_INTERRUPTIBLE = 1;
@@ -140,9 +142,11 @@ export function wake_up_all(k: KernelBase, q: WaitQueueHead): void {
 /**
  * Sleep until @condition holds; it is evaluated before each sleep and after each wake-up.
  *
- * Context: process, may sleep; no locks held.
+ * Context: process, may sleep; no locks held. 4.x asks that of a condition that holds already, too.
+ * Source:  include/linux/wait.h, Linux 2.6.32, 4.10, 4.12.
  */
 export function wait_event(k: KernelBase, q: WaitQueueHead, condition: () => boolean): void {
+  if (k.LINUX_VERSION_CODE >= LINUX_4_4) might_sleep(k, 'include/linux/wait.h:0');
   if (condition()) return;
   const wait = DECLARE_WAITQUEUE(k);
   add_wait_queue(k, q, wait);
@@ -175,8 +179,10 @@ export function complete(k: KernelBase, x: Completion): void {
   spin_unlock_irqrestore(k, lockOf(q), flags);
 }
 
-/** Context: process, may sleep. Takes and releases the completion's lock. */
+/** Context: process, may sleep, though it may be complete already. Takes and releases the completion's lock. */
 export function wait_for_completion(k: KernelBase, x: Completion): void {
+  const version = k.LINUX_VERSION_CODE;
+  if (version >= LINUX_2_6) might_sleep(k, version < LINUX_3_13 ? 'kernel/sched.c:0' : 'kernel/sched/completion.c:0');
   const q = waitOf(x);
   let flags = spin_lock_irqsave(k, lockOf(q));
   if (k.read(x, struct_completion.done) === 0) {

@@ -5,7 +5,9 @@
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import type { MachineConfig } from '../../src/cpu/config.js';
+import { Seat } from '../../src/cpu/hw.js';
 import type { Kernel } from '../../src/cpu/kernel.js';
+import { cond_resched } from '../../src/cpu/timer.js';
 import { explore } from '../../src/index.js';
 import { patchesOf } from '../../src/lab/catalogue.js';
 import { type CheckerReport, checkersOf } from '../../src/lab/checkers.js';
@@ -21,10 +23,21 @@ import {
 import { kmap, kunmap } from '../../src/mm/kmap.js';
 import { alloc_page } from '../../src/mm/page_alloc.js';
 import { VM_ALLOC } from '../../src/mm/vmalloc/vm-struct.js';
-import { __vmalloc, get_vm_area, vfree, vmalloc, vmap, vunmap } from '../../src/mm/vmalloc.js';
+import {
+  __vmalloc,
+  get_vm_area,
+  vfree,
+  vm_map_ram,
+  vm_unmap_aliases,
+  vmalloc,
+  vmap,
+  vunmap,
+} from '../../src/mm/vmalloc.js';
 import { HARDIRQ_OFFSET } from '../../src/shared/irqflags.js';
+import { mutex_lock } from '../../src/shared/mutex.js';
 import { memalloc_nofs_restore, memalloc_nofs_save } from '../../src/shared/task.js';
-import { NULL, type Vaddr } from '../../src/shared/types.js';
+import { NULL, ptr, type Vaddr } from '../../src/shared/types.js';
+import { type Completion, complete, init_completion, wait_event, wait_for_completion } from '../../src/shared/wait.js';
 import { localMachine, messagesOf } from '../machine.js';
 
 /** What is got ready in process context, and what is then called in whichever context. */
@@ -35,10 +48,17 @@ interface Call {
 }
 
 const nothing = (): Vaddr => NULL;
+const completionOf = (k: Kernel): Completion => ptr<'completion'>(k.sym.race_data);
 const highPage = (k: Kernel): Vaddr => alloc_page(k, gfp(k).GFP_KERNEL | gfp(k).__GFP_HIGHMEM);
 function arrayOfPage(k: Kernel): Vaddr {
   const array = kmalloc(k, 4, gfp(k).GFP_KERNEL);
   k.store32(array, alloc_page(k, gfp(k).GFP_KERNEL));
+  return array;
+}
+/** The same, with page tables where vmap() will put it: it allocates none. */
+function arrayAndTables(k: Kernel): Vaddr {
+  const array = arrayOfPage(k);
+  vunmap(k, vmap(k, array, 1));
   return array;
 }
 
@@ -59,7 +79,7 @@ const CALLS = {
     act: (k) => get_vm_area(k, 4096, VM_ALLOC, gfp(k).GFP_ATOMIC),
   },
   vfree: { what: 'vfree()', prepare: (k) => vmalloc(k, 4096), act: vfree },
-  vmap: { what: 'vmap()', prepare: arrayOfPage, act: (k, array) => vmap(k, array, 1) },
+  vmap: { what: 'vmap()', prepare: arrayAndTables, act: (k, array) => vmap(k, array, 1) },
   vunmap: { what: 'vunmap()', prepare: (k) => vmap(k, arrayOfPage(k), 1), act: vunmap },
   kmap: { what: 'kmap()', prepare: highPage, act: (k, page) => kmap(k, page as never) },
   kunmap: {
@@ -70,6 +90,38 @@ const CALLS = {
       return page;
     },
     act: (k, page) => kunmap(k, page as never),
+  },
+  ram: { what: 'vm_map_ram()', prepare: arrayOfPage, act: (k, array) => vm_map_ram(k, array, 1) },
+  aliases: { what: 'vm_unmap_aliases()', prepare: nothing, act: vm_unmap_aliases },
+  resched: { what: 'cond_resched()', prepare: nothing, act: (k) => cond_resched(k) },
+  /** Somebody else on this CPU would like to run. */
+  wanted: {
+    what: 'cond_resched() with a task that waits for the CPU',
+    prepare: (k) => {
+      k.schedule = () => {};
+      k.hw[k.layout.seats + k.cpu * Seat.words + Seat.needResched] = 1;
+      return NULL;
+    },
+    act: (k) => cond_resched(k),
+  },
+  event: {
+    what: 'wait_event() for what has happened',
+    prepare: nothing,
+    act: (k) => wait_event(k, k.sym.bit_wait_table, () => true),
+  },
+  completion: {
+    what: 'wait_for_completion() of what is complete',
+    prepare: (k) => {
+      init_completion(k, completionOf(k));
+      complete(k, completionOf(k));
+      return NULL;
+    },
+    act: (k) => wait_for_completion(k, completionOf(k)),
+  },
+  mutex: {
+    what: 'mutex_lock() of a free mutex',
+    prepare: (k) => k.sym.vmap_purge_lock,
+    act: (k, lock) => mutex_lock(k, lock as never),
   },
   create: { what: 'kmem_cache_create()', prepare: nothing, act: (k) => kmem_cache_create(k, 'more', 40, 0, 0) },
   destroy: {
@@ -127,11 +179,15 @@ const ROWS: readonly Row[] = [
   ['vfree', '2.6.22', 'lock', ''],
   ['vfree', '2.6.30', 'interrupt', 'BUG'],
   ['vfree', '4.10', 'interrupt', ''],
+  ['vfree', '4.10', 'lock', 'sleeps'],
   ['vunmap', '2.6.22', 'interrupt', 'BUG'],
   ['vunmap', '2.6.22', 'lock', ''],
   ['vunmap', '2.6.30', 'interrupt', 'BUG'],
   ['vunmap', '2.6.30', 'lock', 'sleeps'],
   ['vunmap', '4.10', 'lock', 'sleeps'],
+  ['vunmap', '2.6.29', 'lock', ''],
+  ['vmap', '2.6.22', 'lock', ''],
+  ['vmap', '2.6.28', 'lock', ''],
   ['vmap', '2.6.30', 'lock', 'sleeps'],
   ['vmap', '4.10', 'masked', 'sleeps'],
   ['kmap', '2.6.22', 'lock', 'sleeps'],
@@ -139,16 +195,49 @@ const ROWS: readonly Row[] = [
   ['kmap', '4.10', 'masked', 'sleeps'],
   ['kunmap', '2.6.30', 'interrupt', 'BUG'],
   ['kunmap', '2.6.30', 'lock', ''],
+  ['kunmap', '4.10', 'interrupt', 'BUG'],
+  ['ram', '4.10', 'lock', 'sleeps'],
+  ['aliases', '2.6.31', 'lock', ''],
+  ['aliases', '4.10', 'lock', 'sleeps'],
+  ['resched', '2.5.53', 'lock', ''],
+  ['resched', '2.6.22', 'lock', ''],
+  ['resched', '2.6.31', 'lock', ''],
+  ['resched', '2.6.32', 'lock', 'sleeps'],
+  ['resched', '2.6.32', 'masked', 'sleeps'],
+  ['resched', '4.12', 'interrupt', 'sleeps'],
+  ['wanted', '2.5.53', 'lock', ''],
+  ['wanted', '2.6.22', 'lock', 'sleeps'],
+  ['wanted', '2.6.31', 'masked', 'sleeps'],
+  ['wanted', '2.6.32', 'masked', 'sleeps'],
+  ['event', '2.6.22', 'lock', ''],
+  ['event', '2.6.35', 'lock', ''],
+  ['event', '4.10', 'lock', 'sleeps'],
+  ['event', '4.12', 'masked', 'sleeps'],
+  ['completion', '2.5.53', 'lock', ''],
+  ['completion', '2.6.22', 'lock', 'sleeps'],
+  ['completion', '4.12', 'masked', 'sleeps'],
+  ['mutex', '2.6.22', 'lock', 'sleeps'],
+  ['mutex', '4.12', 'masked', 'sleeps'],
 ];
 
 describe('the file of a complaint', () => {
   it.each([
-    ['kmap', 'arch/arm/mm/highmem.c:0'],
-    ['vunmap', 'mm/vmalloc.c:0'],
-    ['vmap', 'mm/vmalloc.c:0'],
-    ['create', 'kernel/rwsem.c:0'],
-  ] as const)('is that of %s()', (name, place) => {
-    const { k } = localMachine('vivt-shared', { kernel: '2.6.30', patches: patchesOf('2.6.30'), lowmemPages: 512 });
+    ['kmap', '2.6.30', 'arch/arm/mm/highmem.c:0'],
+    ['vunmap', '2.6.30', 'mm/vmalloc.c:0'],
+    ['vmap', '2.6.29', 'mm/slub.c:0'],
+    ['vmap', '2.6.30', 'mm/vmalloc.c:0'],
+    ['create', '2.6.30', 'kernel/rwsem.c:0'],
+    ['create', '4.12', 'kernel/locking/rwsem.c:0'],
+    ['object', '2.6.30', 'mm/slub.c:0'],
+    ['object', '4.12', 'mm/slab.h:0'],
+    ['mutex', '2.6.30', 'kernel/mutex.c:0'],
+    ['mutex', '4.12', 'kernel/locking/mutex.c:0'],
+    ['completion', '2.6.30', 'kernel/sched.c:0'],
+    ['completion', '4.12', 'kernel/sched/completion.c:0'],
+    ['event', '4.12', 'include/linux/wait.h:0'],
+    ['wanted', '2.6.30', 'kernel/sched.c:0'],
+  ] as const)('is that of %s in %s', (name, kernel, place) => {
+    const { k } = localMachine('vivt-shared', { kernel, patches: patchesOf(kernel), lowmemPages: 512 });
     const call: Call = CALLS[name];
     const got = call.prepare(k);
     CONTEXTS.lock(k);
@@ -168,8 +257,10 @@ describe.each(ROWS)('%s of %s, context %s', (name, kernel, context, said) => {
 describe('kmap() of PA-RISC, which has no highmem', () => {
   it('may sleep by what it says, where nobody may', () => {
     const call: Call = { ...CALLS.kmap, prepare: (k) => alloc_page(k, gfp(k).GFP_KERNEL) };
-    expect(saidOf('2.6.22', call, 'lock', {}, 'pcxl2')).toBe('sleeps');
-    expect(saidOf('2.6.22', call, 'process', {}, 'pcxl2')).toBe('');
+    for (const kernel of ['2.6.22', '2.6.30', '4.10']) {
+      expect(saidOf(kernel, call, 'lock', {}, 'pcxl2')).toBe('sleeps');
+      expect(saidOf(kernel, call, 'process', {}, 'pcxl2')).toBe('');
+    }
   });
 });
 
@@ -192,10 +283,11 @@ describe('SLAB', () => {
     expect(saidOf('2.6.22', call, 'lock', slab)).toBe('');
   });
 
-  it('makes and destroys no cache in an interrupt', () => {
+  it('makes and destroys no cache in an interrupt, which 4.x only calls a wrong place to sleep', () => {
     for (const call of [CALLS.create, CALLS.destroy]) {
-      expect(saidOf('2.6.22', call, 'interrupt', slab)).toBe('BUG');
-      expect(saidOf('2.6.22', call, 'process', slab)).toBe('');
+      for (const kernel of ['2.6.22', '2.6.30']) expect(saidOf(kernel, call, 'interrupt', slab)).toBe('BUG');
+      expect(saidOf('4.10', call, 'interrupt', slab)).toBe('sleeps');
+      for (const kernel of ['2.6.22', '4.10']) expect(saidOf(kernel, call, 'process', slab)).toBe('');
     }
   });
 });
@@ -210,7 +302,7 @@ describe('dma_free_coherent() of ARM', () => {
   };
 
   it('warns with interrupts off, and not under a lock', () => {
-    for (const kernel of ['2.6.22', '2.6.30']) {
+    for (const kernel of ['2.6.22', '2.6.30', '4.10']) {
       expect(call(kernel, 'masked')).toEqual([expect.stringContaining('dma_free_coherent()')]);
       expect(call(kernel, 'lock')).toEqual([]);
     }

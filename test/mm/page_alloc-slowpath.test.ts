@@ -463,8 +463,8 @@ describe('where the memory code asks might_sleep()', () => {
     for (const kernel of ['2.5.53', '2.6.22', '2.6.30', '4.12']) expect(asked(kernel, allocate)).toBe(true);
   });
 
-  it('is SLUB from 2.6.30 on', () => {
-    expect(['2.6.22', '2.6.29', '2.6.30', '4.12'].map((kernel) => asked(kernel, object))).toEqual([
+  it('is SLUB from 2.6.29 on', () => {
+    expect(['2.6.22', '2.6.28', '2.6.29', '4.12'].map((kernel) => asked(kernel, object))).toEqual([
       false,
       false,
       true,

@@ -280,8 +280,8 @@ describe('the checks of SLUB', () => {
   });
 
   it.each([
-    ['2.6.30', 'loses every object of the slab', 0x5a],
-    ['2.6.31', 'leaves the objects alone', 0x6b],
+    ['2.6.31', 'loses every object of the slab', 0x5a],
+    ['2.6.32', 'leaves the objects alone', 0x6b],
   ])('of %s mend the end of a slab in a way that %s', (kernel, _, first) => {
     const k = machine({ ...LATER, kernel });
     const a = __kmalloc(k, 64, GFP_KERNEL);

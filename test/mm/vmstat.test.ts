@@ -56,6 +56,10 @@ describe('/proc/meminfo', () => {
     expect(names('2.5.53')).toMatch(/^MemTotal MemFree MemShared Buffers .* PageTables ReverseMaps$/);
     expect(names('2.6.22')).toMatch(/^MemTotal MemFree Buffers .* Committed_AS VmallocTotal VmallocUsed VmallocChunk$/);
     expect(names('2.6.30')).toContain('Inactive Active(anon)');
+    expect(names('2.6.31')).not.toMatch(/Shmem|KernelStack/);
+    for (const kernel of ['2.6.32', '2.6.34', '4.12']) {
+      expect(names(kernel)).toMatch(/ Mapped Shmem Slab SReclaimable SUnreclaim KernelStack PageTables /);
+    }
     expect(names('4.12')).toMatch(/^MemTotal MemFree MemAvailable/);
     expect(meminfo(machine('2.6.22'))).toMatch(/^MemTotal: {5} *\d+ kB\nMemFree: {6} *\d+ kB\n/);
     expect(meminfo(machine('2.6.30'))).toContain('HighFree:            256 kB\n');

@@ -55,14 +55,14 @@ function fromReserves(k: Kernel, r: AllocRequest): Page {
 }
 
 function reclaim(k: Kernel, r: AllocRequest): number {
-  cond_resched(k);
+  cond_resched(k, 'mm/page_alloc.c:0');
   set_task_flags(k, PF_MEMALLOC);
   const traced = lockdep_set_current_reclaim_state(k, r.gfp_mask);
   const progress = try_to_free_pages_2_6_22(k, zonelist(k, r.high_zoneidx), r.gfp_mask);
   lockdep_clear_current_reclaim_state(k, traced);
   // Whatever it was before.
   clear_task_flags(k, PF_MEMALLOC);
-  cond_resched(k);
+  cond_resched(k, 'mm/page_alloc.c:0');
   return progress;
 }
 

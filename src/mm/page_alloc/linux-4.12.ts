@@ -99,7 +99,7 @@ function should_reclaim_retry(k: Kernel, r: AllocRequest, alloc_flags: number, n
     const available = reclaimable + k.read(zone, struct_zone.free_pages);
     const min = k.read(zone, struct_zone.pages_min);
     if (!__zone_watermark_ok(k, zone, r.order, min, r.high_zoneidx, alloc_flags, available)) continue;
-    cond_resched(k);
+    cond_resched(k, 'mm/page_alloc.c:0');
     return true;
   }
   return false;
@@ -122,13 +122,13 @@ function __alloc_pages_may_oom(k: Kernel, r: AllocRequest): { page: Page; progre
 }
 
 function reclaim(k: Kernel, r: AllocRequest): number {
-  cond_resched(k);
+  cond_resched(k, 'mm/page_alloc.c:0');
   const old = memalloc_noreclaim_save(k);
   const traced = lockdep_set_current_reclaim_state(k, r.gfp_mask);
   const progress = try_to_free_pages_4_12(k, zonelist(k, r.high_zoneidx), r.gfp_mask);
   lockdep_clear_current_reclaim_state(k, traced);
   memalloc_noreclaim_restore(k, old);
-  cond_resched(k);
+  cond_resched(k, 'mm/page_alloc.c:0');
   return progress;
 }
 
@@ -139,7 +139,7 @@ function nofail(k: Kernel, r: AllocRequest, canReclaim: boolean): Page | 'retry'
   WARN_ON_ONCE(k, r.order > PAGE_ALLOC_COSTLY_ORDER, 'mm/page_alloc.c: __GFP_NOFAIL of a costly order');
   const page = get_page_from_freelist(k, r, ALLOC_WMARK_MIN | ALLOC_HARDER);
   if (page !== NULL) return page;
-  cond_resched(k);
+  cond_resched(k, 'mm/page_alloc.c:0');
   return 'retry';
 }
 

@@ -20,6 +20,7 @@ import {
   unlockChain,
   unlockLists,
 } from '../slab.js';
+import { refusesInterrupts } from '../slab-common.js';
 import {
   type ArrayCache,
   chainOf,
@@ -95,7 +96,7 @@ function __cache_shrink(k: Kernel, s: SlabCache): number {
  * Return:  1 if slabs with objects are left, else 0.
  */
 export function kmem_cache_shrink(k: Kernel, s: SlabCache): number {
-  BUG_ON(k, in_interrupt(k), 'mm/slab.c kmem_cache_shrink');
+  BUG_ON(k, refusesInterrupts(k) && in_interrupt(k), 'mm/slab.c kmem_cache_shrink');
   lockChain(k);
   const left = __cache_shrink(k, s);
   unlockChain(k);
@@ -118,7 +119,7 @@ function sayObjectsLeft(k: Kernel, s: SlabCache): void {
  * Context: process, may sleep, interrupts on. Takes and releases cache_chain_mutex.
  */
 export function kmem_cache_destroy(k: Kernel, s: SlabCache): void {
-  BUG_ON(k, in_interrupt(k), 'mm/slab.c kmem_cache_destroy');
+  BUG_ON(k, refusesInterrupts(k) && in_interrupt(k), 'mm/slab.c kmem_cache_destroy');
   lockChain(k);
   list_del(k, chainOf(k, s));
   if (__cache_shrink(k, s) !== 0) {

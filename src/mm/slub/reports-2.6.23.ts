@@ -20,7 +20,7 @@ const RULE_CHARS = 77;
 const SAYS_TAINT = KERNEL_VERSION(3, 4, 0);
 const HAS_HEX_DUMP = KERNEL_VERSION(3, 2, 0);
 /** Until then a slab whose last bytes are wrong is filled from its first byte on. */
-const MENDS_PADDING_ONLY = KERNEL_VERSION(2, 6, 31);
+const MENDS_PADDING_ONLY = KERNEL_VERSION(2, 6, 32);
 const WIDTH = 8;
 const OBJECT_BYTES_MAX = 128;
 const PAGE_BYTES = 4096;

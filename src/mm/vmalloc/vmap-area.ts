@@ -224,7 +224,7 @@ export function allocAnywhere(k: Kernel, size: number, align: number, gfp_mask: 
 function overflow(k: Kernel, va: VmapArea, size: number, gfp_mask: number): VmapArea {
   const version = k.LINUX_VERSION_CODE;
   const quiet = version >= KERNEL_VERSION(4, 12, 0) && (gfp_mask & gfp(k).__GFP_NOWARN) !== 0;
-  const what = version < KERNEL_VERSION(2, 6, 30) ? 'allocation' : `allocation for size ${size}`;
+  const what = version < KERNEL_VERSION(2, 6, 29) ? 'allocation' : `allocation for size ${size}`;
   // The full stop went with pr_warn().
   const stop = version < LINUX_4_0 ? '.' : '';
   if (!quiet && printk_ratelimit(k)) k.printk(`vmap ${what} failed: use vmalloc=<size> to increase size${stop}`);

@@ -245,7 +245,7 @@ describe.each(['2.6.32', '4.12'])('vread() and vwrite() of %s', (kernel) => {
 describe.each([
   ['2.6.22', 'allocation failed: out of vmalloc space - use vmalloc=<size> to increase size.'],
   ['2.6.28', 'vmap allocation failed: use vmalloc=<size> to increase size.'],
-  ['2.6.30', 'vmap allocation for size 1073745920 failed: use vmalloc=<size> to increase size.'],
+  ['2.6.29', 'vmap allocation for size 1073745920 failed: use vmalloc=<size> to increase size.'],
   ['4.12', 'vmap allocation for size 1073745920 failed: use vmalloc=<size> to increase size'],
 ])('addresses that there are not, %s', (kernel, text) => {
   it('are said to be used up, ten times in five seconds', () => {

@@ -52,6 +52,7 @@ import {
   spin_is_locked,
   spin_lock,
   spin_lock_bh,
+  spin_lock_init,
   spin_lock_irqsave,
   spin_trylock,
   spin_unlock,
@@ -74,7 +75,7 @@ import {
   write_unlock_irqrestore,
 } from '../src/index.js';
 import { bumpCounter, COUNTER_CACHED_BYTES, type Counter, readCounter, zeroCounter } from './lib/counter.js';
-import { meet } from './lib/meet.js';
+import { initMeeting, meet } from './lib/meet.js';
 
 /** What is tortured. A test puts a broken one in, to see that it is noticed. */
 export interface LockFunctions {
@@ -459,7 +460,9 @@ function torture(f: LockFunctions, k: Kernel, index: number): void {
 function setup(k: Kernel): void {
   k.vars.page = alloc_page(k, GFP_KERNEL);
   for (const guard of GUARDS) zeroCounter(k, counterOf(k, guard));
-  for (const queue of [ALL, EXCLUSIVE, MEETING]) init_waitqueue_head(k, queueAt(k, queue));
+  for (const guard of ['plain', 'irqsave', 'bh'] as const) spin_lock_init(k, lockOf(k, guard), `${guard}_lock`);
+  for (const queue of [ALL, EXCLUSIVE]) init_waitqueue_head(k, queueAt(k, queue));
+  initMeeting(k, place(k, MEETING));
   init_completion(k, completionAt(k, DONE));
   init_completion(k, completionAt(k, DONE_BY_IRQ));
   for (let index = 0; index < threadCount(k.config.cpus); index++) {

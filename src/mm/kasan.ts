@@ -100,6 +100,11 @@ export function kasan_unpoison_vmalloc(k: Kernel, addr: Vaddr, size: number): Va
   return addr;
 }
 
+/** get_vm_area(): the area is there, whatever its owner will do with it. Source: __get_vm_area_node(), Linux 5.10. */
+export function kasan_reserve_vmalloc(k: Kernel, addr: number, size: number): void {
+  if (k.memoryWatch !== null) k.memoryWatch.reserved(addr, size);
+}
+
 /** An area is about to be given back. */
 export function kasan_poison_vmalloc(k: Kernel, addr: Vaddr): void {
   if (k.memoryWatch !== null && addr !== NULL) k.memoryWatch.unmapped(addr);

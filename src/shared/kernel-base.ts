@@ -96,6 +96,8 @@ export interface MemoryWatch {
   /** An area of vmalloc() was given out; is about to be given back. */
   mapped(addr: number, bytes: number): void;
   unmapped(addr: number): void;
+  /** Addresses of vmalloc() were reserved: whatever was there before, they are somebody's now. */
+  reserved(addr: number, bytes: number): void;
   /** The texts of /sys/kernel/debug/kmemleak and page_owner. */
   kmemleak(): string[];
   page_owner(): string[];

@@ -128,9 +128,12 @@ function lockSlow(k: KernelBase, lock: SpinLock): void {
   if (k.spinlockWatch !== null) k.spinlockWatch.locked(lock, false);
 }
 
-/** On PA-RISC interrupts are on while it spins, if they were. */
+/**
+ * On PA-RISC interrupts are on while it spins, if they were; with CONFIG_LOCKDEP they stay off, since to lockdep the lock is held by then.
+ * Source: __spin_lock_irqsave(), include/linux/spinlock_api_smp.h, Linux 2.6.30.
+ */
 function lockSlowIrqsave(k: KernelBase, lock: SpinLock, flags: IrqFlags): void {
-  if (k.freeLock === 0) lockSlow(k, lock);
+  if (k.freeLock === 0 || k.lockWatch !== null) lockSlow(k, lock);
   else {
     ldcwLockFlags(k, ptr<'spinlock'>(lock), flags, true);
     lock_acquired(k, lock);

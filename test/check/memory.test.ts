@@ -43,7 +43,20 @@ import {
 } from '../../src/mm/page_alloc.js';
 import { memcpy, memset } from '../../src/mm/string.js';
 import { kvfree, kvmalloc } from '../../src/mm/util.js';
-import { find_vm_area, vfree, vm_map_ram, vm_unmap_ram, vmalloc, vmap, vunmap } from '../../src/mm/vmalloc.js';
+import { struct_vm_struct, VM_IOREMAP } from '../../src/mm/vmalloc/vm-struct.js';
+import {
+  find_vm_area,
+  get_vm_area,
+  map_vm_area,
+  purge_vmap_area_lazy,
+  vfree,
+  vm_map_ram,
+  vm_unmap_aliases,
+  vm_unmap_ram,
+  vmalloc,
+  vmap,
+  vunmap,
+} from '../../src/mm/vmalloc.js';
 import { advance_jiffies } from '../../src/shared/jiffies.js';
 import { NULL, type Vaddr, vaddr } from '../../src/shared/types.js';
 import { dmesgOf, localMachine } from '../machine.js';
@@ -273,6 +286,25 @@ describe.each(['2.5.53', '2.6.22', '2.6.31', '4.10', '4.12'])('vmalloc() of %s',
     k.store32(addr, 7);
     vunmap(k, addr);
     expect(k.load32(lowmem_page_address(k, page))).toBeDefined();
+    expect(kinds()).toEqual([]);
+  });
+
+  it('leaves addresses that get_vm_area() reserves anew to whoever reserved them', () => {
+    const { k, kinds } = watched(machine);
+    const first = vmalloc(k, 8192);
+    vfree(k, first);
+    vm_unmap_aliases(k);
+    purge_vmap_area_lazy(k);
+    const area = get_vm_area(k, 8192, VM_IOREMAP);
+    const addr = vaddr(k.read(area, struct_vm_struct.addr));
+    expect(addr).toBe(first);
+    const array = kmalloc(k, 8, KERNEL(k));
+    for (const offset of [0, 4]) k.store32(at(array, offset), alloc_page(k, KERNEL(k)));
+    expect(map_vm_area(k, area, array)).toBe(true);
+    k.store32(at(addr, 8188), 7);
+    vunmap(k, addr);
+    expect(kinds()).toEqual([]);
+    vfree(k, vmalloc(k, 8192));
     expect(kinds()).toEqual([]);
   });
 });

@@ -76,6 +76,11 @@ describe('lockdep in parallel mode', () => {
 });
 
 describe('lockdep in controlled mode', () => {
+  it('finds nothing in a lock that all take with interrupts off, though a CPU of PA-RISC waits for it with interrupts on', async () => {
+    const found = await explore(race('irqsave-by-all'), { check: 'lockdep', strategy: 'dpor' });
+    expect(found).toMatchObject({ outcome: 'clean', exhausted: true });
+  });
+
   it('reports two orders in the first schedule, and again from the replay file', async () => {
     const found = await explore(race('two-orders'), { check: 'lockdep', strategy: 'dfs', preemptions: 0 });
     expect(found).toMatchObject({ outcome: 'report', failure: { message: CIRCULAR } });

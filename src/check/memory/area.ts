@@ -40,6 +40,7 @@ const Record = {
 
 /** Pages of vmalloc areas by address: which record. */
 const AreaPage = { epoch: 0, page: 1, record: 2, words: 4 } as const;
+const NO_RECORD = -1;
 
 export const State = { unknown: 0, live: 1, freed: 2 } as const;
 export type State = (typeof State)[keyof typeof State];
@@ -343,18 +344,36 @@ export class MemoryArea extends CheckerArea {
     }
   }
 
+  /** The pages are of no vmalloc area that is known, whatever they were of. */
+  forget(start: number, size: number): void {
+    this.lock();
+    for (let page = start; page < start + size; page += 4096) {
+      const at = this.#pageSlot(page);
+      if (at >= 0 && this.words[at + AreaPage.epoch] === this.epoch) this.words[at + AreaPage.record] = NO_RECORD;
+      const record = this.#slotOf(page);
+      const known = record >= 0 && this.words[record + Record.epoch] === this.epoch;
+      if (known && this.words[record + Record.kind] === Kind.vmalloc) this.words[record + Record.state] = State.unknown;
+    }
+    this.unlock();
+  }
+
+  /** Which record the page of @addr has; NO_RECORD: none. */
+  #recordOf(addr: number): number {
+    const at = this.#pageSlot(addr & ~4095);
+    const known = at >= 0 && this.words[at + AreaPage.epoch] === this.epoch;
+    return known ? (this.words[at + AreaPage.record] as number) : NO_RECORD;
+  }
+
   /** The vmalloc area that @addr is, or was, in. */
   areaAt(addr: number): Block | null {
-    const at = this.#pageSlot(addr & ~4095);
-    if (at < 0 || this.words[at + AreaPage.epoch] !== this.epoch) return null;
-    return this.#blockAt(this.words[at + AreaPage.record] as number);
+    const record = this.#recordOf(addr);
+    return record === NO_RECORD ? null : this.#blockAt(record);
   }
 
   /** What has to be known of an access in a vmalloc area, without making objects: 0 when it may be made. */
   areaRefuses(addr: number, bytes: number): boolean {
-    const at = this.#pageSlot(addr & ~4095);
-    if (at < 0 || this.words[at + AreaPage.epoch] !== this.epoch) return false;
-    const record = this.words[at + AreaPage.record] as number;
+    const record = this.#recordOf(addr);
+    if (record === NO_RECORD) return false;
     if (this.words[record + Record.state] === State.freed) return true;
     const end = ((this.words[record + Record.start] as number) >>> 0) + (this.words[record + Record.bytes] as number);
     return addr + bytes > end;

@@ -226,9 +226,13 @@ export class MemoryChecker implements MemoryWatch {
 
   unmapped(addr: number): void {
     const block = this.area.block(addr >>> 0);
-    if (block?.kind !== Kind.vmalloc) return;
+    if (block?.kind !== Kind.vmalloc || block.state === State.unknown) return;
     if (block.state === State.live) this.area.take(addr >>> 0, this.track());
     else this.#report('double-free or invalid-free', () => report.badFree(this, addr));
+  }
+
+  reserved(addr: number, bytes: number): void {
+    this.area.forget(addr >>> 0, bytes);
   }
 
   // ---- what is remembered ------------------------------------------------------------------------------------------

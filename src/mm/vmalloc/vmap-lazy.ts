@@ -24,6 +24,7 @@ import {
 import { NULL, type Vaddr, vaddr } from '../../shared/types.js';
 import { KERNEL_VERSION } from '../../shared/version.js';
 import { gfp } from '../gfp.js';
+import { kasan_reserve_vmalloc } from '../kasan.js';
 import { kfree, kmalloc } from '../kmalloc.js';
 import { rcu_process_callbacks, rcu_read_lock, rcu_read_unlock } from '../rcu.js';
 import * as areas from './areas.js';
@@ -209,7 +210,9 @@ export function get_vm_area(k: Kernel, size: number, flags: number, gfp_mask: nu
     return NULL;
   }
   k.write(area, struct_vm_struct.flags, flags);
-  k.write(area, struct_vm_struct.addr, va_start(k, k.loadPtr<'vmap_area'>(variable)));
+  const start = va_start(k, k.loadPtr<'vmap_area'>(variable));
+  kasan_reserve_vmalloc(k, start, bytes);
+  k.write(area, struct_vm_struct.addr, start);
   k.write(area, struct_vm_struct.size, total);
   k.write(area, struct_vm_struct.pages, NULL);
   k.write(area, struct_vm_struct.nr_pages, 0);

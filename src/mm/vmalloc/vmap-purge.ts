@@ -14,6 +14,7 @@ import { type Mutex, mutex_init, mutex_lock, mutex_trylock, mutex_unlock, struct
 import { spin_lock, spin_unlock } from '../../shared/spinlock.js';
 import { NULL, ptr, type Vaddr, vaddr } from '../../shared/types.js';
 import { gfp } from '../gfp.js';
+import { kasan_reserve_vmalloc } from '../kasan.js';
 import { kfree, kzalloc } from '../kmalloc.js';
 import { warn_alloc } from '../page_alloc/linux-4.12.js';
 import { rcu_process_callbacks } from '../rcu.js';
@@ -190,7 +191,9 @@ export function get_vm_area(k: Kernel, size: number, flags: number, gfp_mask: nu
   }
   spin_lock(k, k.sym.vmap_area_lock);
   k.write(area, struct_vm_struct.flags, flags);
-  k.write(area, struct_vm_struct.addr, va_start(k, va));
+  const start = va_start(k, va);
+  kasan_reserve_vmalloc(k, start, bytes);
+  k.write(area, struct_vm_struct.addr, start);
   k.write(area, struct_vm_struct.size, va_end(k, va) - va_start(k, va));
   k.write(va, struct_vmap_area.vm, area);
   k.write(va, struct_vmap_area.flags, va_flags(k, va) | VM_VM_AREA);

@@ -8,6 +8,7 @@ import { BUG_ON } from '../../shared/bug.js';
 import { in_interrupt } from '../../shared/irqflags.js';
 import { read_lock, read_unlock, write_lock, write_unlock } from '../../shared/spinlock.js';
 import { NULL, type Vaddr } from '../../shared/types.js';
+import { kasan_reserve_vmalloc } from '../kasan.js';
 import { kfree, kmalloc } from '../kmalloc.js';
 import { printk_ratelimit } from '../ratelimit.js';
 import * as areas from './areas.js';
@@ -64,7 +65,10 @@ export function __get_vm_area_node(
   const place = findRoom(k, total, align, start, end);
   if (place !== null) setup_vmlist_area(k, area, place, total, flags);
   write_unlock(k, k.sym.vmlist_lock);
-  if (place !== null) return area;
+  if (place !== null) {
+    kasan_reserve_vmalloc(k, place.addr, bytes);
+    return area;
+  }
   kfree(k, area);
   if (printk_ratelimit(k)) {
     k.printk('allocation failed: out of vmalloc space - use vmalloc=<size> to increase size.');

@@ -20,6 +20,7 @@ import {
 } from '../../shared/spinlock.js';
 import { hex8, NULL, type Ptr, type Vaddr, vaddr } from '../../shared/types.js';
 import { gfp } from '../gfp.js';
+import { kasan_reserve_vmalloc } from '../kasan.js';
 import { kfree, kmalloc } from '../kmalloc.js';
 import { lock_kernel_page_tables, pmd_alloc, pte_alloc_kernel_locked, unlock_kernel_page_tables } from '../memory.js';
 import { type Page, page_to_pfn } from '../page.js';
@@ -93,6 +94,7 @@ export function get_vm_area(k: Kernel, size: number, flags: number, gfp_mask: nu
     kfree(k, area);
     return NULL;
   }
+  kasan_reserve_vmalloc(k, place.addr, size);
   return area;
 }
 

@@ -135,10 +135,16 @@ function masksOf(k: Kernel): GfpMasks {
   };
 }
 
-/** The watchdogs of the kernel version; from 4.x on they are those of 5.10. */
+/** The watchdogs of the kernel version. */
 function hangRulesOf({ kernel }: MachineConfig): HangRules {
-  if (versionCode(kernel) >= KERNEL_VERSION(4, 0, 0)) return '5.10';
-  return versionCode(kernel) >= KERNEL_VERSION(2, 6, 23) ? '2.6.30' : '2.6.22';
+  const version = versionCode(kernel);
+  const since: readonly (readonly [HangRules, number])[] = [
+    ['4.12', KERNEL_VERSION(4, 11, 0)],
+    ['4.10', KERNEL_VERSION(4, 0, 0)],
+    ['2.6.30', KERNEL_VERSION(2, 6, 30)],
+    ['2.6.28', KERNEL_VERSION(2, 6, 23)],
+  ];
+  return since.find(([, first]) => version >= first)?.[0] ?? '2.6.22';
 }
 
 /** Rules by kernel version, where nobody asks for others. */

@@ -5,7 +5,7 @@
 import { archOf } from '../arch/arch.js';
 import { isPrivateVivt, isViptAliasing } from '../arch/arm/cores.js';
 import { DMA_RULES } from '../check/dma/rules.js';
-import { HANG_DEFAULTS } from '../check/hangs/limits.js';
+import { HANG_DEFAULTS, hungTaskTimeout } from '../check/hangs/limits.js';
 import { LOCKDEP_MODES, LOCKDEP_RULES } from '../check/lockdep/lockdep.js';
 import { RACE_RULES } from '../check/races/rules.js';
 import {
@@ -271,7 +271,9 @@ export function configure(
     rawLockNesting: merged.rawLockNesting,
     softlockupThresh: merged.softlockupThresh,
     watchdogThresh: merged.watchdogThresh,
-    hungTaskTimeoutSecs: merged.hungTaskTimeoutSecs,
+    hungTaskTimeoutSecs: layers.some((l) => l.hungTaskTimeoutSecs !== undefined)
+      ? merged.hungTaskTimeoutSecs
+      : hungTaskTimeout(merged.kernel),
     hungTaskWarnings: merged.hungTaskWarnings,
     dmaRules: merged.dmaRules,
     raceRules: merged.raceRules,

@@ -1,8 +1,8 @@
 /**
  * The watchdogs: CPUs that are stuck, tasks that are blocked, objects that are freed under readers of RCU.
  *
- * Models kernel/softlockup.c and kernel/hung_task.c, Linux 2.6.30, and kernel/watchdog.c, Linux 5.10; spec/checkers.md §4. Time is that of
- * jiffies, which goes by when a task waits for it. As the machine stands still for everybody else meanwhile, a tick counts only where nothing
+ * Models kernel/softlockup.c, Linux 2.6.22, 2.6.28 and 2.6.30, kernel/hung_task.c, Linux 2.6.30, 4.10 and 4.12, and kernel/watchdog.c, Linux 4.10;
+ * spec/checkers.md §4. Time is that of jiffies, which goes by when a task waits for it. As the machine stands still for everybody else meanwhile, a tick counts only where nothing
  * else could have happened in it: every other CPU idles, waits for a time as well, or spins for what nobody gives it. What chance has not let
  * run is therefore never called stuck.
  */
@@ -306,33 +306,48 @@ export class Hangs implements HangWatch, Tracer {
   }
 
   #passTasks(ticks: number): void {
-    const limit = this.limits.hung;
-    if (limit === 0) return;
+    const { hung, look } = this.limits;
+    if (hung === 0 || look === 0) return;
     const { area } = this;
     for (let slot = 0; slot < this.k.config.threadsMax; slot++) {
       const at = area.task(slot) + Task.blocked;
       this.#set(at, this.#isBlocked(slot) ? (this.#words[at] as number) + ticks : 0);
     }
     let due = area.head(Head.sinceScan) + ticks;
-    for (; due >= limit; due -= limit) this.#scan(limit);
+    for (; due >= look; due -= look) this.#scan(hung, due - look);
     area.setHead(Head.sinceScan, due);
   }
 
-  /** khungtaskd looks at every task. */
-  #scan(limit: number): void {
+  /** Somebody looked at every task, @ago ticks ago. */
+  #scan(limit: number, ago: number): void {
     let told = false;
     for (let slot = 0; slot < this.k.config.threadsMax; slot++) {
       if (!this.#isBlocked(slot)) continue;
       const at = this.area.task(slot);
-      const blocked = this.#words[at + Task.blocked] as number;
-      const hung = this.rules === '5.10' ? blocked >= limit : this.#words[at + Task.seen] !== 0;
-      this.#set(at + Task.seen, 1);
-      if (!hung || this.area.head(Head.hungTasks) >= this.limits.warnings) continue;
+      const blocked = (this.#words[at + Task.blocked] as number) - ago;
+      if (blocked < 0 || !this.#isHung(at, blocked, limit) || this.area.head(Head.hungTasks) >= this.limits.warnings)
+        continue;
       this.area.setHead(Head.hungTasks, this.area.head(Head.hungTasks) + 1);
       told = true;
-      this.#report('hung-task', report.hungTask(this, slot, this.rules === '5.10' ? blocked : limit));
+      this.#report('hung-task', report.hungTask(this, slot, limit));
+      if (this.rules === '4.10') this.#showAllLocks();
     }
-    if (!told || this.rules !== '5.10' || this.#options.silent === true) return;
+    if (told && this.rules === '4.12') this.#showAllLocks();
+  }
+
+  /**
+   * A look at a task that has been blocked for @blocked: hung is who was so at the look before, on 2.6.28 who has been for the limit since he was
+   * first seen so or last told of. `Task.seen` has, plus one, for how long he had been then.
+   */
+  #isHung(at: number, blocked: number, limit: number): boolean {
+    const seen = this.#words[at + Task.seen] as number;
+    const hung = seen !== 0 && (this.rules !== '2.6.28' || blocked - (seen - 1) >= limit);
+    if (seen === 0 || hung) this.#set(at + Task.seen, blocked + 1);
+    return hung;
+  }
+
+  #showAllLocks(): void {
+    if (this.#options.silent === true) return;
     for (const line of this.#options.locks(null)) this.k.printk(line);
   }
 

@@ -1,10 +1,11 @@
 /**
- * Texts of the watchdogs. Source: kernel/softlockup.c, Linux 2.6.22 and 2.6.30; kernel/watchdog.c, Linux 5.10; kernel/hung_task.c, Linux 2.6.30
- * and 5.10; spec/checkers.md §4. Differs: code has no addresses, registers are left out.
+ * Texts of the watchdogs. Source: kernel/softlockup.c, Linux 2.6.22 and 2.6.30; kernel/watchdog.c, Linux 4.10; kernel/hung_task.c, Linux 2.6.30,
+ * 4.10 and 4.12; spec/checkers.md §4. Differs: code has no addresses, registers are left out.
  */
 import { HZ } from '../../shared/jiffies.js';
 import { hex8 } from '../../shared/types.js';
 import type { Hangs } from './hangs.js';
+import { type HangRules, isModern } from './limits.js';
 
 export interface Text {
   readonly headline: string;
@@ -16,23 +17,29 @@ const frames = (functions: readonly string[]): string[] => functions.map((f) => 
 const trace = (functions: readonly string[]): string[] =>
   functions.length === 0 ? [] : ['Call Trace:', ...frames(functions)];
 
+/** What pr_fmt() puts before a line. */
+const prefixed = (rules: HangRules, headline: string): string =>
+  isModern(rules) ? `NMI watchdog: ${headline}` : headline;
+
 export function softLockup(h: Hangs, cpu: number, slot: number, ticks: number): Text {
   const headline =
     h.rules === '2.6.22'
       ? `BUG: soft lockup detected on CPU#${cpu}!`
       : `BUG: soft lockup - CPU#${cpu} stuck for ${seconds(ticks)}s! [thread${slot}:${slot}]`;
-  return { headline, lines: [headline, ...h.waiting(slot), ...trace(h.stackOf(slot))] };
+  const first = prefixed(h.rules, headline);
+  return { headline, lines: [first, ...h.waiting(slot), ...trace(h.stackOf(slot))] };
 }
 
 export function hardLockup(h: Hangs, cpu: number, slot: number): Text {
   const headline = `Watchdog detected hard LOCKUP on cpu ${cpu}`;
-  return { headline, lines: [headline, ...h.waiting(slot), ...trace(h.stackOf(slot))] };
+  const first = prefixed(h.rules, headline);
+  return { headline, lines: [first, ...h.waiting(slot), ...trace(h.stackOf(slot))] };
 }
 
-/** @ticks: 2.6.30 prints the limit, 5.10 what it has measured. */
+/** @ticks: the limit. */
 export function hungTask(h: Hangs, slot: number, ticks: number): Text {
   const headline = `INFO: task thread${slot}:${slot} blocked for more than ${seconds(ticks)} seconds.`;
-  const release = h.rules === '5.10' ? [`      Not tainted ${h.k.config.kernel} #1`] : [];
+  const release = isModern(h.rules) ? [`      Not tainted ${h.k.config.kernel} #1`] : [];
   return {
     headline,
     lines: [
@@ -42,7 +49,7 @@ export function hungTask(h: Hangs, slot: number, ticks: number): Text {
       `${`thread${slot}`.padEnd(14)}D ???????? ${String(slot).padStart(5)}`,
       ...h.waiting(slot),
       ...trace(h.stackOf(slot)),
-      ...(h.rules === '2.6.30' ? h.locksOf(slot) : []),
+      ...(isModern(h.rules) ? [] : h.locksOf(slot)),
     ],
   };
 }

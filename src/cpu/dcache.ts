@@ -77,7 +77,7 @@ export class DCache {
 
   /** The line that holds address @key (virtual or physical, as the tags are), or -1. */
   find(key: number): number {
-    if (this.footprint !== null) this.#touchKey(key, false);
+    if (this.footprint !== null) this.touchKey(key, false);
     const tag = (key & this.lineMask) | 1;
     const slot = (key >>> this.lineShift) & (HINTS - 1);
     const hint = this.hints[slot] as number;
@@ -93,7 +93,7 @@ export class DCache {
   }
 
   /** The line of an address: whether it is here, its bytes and its state. */
-  #touchKey(key: number, write: boolean): void {
+  protected touchKey(key: number, write: boolean): void {
     this.footprint?.touch(Space.key, (key >>> this.lineShift) ^ Math.imul(this.tags, 0x9e3779b1), write);
   }
 
@@ -105,7 +105,7 @@ export class DCache {
   /** State or bytes of a line that stays where it is change. */
   lineChanged(line: number): void {
     if (this.footprint === null) return;
-    this.#touchKey(this.keyOf(line), true);
+    this.touchKey(this.keyOf(line), true);
     this.#wordsChanged(line);
   }
 
@@ -234,8 +234,8 @@ export class DCache {
     const wasFree = !this.isValid(line);
     if (this.footprint !== null) {
       this.touchWay(line, true);
-      if (!wasFree) this.#touchKey(this.keyOf(line), true);
-      this.#touchKey(key, true);
+      if (!wasFree) this.touchKey(this.keyOf(line), true);
+      this.touchKey(key, true);
       this.#wordsChanged(line);
     }
     this.hw[this.seqs + set] = ((this.hw[this.seqs + set] as number) + 1) | 0;
@@ -315,6 +315,7 @@ export class ViptCache extends DCache {
 
   /** Without hints: a line of the same physical address may be in another set. */
   override find(key: number): number {
+    if (this.footprint !== null) this.touchKey(key, false);
     const { ways } = this.geometry;
     const first = this.setOf(key) * ways;
     for (let line = first; line < first + ways; line++) if (this.holds(line, key)) return line;

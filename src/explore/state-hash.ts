@@ -193,6 +193,8 @@ export class StateHash {
     }
     for (let cpu = 0; cpu < config.cpus; cpu++) {
       this.#takeSeat(cpu);
+      // Who may be preempted depends on it, see Baton.#enabledOthers().
+      if (config.preempt) this.#take(ex[Ex.barren + cpu] as number);
       this.#takeWriteBuffer(layout.writeBuffers + cpu * layout.writeBufferWords);
     }
     return [this.#low, this.#high];

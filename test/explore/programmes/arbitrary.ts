@@ -28,6 +28,8 @@ interface Profile {
   /** Threads that begin on a CPU which has one already. */
   readonly crowded: boolean;
   readonly opsMax: number;
+  /** With an invariant. */
+  readonly watched: boolean;
 }
 
 const two = (p: Partial<Profile> & Pick<Profile, 'thread'>): Profile => ({
@@ -36,6 +38,7 @@ const two = (p: Partial<Profile> & Pick<Profile, 'thread'>): Profile => ({
   cores: ['cortex-a9'],
   crowded: false,
   opsMax: 3,
+  watched: false,
   ...p,
 });
 
@@ -49,6 +52,16 @@ export const PROFILES = {
     ),
     cores: ['cortex-a9', 'pa8800'],
     opsMax: 2,
+  }),
+  watched: two({
+    thread: fc.oneof(
+      nested(word, 'lock', 'lockIrq', 'trylock', 'read', 'write'),
+      simple('store', 'add', 'inc', 'xchg'),
+      simple('await'),
+    ),
+    irq: word,
+    opsMax: 2,
+    watched: true,
   }),
   irqs: two({
     thread: fc.oneof(
@@ -101,14 +114,21 @@ export function programmes(name: ProfileName): fc.Arbitrary<Programme> {
   });
   const irqs = profile.irq === null ? fc.constant([]) : fc.array(list(profile.irq, 2), { minLength: 2, maxLength: 2 });
   const devices = profile.device === null ? fc.constant([]) : fc.array(list(profile.device, 2), { maxLength: 1 });
-  return fc.record({ machine, threads, irqs, devices }).map((p) => placed(p, profile));
+  const forbidden = profile.watched ? fc.array(value, { minLength: 1, maxLength: 2 }) : fc.constant(undefined);
+  return fc.record({ machine, threads, irqs, devices, forbidden }).map((p) => placed(p, profile));
+}
+
+interface Drawn extends Omit<Programme, 'forbidden'> {
+  readonly machine: { readonly core: string; readonly preempt: boolean; readonly ticketLocks: boolean };
+  readonly forbidden: number[] | undefined;
 }
 
 /** On as many CPUs as the core has; without `crowded` one thread on each, a third one beside the first. */
-function placed(p: Programme & { machine: { core: string; ticketLocks: boolean } }, profile: Profile): Programme {
+function placed({ forbidden, ...p }: Drawn, profile: Profile): Programme {
   const cpus = p.machine.core === 'arm926' ? 1 : 2;
   const ticketLocks = p.machine.ticketLocks && p.machine.core !== 'pa8800';
   const threads = p.threads.map(({ cpu, ops }, i) => ({ cpu: (profile.crowded ? cpu : i) % cpus, ops }));
   const room = profile.device === null ? 3 : 2;
-  return { ...p, machine: { ...p.machine, cpus, ticketLocks }, threads: threads.slice(0, room) };
+  const placed = { ...p, machine: { ...p.machine, cpus, ticketLocks }, threads: threads.slice(0, room) };
+  return forbidden === undefined ? placed : { ...placed, forbidden };
 }

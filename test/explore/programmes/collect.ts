@@ -8,7 +8,8 @@ import { Choice } from '../../../src/explore/shared-state.js';
 import { dependent } from '../../../src/explore/strategies/dpor.js';
 import { canonicalOrder } from '../../../src/explore/strategies/order.js';
 import type { Execution, Situation, Strategy, StrategyStats } from '../../../src/explore/strategy.js';
-import { collected } from './programme.js';
+import { Point } from '../../../src/shared/point.js';
+import { collected, wordsOf } from './programme.js';
 
 const mix = (hash: number, value: number): number => {
   const x = Math.imul(hash ^ value, 0x9e3779b1);
@@ -36,10 +37,16 @@ export function classOf(e: Execution): number {
   return sum;
 }
 
-/** How many steps each context has made: where all stand when nobody can go on. */
+/** Steps that leave everything as it was, but for who runs next: an execution may have more or fewer of them on its way to the same state. */
+const OF_THE_SCHEDULER: readonly number[] = [Point.Sched, Point.Wait, Point.Preempt];
+
+/** How many steps of its own each context has made: where all stand when nobody can go on. */
 function positions(e: Execution): string {
   const count = new Array<number>(Choice.count).fill(0);
-  for (let i = 0; i < e.steps; i++) count[e.step(i).choice]!++;
+  for (let i = 0; i < e.steps; i++) {
+    const { choice, kind } = e.step(i);
+    if (choice < Choice.preempt && !OF_THE_SCHEDULER.includes(kind)) count[choice]!++;
+  }
   return count.join(' ').replace(/( 0)+$/, '');
 }
 
@@ -73,7 +80,11 @@ export class Collecting implements Strategy {
     if (!e.abandoned) {
       const verdict = kernel!.hw[Control.verdict] as number;
       const failed = e.failed && final === null;
-      const text = !failed ? `state ${final}` : DEAD_ENDS.includes(verdict) ? `stuck ${verdict} ${positions(e)}` : null;
+      const text = !failed
+        ? `state ${final}`
+        : DEAD_ENDS.includes(verdict)
+          ? `stuck ${verdict} ${positions(e)} words ${wordsOf(kernel!)}`
+          : null;
       if (text !== null) this.#seen.set(text, (this.#seen.get(text) ?? 0) + probability(e));
       if (this.wants.footprints === true && text !== null) {
         const hash = classOf(e);

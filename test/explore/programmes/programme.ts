@@ -89,6 +89,8 @@ export interface Programme {
   /** Handlers of the lines 1, 2, ... */
   readonly irqs: readonly (readonly Op[])[];
   readonly devices: readonly (readonly Op[])[];
+  /** Values of the first words that the race's invariant does not allow together. */
+  readonly forbidden?: readonly number[];
 }
 
 export const WORDS = 3;
@@ -320,6 +322,12 @@ function leave(
   footprint?.hwChanged(layout.raceVars + at, 1);
 }
 
+/** The words as they are in memory: an execution that is called off makes no steps any more. */
+export const wordsOf = (k: Kernel): number[] => {
+  const first = ((k as K).at('w', 0) - k.config.pageOffset) >>> 2;
+  return [...k.memory.words.subarray(first, first + WORDS)];
+};
+
 /** What an execution has come to, as text: words, page contents and what each context has read. */
 function finalState(k: K): string {
   const words = [...k.shared.w];
@@ -343,6 +351,12 @@ export const collected = (): Collected => {
 
 /** Of the words of a race an execution finds those zero that have a name. */
 const VARS = ['page', 'bus', 'v', ...Array.from({ length: HANDLERS + 16 - 3 }, (_, i) => `result${i}`)];
+
+const forbids =
+  (values: readonly number[]) =>
+  (k: K): void => {
+    if (values.every((value, i) => k.shared.w[i] === value)) report(`the words are ${values}`);
+  };
 
 export function raceOf(id: string, p: Programme): RaceSpec {
   const name = (i: number): string => `thread ${'abcdef'[i]}`;
@@ -383,6 +397,7 @@ export function raceOf(id: string, p: Programme): RaceSpec {
         k.store(word, k.load(word) + 16);
       },
     },
+    ...(p.forbidden === undefined ? {} : { invariant: forbids(p.forbidden) }),
     devices: p.devices.map((ops, i) => (d: Device) => {
       const local = { name: 'a device', line: 0, acc: 0 };
       for (const op of ops) deviceStep(d, op, local);

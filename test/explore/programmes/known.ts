@@ -1,4 +1,5 @@
 /** Programmes about which the strategies once disagreed, with what had not been thought of. */
+import type { MachineSpec } from '../../../src/index.js';
 import type { Op, Programme } from './programme.js';
 
 const op = (what: Op['do'], at = 0, value = 0, body?: readonly Op[]): Op => ({
@@ -11,8 +12,9 @@ const op = (what: Op['do'], at = 0, value = 0, body?: readonly Op[]): Op => ({
 const programme = (
   threads: readonly (readonly [cpu: number, ops: readonly Op[]])[],
   irqs: readonly (readonly Op[])[],
+  machine: MachineSpec = {},
 ): Programme => ({
-  machine: { core: 'cortex-a9', cpus: 2, preempt: false },
+  machine: { core: 'cortex-a9', cpus: 2, preempt: false, ...machine },
   threads: threads.map(([cpu, ops]) => ({ cpu, ops })),
   irqs,
   devices: [],
@@ -67,5 +69,31 @@ export const KNOWN: Readonly<Record<string, Programme>> = {
       [0, [op('raise', 1, 0), op('raise', 0, 0)]],
     ],
     [[op('wake')], [op('load')]],
+  ),
+  'a broadcast clean finds no line yet in a cache that is indexed by virtual addresses': programme(
+    [
+      [0, [op('pageLoad')]],
+      [1, [op('clean')]],
+    ],
+    [],
+    { core: 'pa8800' },
+  ),
+  'a thread that has been preempted in vain is not preempted again': programme(
+    [
+      [1, [op('irqsOff', 0, 0, [op('load')]), op('yield')]],
+      [1, [op('irqsOff', 0, 0, [op('load')])]],
+      [0, [op('yield')]],
+    ],
+    [],
+    { preempt: true },
+  ),
+  'a thread that waits for ever is preempted more often, or less': programme(
+    [
+      [0, [op('await')]],
+      [1, [op('load')]],
+      [0, [op('add')]],
+    ],
+    [],
+    { preempt: true },
   ),
 };

@@ -98,8 +98,26 @@ export async function disagreement(p: Programme, executions: number, seed: numbe
     differ('final states', dfs, dpor, 'dpor') ??
     differ('final states', dfs, states, 'visited states') ??
     classesDiffer(dfs, dpor) ??
-    (await orderMatters(file, dpor, states, seed))
+    (await orderMatters(file, dpor, states, seed)) ??
+    (await boundsDiffer(file, seed))
   );
+}
+
+/** With a bound, a state that was reached at more of it has been explored less far. */
+async function boundsDiffer(file: string, seed: number): Promise<string | null> {
+  for (const bound of [{ preemptions: 1 }, { delays: 2 }]) {
+    const all = await findings(file, 'collect-dfs', bound);
+    const pruned = await findings(file, 'collect-dfs', {
+      ...bound,
+      states: true,
+      statesMax: 1 << 16,
+      shuffle: true,
+      seed,
+    });
+    const found = differ(`final states within ${Object.entries(bound)}`, all, pruned, 'visited states');
+    if (found !== null) return found;
+  }
+  return null;
 }
 
 function differ(what: string, a: Findings, b: Findings, name: string): string | null {

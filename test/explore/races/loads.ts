@@ -1,0 +1,25 @@
+/** Two threads that make as many steps as each other and never wait; one that looks before the other has stored. */
+import { type Kernel, race, report } from '../../../src/index.js';
+
+const shared = { x: 0, y: 0 };
+
+function loads(k: Kernel<typeof shared>): void {
+  for (let i = 0; i < 4; i++) k.load(k.at('x'));
+}
+
+export default race({ id: 'loads', shared, threads: [loads, loads] });
+
+export const early = race({
+  id: 'early',
+  shared,
+  threads: [
+    (k) => {
+      k.load(k.at('y'));
+      k.store(k.at('x'), 1);
+    },
+    (k) => {
+      if (k.shared.x === 0) report('nothing is there yet');
+      k.load(k.at('y'));
+    },
+  ],
+});

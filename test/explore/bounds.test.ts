@@ -62,4 +62,15 @@ describe('minimise', () => {
     const smallest = await minimise(await toReplay(race, found), { seconds: 300 });
     expect([smallest.preemptions, smallest.schedule]).toEqual([0, [1]]);
   });
+
+  it('takes the shortest schedule of those with as few preemptions', async () => {
+    const race = `${LOADS}#during`;
+    const found = await explore(race, { strategy: 'dfs', preemptions: 1 });
+    expect([found.outcome, found.preemptions]).toEqual(['report', 1]);
+    const recorded = await toReplay(race, found);
+    expect(recorded.schedule.length).toBeGreaterThan(4);
+    const smallest = await minimise(recorded, { seconds: 300 });
+    // The first thread begins and stores; then the second begins.
+    expect([smallest.preemptions, smallest.schedule]).toEqual([1, [0, 0, 1]]);
+  });
 });

@@ -23,3 +23,19 @@ export const early = race({
     },
   ],
 });
+
+/** It fails while x is 1, which is at four places between steps of the first thread. */
+export const during = race({
+  id: 'during',
+  shared,
+  threads: [
+    (k) => {
+      k.store(k.at('x'), 1);
+      for (let i = 0; i < 3; i++) k.load(k.at('y'));
+      k.store(k.at('x'), 2);
+    },
+    (k) => {
+      if (k.shared.x === 1) report('in between');
+    },
+  ],
+});

@@ -520,7 +520,10 @@ export class Kernel<S extends object = object, E extends string = never> impleme
   }
 
   #mayRead(kind: Point, addr: number): void {
-    if (kind === Point.Load && this.#staticIndex(addr) >= 0) return;
+    if (kind === Point.Load && this.#staticIndex(addr) >= 0) {
+      if (this.#tracer !== null) this.#tracer.event(Ev.look, addr >>> 0, 0, 0, 0);
+      return;
+    }
     throw new UsageError(
       `an invariant may only read: shared variables, kernel data by k.load(), pages by memoryWord(); this one tried ${pointName(kind)}`,
     );

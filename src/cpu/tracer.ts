@@ -87,6 +87,8 @@ export const Ev = {
   softirqActionEnd: 43,
   /** An atomic operation with a condition is done. (1: it found what it wanted) */
   compared: 44,
+  /** The invariant of the race is about to look at a word of static memory. (address) */
+  look: 45,
 } as const;
 export type Ev = (typeof Ev)[keyof typeof Ev];
 

@@ -573,7 +573,7 @@ function resultOf(
     memoryHash: hex8((first ?? report).memoryHash),
     stats: report.stats,
     trace: first?.trace ?? report.trace ?? new Int32Array(0),
-    history,
+    history: { ...history, threads: new Map(x.threads.map((t) => [t.slot, t.name])) },
     dmesg: dmesgOf(x, options),
     machine: config,
     interrupted,

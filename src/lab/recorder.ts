@@ -43,8 +43,16 @@ export interface TraceEvent {
   readonly preempt: number;
   /** Functions, innermost first. */
   readonly stack: readonly string[];
+  /** Steps and looks of controlled mode at a word of static kernel data: what it held before and after, as a signed number. */
+  readonly word?: Word;
   /** Parallel mode: microseconds of the host's clock. */
   readonly time: number | undefined;
+}
+
+/** A word before a step and after it: the same where the step has only read it. */
+export interface Word {
+  readonly before: number;
+  after: number;
 }
 
 /** Where a context stood when the execution was over. */
@@ -66,6 +74,8 @@ export interface Standing {
 export interface History {
   readonly events: readonly TraceEvent[];
   readonly standing: readonly Standing[];
+  /** What the race calls its threads, by slot. */
+  readonly threads?: ReadonlyMap<number, string>;
 }
 
 export const NO_HISTORY: History = { events: [], standing: [] };
@@ -95,7 +105,7 @@ const lastOf = (events: TraceEvent[], ring: Ring | null): TraceEvent[] =>
 interface Pending {
   readonly addr: number;
   readonly index: number;
-  readonly old: number;
+  readonly word: Word;
 }
 
 export class Recorder implements Tracer {
@@ -109,6 +119,8 @@ export class Recorder implements Tracer {
   readonly #interrupted: (readonly string[])[] = [];
   /** A word that the step under way may change. */
   #pending: Pending | null = null;
+  /** What the invariant has looked at since the last event of another kind: of interest when it fails. */
+  #looks: TraceEvent[] = [];
   #mask = -1;
   #named: number | null = null;
   readonly #ring: Ring | null;
@@ -126,6 +138,11 @@ export class Recorder implements Tracer {
 
   event(what: Ev, a: number, b: number, c: number, d: number): void {
     this.flush();
+    if (what === Ev.look) {
+      if (this.#ring === null) this.#looks.push(this.#made(what, a, b, c, d));
+      return;
+    }
+    this.#looks = [];
     if (this.#ring !== null && (what === Ev.point || what === Ev.step) && this.#passes(what, a)) return;
     switch (what) {
       case Ev.point:
@@ -138,8 +155,7 @@ export class Recorder implements Tracer {
         break;
       case Ev.step:
         if (this.#ring === null && this.#standing.pop() === undefined) this.#stack = [];
-        this.#record(what, a, b, c, d);
-        this.#mayChange(a, b);
+        this.#stepped(this.#record(what, a, b, c, d));
         return;
       case Ev.woken:
         this.#standing.pop();
@@ -185,6 +201,7 @@ export class Recorder implements Tracer {
     this.#run = run;
     this.#events = [];
     this.#standing = [];
+    this.#looks = [];
   }
 
   /** The step under way is over: has it changed the word that it named? */
@@ -193,25 +210,34 @@ export class Recorder implements Tracer {
     if (pending === null) return;
     this.#pending = null;
     const now = this.#k.words[pending.index] as number;
-    if (now !== pending.old) this.#record(Recorded.change, pending.addr, pending.old, now, 0);
+    const { before } = pending.word;
+    pending.word.after = now;
+    if (now !== before) this.#record(Recorded.change, pending.addr, before, now, 0);
   }
 
   take(): History {
     this.flush();
-    const taken = { events: lastOf(this.#events, this.#ring), standing: this.#standing.slice(-1) };
+    const events = [...lastOf(this.#events, this.#ring), ...this.#looks];
+    const taken = { events, standing: this.#standing.slice(-1) };
     this.#events = [];
     this.#standing = [];
     return taken;
   }
 
-  #mayChange(kind: number, addr: number): void {
-    if (kind !== Point.Store && kind !== Point.Atomic && kind !== Point.CachedStore) return;
+  /** What a step is about to read or change. */
+  #stepped(step: TraceEvent): void {
+    const { a: kind, b: addr, word } = step;
+    if (word === undefined || (kind !== Point.Store && kind !== Point.Atomic && kind !== Point.CachedStore)) return;
+    const aligned = (addr & ~3) >>> 0;
+    this.#pending = { addr: aligned, index: this.#k.wordIndex(aligned as Vaddr), word };
+  }
+
+  /** The word of static kernel data at an address, as it is before the step. */
+  #wordAt(addr: number): Word | undefined {
     const k = this.#k;
-    const offset = (addr - k.staticBase) >>> 0;
-    if (offset >= k.staticBytes) return;
-    const word = (addr & ~3) >>> 0;
-    const index = k.wordIndex(word as Vaddr);
-    this.#pending = { addr: word, index, old: k.words[index] as number };
+    if ((addr - k.staticBase) >>> 0 >= k.staticBytes) return undefined;
+    const before = k.words[k.wordIndex(((addr & ~3) >>> 0) as Vaddr)] as number;
+    return { before, after: before };
   }
 
   #stand(what: Ev, a: number, b: number): Standing {
@@ -235,13 +261,23 @@ export class Recorder implements Tracer {
     return hw[layout.seats + cpu * Seat.words + Seat.irqDepth] as number;
   }
 
-  #record(what: number, a: number, b: number, c: number, d: number): void {
+  #record(what: number, a: number, b: number, c: number, d: number): TraceEvent {
+    const made = this.#made(what, a, b, c, d);
+    this.#events.push(made);
+    trim(this.#events, this.#ring);
+    this.#mask = -1;
+    this.#named = null;
+    return made;
+  }
+
+  #made(what: number, a: number, b: number, c: number, d: number): TraceEvent {
     const { cpu, slot, hw, irqsOff, preemptCount: preempt } = this.#k;
     const stage = hw[Control.stage] as number;
     const step = stage === Stage.setup ? -1 : this.#steps() - (stage === Stage.check ? 0 : 1);
     // The handler's depth is counted by the handler itself.
     const irq = this.#irqDepth() + (what === Ev.irqEnter || what === Ev.irqExit ? 1 : 0);
-    this.#events.push({
+    const word = what === Ev.step ? this.#wordAt(b >>> 0) : what === Ev.look ? this.#wordAt(a >>> 0) : undefined;
+    return {
       seq: Atomics.add(this.#counter, 0, 1),
       step,
       stage,
@@ -258,11 +294,9 @@ export class Recorder implements Tracer {
       mask: this.#mask,
       named: this.#named ?? b >>> 0,
       stack: this.#stack,
+      ...(word === undefined ? {} : { word }),
       time: this.#ring?.now(),
-    });
-    trim(this.#events, this.#ring);
-    this.#mask = -1;
-    this.#named = null;
+    };
   }
 }
 

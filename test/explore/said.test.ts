@@ -55,8 +55,8 @@ describe('the explanation of a lost update', () => {
     });
     const { report, culprit } = explain(again);
     const text = report.join('\n');
-    expect(text).toMatch(/loaded step 1, CPU0 thread0, in inc: x\n/);
-    expect(text).toMatch(/change step 4, CPU1 thread1, in inc: x 0 -> 1\n/);
+    expect(text).toMatch(/loaded step 1, CPU0 thread0, in inc: 0 from x\n/);
+    expect(text).toMatch(/change step 4, CPU1 thread1, in inc: x: 0 -> 1\n/);
     expect(text).toMatch(/lost {3}step 5, CPU0 thread0, in inc: stores 1 to x over the 1 of CPU1 thread1, step 4\n/);
     expect(text).toMatch(/<== update lost: stores 1 over the 1 of CPU1 thread1, step 4$/m);
     expect(culprit).toMatchObject({ kind: 'superseded', step: 5, cpu: 0, operation: 'store' });
@@ -444,8 +444,8 @@ check: (k) => assertEqual(k.shared.x, 2)`,
     const { schedule } = await explore(race, {});
     const again = await explore(race, { strategy: 'replay', schedule, executions: 1, history: true });
     expect(explain(again).report.slice(1, 3)).toEqual([
-      'loaded step 1, CPU0 thread0, in thread0: x',
-      'change step 4, CPU1 thread1, in thread1: x 0 -> 1',
+      'loaded step 1, CPU0 thread0, in thread0: 0 from x',
+      'change step 4, CPU1 thread1, in thread1: x: 0 -> 1',
     ]);
   });
 });

@@ -1,18 +1,29 @@
 /**
  * A failure in words: what went wrong, who did it, and the interleaving that led there. Everything is found in the history of a replayed execution.
  */
-import { Stage } from '../../cpu/hw.js';
+import { Stage, WaitKind } from '../../cpu/hw.js';
 import { Cause, Ev } from '../../cpu/tracer.js';
-import { Recorded, type TraceEvent } from '../../lab/recorder.js';
+import { type History, Recorded, type TraceEvent } from '../../lab/recorder.js';
 import type { Failure } from '../../lab/types.js';
 import { layoutStatics } from '../../mm/boot.js';
-import { Point } from '../../shared/point.js';
 import { hex2, showVaddr } from '../../shared/types.js';
 import type { ExploreResult } from '../explore.js';
-import { contextOf, fullColumns, shortColumns } from './columns.js';
+import { type Access, accessesOf, changeText } from './accesses.js';
+import { contextOf, fullColumns, type Shown, shortColumns } from './columns.js';
 import { type Hands, inShort, type Pause } from './in-short.js';
 import { findLoss, type Loss, type LossKind, type WrongByte } from './loss.js';
-import { Names, where } from './names.js';
+import { Names, where, wordText } from './names.js';
+import {
+  accessChange,
+  at,
+  type LostUpdate,
+  lastChange,
+  lostUpdates,
+  oracleReads,
+  outdatedText,
+  sinceText,
+  telling,
+} from './variables.js';
 import { waitLines } from './waits.js';
 
 /** The step that decided it, as data. */
@@ -80,14 +91,16 @@ export function explain(result: ExploreResult): Explanation {
   const names = new Names(result.machine, layoutStatics(result.machine).sym);
   if (failure === null) return { ...NO_EXPLANATION, report: ['no failure'] };
   const story = tell(failure, result, names);
-  const { event, mark, moments } = story;
+  const { event: marked, mark, moments } = story;
+  const { threads = new Map<number, string>() } = history;
+  const shown: Shown = { events: history.events, names, threads, trace: result.trace, marked, mark };
   const room = Math.max(4, Math.min(ROWS_MAX, LINES_MAX - 2 - moments.length));
   const report = [
     `${failure.outcome}: ${failure.message}`,
     ...moments.slice(0, LINES_MAX - 2 - room).map((m) => m.text),
-    ...shortColumns(history.events, event?.step ?? null, mark, room),
+    ...shortColumns(shown, room),
   ];
-  return { report, trace: fullColumns(history.events, names, event, mark), inShort: '', byte: null, ...story };
+  return { report, trace: fullColumns(shown), inShort: '', byte: null, ...story };
 }
 
 function tell(failure: Failure, result: ExploreResult, names: Names): Story {
@@ -96,14 +109,17 @@ function tell(failure: Failure, result: ExploreResult, names: Names): Story {
     case 'wrong-bytes':
       return failure.pfn === undefined ? NOTHING : lostByte(failure, failure.pfn, result, names);
     case 'deadlock':
-    case 'hang':
-      return { ...NOTHING, moments: [...waitLines(history, names), ...devicesOf(failure)].map((line) => told(line)) };
+    case 'hang': {
+      const story = inVain(history, names);
+      const waits = [...waitLines(history, names), ...devicesOf(failure)].map((line) => told(line));
+      return { ...story, moments: [...waits, ...story.moments] };
+    }
     case 'oops':
       return fault(failure, history.events, names);
     case 'bug':
       return bug(failure, history.events, names);
     default:
-      return lostUpdate(history.events, names);
+      return violation(failure, history.events, names);
   }
 }
 
@@ -111,11 +127,6 @@ function tell(failure: Failure, result: ExploreResult, names: Names): Story {
 const devicesOf = ({ state = [] }: Failure): string[] => state.filter((line) => line.startsWith('device'));
 
 // ---- bytes -------------------------------------------------------------------------------------------------------
-
-const at = (e: TraceEvent): string => {
-  const when = e.step < 0 ? 'in setup' : e.stage === 2 ? 'afterwards' : `step ${e.step}`;
-  return `${when}, ${contextOf(e)}, in ${where(e.stack)}`;
-};
 
 const OPERATIONS: Readonly<Record<number, string>> = {
   [Cause.evict]: 'evict',
@@ -322,8 +333,7 @@ function bug(failure: Failure, events: readonly TraceEvent[], names: Names): Sto
   const slot = slotOfBug(failure.addr ?? 0, events, names);
   const changes = events.filter((e) => e.what === Recorded.change && slot >= 0 && changesSlot(e, slot, names));
   for (const e of changes.slice(-4)) {
-    const change = `${(e.b >>> 0).toString(16)} -> ${(e.c >>> 0).toString(16)}`;
-    moments.push(told(`${names.virtual(e.a)}: ${change}: ${at(e)}`, e));
+    moments.push(told(`${changeText(names.virtual(e.a), e.b, e.c)}: ${at(e)}`, e));
   }
   const last = changes.at(-1) ?? null;
   return {
@@ -347,47 +357,78 @@ function slotOfBug(addr: number, events: readonly TraceEvent[], names: Names): n
   return entry === undefined ? -1 : names.slotOfEntry(entry.a);
 }
 
-/** A word that was loaded, changed by somebody else, and stored: the change between is lost, also where both have stored the same. */
-function lostUpdate(events: readonly TraceEvent[], names: Names): Story {
-  const loads = new Map<string, TraceEvent>();
-  const changes = new Map<number, TraceEvent>();
-  let found: { load: TraceEvent; between: TraceEvent; store: TraceEvent } | null = null;
-  for (const e of events) {
-    if (e.step < 0 || e.stage !== Stage.threads) continue;
-    if (e.what === Recorded.change) changes.set(e.a, e);
-    if (e.what !== Ev.step) continue;
-    const key = `${contextOf(e)} ${e.b}`;
-    if (e.a === Point.Load) loads.set(key, e);
-    if (e.a !== Point.Store) continue;
-    const [load, between] = [loads.get(key), changes.get(e.b)];
-    const other = between !== undefined && contextOf(between) !== contextOf(e);
-    if (load !== undefined && other && between.seq > load.seq) found = { load, between, store: e };
-    loads.delete(key);
+/** An oracle has failed: what it read, the update that was lost, or who acted on what was not so any more. */
+function violation({ checker, outcome }: Failure, events: readonly TraceEvent[], names: Names): Story {
+  const accesses = accessesOf(events, names);
+  // A checker has seen it, not somebody who read.
+  const reads = checker === undefined && outcome === 'report' ? oracleReads(events, names) : [];
+  const update = telling(lostUpdates(events, Recorded.change), reads, names);
+  const old = update === null ? outdatedText(events, accesses, names) : null;
+  const found = reads
+    .filter(({ event }) => event !== old?.read.event)
+    .slice(0, update === null ? READS_SHOWN : 1)
+    .map((read) => told(`read   ${atRead(read)}: ${sinceText(read, accesses, names)}`, read.event));
+  if (update !== null) {
+    const story = lostStory(update, events, names);
+    return { ...story, moments: [...story.moments, ...found] };
   }
-  return found === null ? NOTHING : lostStory(found.load, found.between, found.store, events, names);
+  const [read] = reads;
+  const moments = [...(old === null ? [] : [told(old.text, old.read.event)]), ...found.toReversed()];
+  if (read === undefined) return { ...NOTHING, moments };
+  const change = reads
+    .flatMap((r) => lastChange(r, accesses) ?? [])
+    .reduce<Access | null>((last, c) => (last === null || c.event.seq > last.event.seq ? c : last), null);
+  if (change === null) return { ...NOTHING, moments, event: read.event, mark: 'reads what the oracle refuses' };
+  const what = accessChange(change, names);
+  const event = events.find((e) => e.what === Recorded.change && e.seq > change.event.seq) as TraceEvent;
+  return {
+    ...{
+      moments,
+      event,
+      mark: read.event.what === Ev.look ? `breaks the invariant, ${what}` : `the last change, ${what}`,
+    },
+    culprit: culpritOf('change', event, names, what),
+  };
 }
 
-function lostStory(
-  load: TraceEvent,
-  between: TraceEvent,
-  store: TraceEvent,
-  events: readonly TraceEvent[],
-  names: Names,
-): Story {
+/** Variables of the oracle that are told of. */
+const READS_SHOWN = 3;
+
+/** An invariant looks by itself, in no context. */
+const atRead = ({ event }: Access): string =>
+  event.what === Ev.look ? `by the invariant after step ${event.step}` : at(event);
+
+/** Who changed last what a context waits for in vain, and the update that was lost, if that is why. */
+function inVain({ events, standing }: History, names: Names): Story {
+  const accesses = accessesOf(events, names);
+  const words = new Set(
+    standing.filter((s) => s.wait === WaitKind.lock && names.isVariable(s.addr)).map((s) => s.addr),
+  );
+  const changes = [...words].flatMap((addr) => {
+    const last = accesses.findLast((a) => a.addr === addr && a.kind !== 'load' && a.word.before !== a.word.after);
+    return last === undefined ? [] : [told(`last   ${at(last.event)}: ${accessChange(last, names)}`, last.event)];
+  });
+  const updates = names.hasVariables ? lostUpdates(events, Recorded.change).filter((u) => u.atOnce) : [];
+  const update = telling(updates, [], names);
+  if (update === null) return { ...NOTHING, moments: changes };
+  const story = lostStory(update, events, names);
+  return { ...story, moments: [...story.moments, ...changes] };
+}
+
+function lostStory({ load, between, store }: LostUpdate, events: readonly TraceEvent[], names: Names): Story {
   const name = names.virtual(store.b);
-  const word = (value: number): string => (value >>> 0).toString(16);
   const change = events.find((e) => e.what === Recorded.change && e.seq > store.seq && e.a === store.b);
   // No change of that step: the store was of what was there.
-  const stored = change !== undefined && change.step === store.step ? change.c : between.c;
-  const whose = `the ${word(between.c)} of ${contextOf(between)}, step ${between.step}`;
-  const lost = `lost   ${at(store)}: stores ${word(stored)} to ${name} over ${whose}`;
+  const stored = wordText(change !== undefined && change.step === store.step ? change.c : between.c);
+  const whose = `the ${wordText(between.c)} of ${contextOf(between)}, step ${between.step}`;
+  const lost = `lost   ${at(store)}: stores ${stored} to ${name} over ${whose}`;
   const moments = [
-    told(`loaded ${at(load)}: ${name}`, load),
-    told(`change ${at(between)}: ${name} ${word(between.b)} -> ${word(between.c)}`, between),
+    told(`loaded ${at(load)}: ${load.word === undefined ? '' : `${wordText(load.word.before)} from `}${name}`, load),
+    told(`change ${at(between)}: ${changeText(name, between.b, between.c)}`, between),
     told(lost, store),
   ];
   return {
-    ...{ moments, event: store, mark: `update lost: stores ${word(stored)} over ${whose}` },
+    ...{ moments, event: store, mark: `update lost: stores ${stored} over ${whose}` },
     culprit: { ...culpritOf('superseded', store, names, lost), addr: store.b, operation: 'store' },
   };
 }

@@ -6,6 +6,7 @@ import { OUTER_LINE } from '../../cpu/tracer.js';
 import { symbolOf, waitedFor } from '../../lab/deadlock.js';
 import { struct_zone } from '../../mm/mmzone.js';
 import { MAX_NR_ZONES } from '../../mm/page.js';
+import { type DeclaredKind, declaredBytes, declaredSymbol } from '../../shared/declared.js';
 import type { Symbols } from '../../shared/kernel-base.js';
 import { showVaddr } from '../../shared/types.js';
 
@@ -15,6 +16,9 @@ const STRUCT_PAGE = 32;
 const PTE_HW_OFFSET = 2048;
 
 const hex = (value: number): string => `0x${(value >>> 0).toString(16)}`;
+
+/** A word as whoever wrote the race thinks of it: small numbers as they are, addresses and masks in hexadecimal. */
+export const wordText = (word: number): string => (Math.abs(word | 0) < 0x10000 ? String(word | 0) : hex(word));
 const plus = (offset: number): string => (offset === 0 ? '' : `+${hex(offset)}`);
 
 /** Functions that say nothing about where one is: locks, lists, interrupt masks. */
@@ -24,10 +28,37 @@ const HELPER =
 export class Names {
   readonly config: MachineConfig;
   readonly sym: Readonly<Symbols>;
+  /** Where the objects that the race declares are. */
+  readonly #own: readonly { readonly kind: DeclaredKind; readonly from: number; readonly to: number }[];
 
   constructor(config: MachineConfig, sym: Readonly<Symbols>) {
     this.config = config;
     this.sym = sym;
+    const table: Readonly<Record<string, number>> = sym;
+    this.#own = (config.declared ?? []).map((d) => {
+      const name = declaredSymbol(d, {});
+      const from = (table[`race.${name}`] ?? table[name]) as number;
+      return { kind: d.kind, from, to: from + declaredBytes(d) };
+    });
+  }
+
+  #declared(addr: number): DeclaredKind | null {
+    return this.#own.find(({ from, to }) => addr >= from && addr < to)?.kind ?? null;
+  }
+
+  /** Is it one of the variables that the race declares? */
+  isVariable(addr: number): boolean {
+    return this.#declared(addr) === 'word';
+  }
+
+  /** Is it one of its locks? */
+  isOwnLock(addr: number): boolean {
+    return /lock$/.test(this.#declared(addr) ?? '');
+  }
+
+  /** Does the race declare variables? */
+  get hasVariables(): boolean {
+    return this.#own.some(({ kind }) => kind === 'word');
   }
 
   /** Number of the pkmap slot at an address, or -1. */
@@ -119,7 +150,9 @@ export class Names {
 /** The functions that tell where a context is, innermost first: `dma_inv_range < dma_cache_maint_contiguous < dma_map_page`. */
 export function where(stack: readonly string[], most = 3): string {
   const telling = stack.filter((name) => !HELPER.test(name));
-  const shown = (telling.length > 0 ? telling : stack).filter((name, i, all) => name !== all[i - 1]);
+  const shown = (telling.length > 0 ? telling : stack)
+    .map((name) => (/^\d+$/.test(name) ? `handler ${name}` : name))
+    .filter((name, i, all) => name !== all[i - 1]);
   if (shown.length === 0) return 'its start';
   if (shown.length <= most) return shown.join(' < ');
   return [...shown.slice(0, most - 1), shown.at(-1)].join(' < ');

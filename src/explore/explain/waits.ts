@@ -39,7 +39,29 @@ interface Edge {
   readonly text: string;
 }
 
-function edgeOf(s: Standing, all: readonly Standing[], held: Map<number, TraceEvent[]>, names: Names): Edge {
+/** Slots of the threads whose last step was to be preempted. */
+function preempted(events: readonly TraceEvent[]): Set<number> {
+  const last = new Map<number, number>();
+  for (const e of events) if (e.what === Ev.step && e.cpu >= 0) last.set(e.slot, e.a);
+  return new Set([...last].filter(([, point]) => point === Point.Preempt).map(([slot]) => slot));
+}
+
+/** What a context waits for that nobody has. */
+function waitText(s: Standing, names: Names, wasPreempted: boolean): string {
+  if (s.wait === WaitKind.none) return 'has not come to its end';
+  if (s.wait === WaitKind.lock) return `waits for ${names.waitedFor(s.addr)}, and nobody will change it`;
+  return s.wait === WaitKind.seat && wasPreempted
+    ? `was preempted, and does not get CPU${s.cpu} back`
+    : 'sleeps, and nobody will wake it';
+}
+
+function edgeOf(
+  s: Standing,
+  all: readonly Standing[],
+  held: Map<number, TraceEvent[]>,
+  names: Names,
+  wasPreempted: boolean,
+): Edge {
   const slept = sleepsOn(s, held);
   const lock = slept ?? spinsOn(s);
   const holders = lock === null ? [] : (held.get(lock) ?? []);
@@ -61,13 +83,7 @@ function edgeOf(s: Standing, all: readonly Standing[], held: Map<number, TraceEv
     const text = `waits for other CPUs to answer its call${who === '' ? '' : `; ${who} cannot: interrupts are off`}`;
     return { from: s, to: deaf.map((o) => o.slot), functions: FUNCTIONS, text };
   }
-  const text =
-    s.wait === WaitKind.none
-      ? 'has not come to its end'
-      : s.wait === WaitKind.lock
-        ? `waits for ${names.waitedFor(s.addr)}, and nobody will change it`
-        : 'sleeps, and nobody will wake it';
-  return { from: s, to: [], functions: FUNCTIONS, text };
+  return { from: s, to: [], functions: FUNCTIONS, text: waitText(s, names, wasPreempted) };
 }
 
 /** Slots of a cycle, or none. */
@@ -91,7 +107,8 @@ function cycleOf(edges: readonly Edge[]): number[] {
 export function waitLines(history: History, names: Names): string[] {
   const standing = history.standing.filter((s) => s.stack.length > 0);
   const held = heldLocks(history.events);
-  const edges = standing.map((s) => edgeOf(s, standing, held, names));
+  const out = preempted(history.events);
+  const edges = standing.map((s) => edgeOf(s, standing, held, names, out.has(s.slot)));
   const cycle = cycleOf(edges);
   const context = (slot: number): string => {
     const one = standing.find((s) => s.slot === slot);

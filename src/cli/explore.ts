@@ -18,7 +18,7 @@ import { type Host, invocation } from './host.js';
 import { interruptible } from './interrupt.js';
 import type { Lab } from './lab.js';
 import { addMachineOptions, type MachineOptions, machineRunOptions, quote, seconds, wholeNumber } from './options.js';
-import { addReportCommand } from './report.js';
+import { addReportCommand, RACE_OPTION } from './report.js';
 
 interface Options extends MachineOptions {
   strategy: string;
@@ -128,9 +128,10 @@ export function addExploreCommands(program: Command, context: CommandContext): v
     .argument('<file>', 'a replay file')
     .summary('run a recorded failure again')
     .description('Run the recorded schedule again, and say whether outcome, trace and memory are the same.')
+    .option(...RACE_OPTION)
     .option('--verbose', 'every step, in columns')
     .option('--json', 'one JSON object on standard output')
-    .action(async (file: string, options: { json?: boolean; verbose?: boolean }) => {
+    .action(async (file: string, options: { json?: boolean; verbose?: boolean; race?: string }) => {
       context.exitCode = await runReplay(context.host, file, options);
     });
 
@@ -143,8 +144,9 @@ export function addExploreCommands(program: Command, context: CommandContext): v
         'shortest schedule found as a replay file.',
     )
     .addOption(new Option('--seconds <s>', `search so long (default: ${SECONDS})`).argParser(seconds('--seconds')))
+    .option(...RACE_OPTION)
     .option('--output <file>', 'where the result goes (default: the file itself)')
-    .action(async (file: string, options: { seconds?: number; output?: string }) => {
+    .action(async (file: string, options: { seconds?: number; output?: string; race?: string }) => {
       context.exitCode = await runMinimise(context.host, file, options);
     });
   addReportCommand(program, context);
@@ -250,14 +252,14 @@ async function show(
   if (result.error !== null) collectForCi(host, result, [], ci);
   if (result.error !== null)
     throw new UsageError(`experiment "${result.experiment}": ${result.error}; mend the module`);
-  const { toReplay, writeReplay } = await import('../explore/replay-file.js');
+  const { replayOf, writeReplay } = await import('../explore/replay-file.js');
   const kept: Kept[] = [];
   for (const found of failuresToShow(result, options)) {
     // The hash of what was explored, whatever has become of the file in the meantime.
-    const recorded = { ...(await toReplay(name, result, found)), sourceHash: search.sourceHash };
+    const recorded = replayOf(name, search.sourceHash, result, found);
     const file = replayName(options.output ?? `${result.experiment}.replay.json`, kept.length);
     writeReplay(file, recorded);
-    kept.push({ found, recorded, file });
+    kept.push({ found, recorded, file, explained: await explainedIfIt(recorded) });
   }
   collectForCi(host, result, kept, ci);
   if (ci.ktap) return;
@@ -269,7 +271,7 @@ function collectForCi(host: Host, result: ExploreResult, kept: readonly Kept[], 
   ci.begin([{ group: result.experiment, cases: [nameOf(result)] }]);
   ci.add(
     result,
-    kept.map(({ file }) => `replay with: ${invocation(host)} replay ${file}`),
+    kept.flatMap(({ file, explained }) => [...doubtOf(explained), `replay with: ${invocation(host)} replay ${file}`]),
   );
   ci.end();
 }
@@ -288,6 +290,8 @@ interface Kept {
   readonly found: Found;
   readonly recorded: ReplayFile;
   readonly file: string;
+  /** By a replay of it; or why there was none: a module that does not load any more. */
+  readonly explained: Explained | string;
 }
 
 /** All distinct failures with --keep-going, the one that the result is about first; else that one. */
@@ -305,13 +309,13 @@ async function printJson(host: Host, result: ExploreResult, search: Search, kept
   const { exploreToJson } = await import('../report/json.js');
   const failures: ShownFailure[] = [];
   let culprit: Culprit | null = null;
-  for (const { found, recorded, file } of kept) {
+  for (const { found, file, explained } of kept) {
     const { signature, count, failure, preemptions } = found;
-    const { explanation, replayed } = await explained(recorded);
-    const { reproduced } = replayed;
-    if (failures.length === 0 && reproduced) culprit = explanation.culprit;
+    const known = typeof explained === 'string' ? {} : { reproduced: explained.otherwise === null };
+    if (failures.length === 0 && typeof explained !== 'string' && known.reproduced === true)
+      culprit = explained.explanation.culprit;
     const { outcome, message } = failure;
-    failures.push({ signature, count, outcome, message, preemptions, replay: file, reproduced });
+    failures.push({ signature, count, outcome, message, preemptions, replay: file, ...known });
   }
   host.stdout.write(`${exploreToJson(result, kept[0]?.file ?? null, { failures, culprit, search })}\n`);
 }
@@ -323,10 +327,10 @@ async function printFailures(
   verbose: boolean,
 ): Promise<void> {
   host.stdout.write(`${summary(result)}\n`);
-  for (const { found, recorded, file } of kept) {
+  for (const { found, recorded, file, explained } of kept) {
     if (kept.length > 1)
       host.stdout.write(`\n${plural(found.count, 'execution')} failed like this: ${found.signature}\n`);
-    host.stdout.write(`${foundText(recorded, await explained(recorded), verbose).join('\n')}\n`);
+    host.stdout.write(`${foundText(recorded, explained, verbose).join('\n')}\n`);
     host.stdout.write(`replay with: ${invocation(host)} replay ${file}\n`);
   }
 }
@@ -366,14 +370,34 @@ async function explained(recorded: ReplayFile): Promise<Explained> {
   return { replayed, explanation: explain(replayed.result), otherwise };
 }
 
+/** explained(), or why that cannot be: the module of the race may have been changed, or removed, while it was searched. */
+async function explainedIfIt(recorded: ReplayFile): Promise<Explained | string> {
+  try {
+    return await explained(recorded);
+  } catch (error) {
+    if (error instanceof UsageError) return oneLine(error.message);
+    throw error;
+  }
+}
+
+/** Why a failure that has been found is no proof, or is not known to be one. */
+function doubtOf(explained: Explained | string): string[] {
+  if (typeof explained === 'string') return [`not replayed, and so not explained: ${explained}`];
+  const { otherwise } = explained;
+  return otherwise === null ? [] : [`not reproduced by its own schedule, and so no proof: ${otherwise}`];
+}
+
 /** What a search has found: explained, and said to be no proof when the same schedule has led elsewhere. */
-function foundText(recorded: ReplayFile, { replayed, explanation, otherwise }: Explained, verbose: boolean): string[] {
+function foundText(recorded: ReplayFile, explained: Explained | string, verbose: boolean): string[] {
+  const head = `${recorded.outcome}: ${recorded.message}`;
+  const doubt = doubtOf(explained);
+  if (typeof explained === 'string') return [head, ...doubt];
+  const { replayed, explanation } = explained;
   const { report, trace } = explanation;
   const steps = verbose ? ['', ...trace] : [];
-  if (otherwise === null) return [...report, ...steps];
-  const head = `${recorded.outcome}: ${recorded.message}`;
+  if (doubt.length === 0) return [...report, ...steps];
   const now = replayed.result.failure === null ? [] : report.filter((line) => line !== head);
-  return [head, `not reproduced by its own schedule, and so no proof: ${otherwise}`, ...now, ...steps];
+  return [head, ...doubt, ...now, ...steps];
 }
 
 /** The failure in a few lines, and with @verbose every step, from a replay of it. */
@@ -382,9 +406,13 @@ async function explanation(recorded: ReplayFile, verbose: boolean): Promise<stri
   return verbose ? [...report, '', ...trace] : [...report];
 }
 
-async function runReplay(host: Host, file: string, options: { json?: boolean; verbose?: boolean }): Promise<number> {
+async function runReplay(
+  host: Host,
+  file: string,
+  options: { json?: boolean; verbose?: boolean; race?: string },
+): Promise<number> {
   const { readReplay, replay } = await import('../explore/replay-file.js');
-  const recorded = readReplay(file);
+  const recorded = readReplay(file, options.race);
   const replayed = await replay(recorded);
   const { reproduced, differences, sourceChanged, modelChanged, divergence, result } = replayed;
   if (options.json === true) {
@@ -414,11 +442,15 @@ function changesText({ reproduced, sourceChanged, modelChanged, divergence, resu
   return lines;
 }
 
-async function runMinimise(host: Host, file: string, options: { seconds?: number; output?: string }): Promise<number> {
+async function runMinimise(
+  host: Host,
+  file: string,
+  options: { seconds?: number; output?: string; race?: string },
+): Promise<number> {
   const { readReplay, replay, whyNotReproduced, writeReplay } = await import('../explore/replay-file.js');
   const { minimise } = await import('../explore/minimise.js');
   await checkOutputs(options);
-  const recorded = readReplay(file);
+  const recorded = readReplay(file, options.race);
   const replayed = await replay(recorded);
   const out = options.output ?? file;
   const leave = (why: string): number => {

@@ -1,6 +1,7 @@
 /** `report FILE`: a recorded failure as a page to look at, or as a trace for other tools. */
 import { writeFileSync } from 'node:fs';
 import { type Command, Option } from 'commander';
+import { oneLine } from '../report/output.js';
 import type { Replayed } from '../report/trace/execution.js';
 import type { LatencyTracer } from '../report/trace/latency.js';
 import { UsageError } from '../shared/errors.js';
@@ -12,7 +13,14 @@ type Format = 'html' | 'ftrace' | 'chrome' | 'perfetto' | LatencyTracer;
 interface Options {
   readonly format: Format;
   readonly output?: string;
+  readonly race?: string;
 }
+
+/** Of all commands that take a replay file. */
+export const RACE_OPTION = [
+  '--race <path>',
+  'where the module of the race is now (default: where the file says, from there, from here, or beside it)',
+] as const;
 
 const FORMATS: Readonly<Record<Format, { readonly suffix: string; readonly use: string }>> = {
   html: { suffix: '.html', use: 'open it in a browser' },
@@ -35,6 +43,7 @@ export function addReportCommand(program: Command, context: CommandContext): voi
       'Run the recorded schedule again and write what happened: a timeline in one HTML file, ftrace text, or a trace for Perfetto.',
     )
     .addOption(new Option('--format <name>', 'what to write').choices(Object.keys(FORMATS)).default('html'))
+    .option(...RACE_OPTION)
     .option('--output <file>', 'where it goes; - for standard output (default: beside the replay file)')
     .action(async (file: string, options: Options) => {
       context.exitCode = await runReport(context.host, file, options);
@@ -42,19 +51,19 @@ export function addReportCommand(program: Command, context: CommandContext): voi
 }
 
 /** Return: 0 when the recorded failure has happened again, 1 when something else has. */
-async function runReport(host: Host, file: string, { format, output }: Options): Promise<number> {
+async function runReport(host: Host, file: string, { format, output, race }: Options): Promise<number> {
   if (format === 'perfetto' && output === '-')
     throw new UsageError('--format perfetto writes bytes, not text: give --output a file, or leave it out');
-  const { readReplay, replay } = await import('../explore/replay-file.js');
-  const recorded = readReplay(file);
-  const { reproduced, divergence, result } = await replay(recorded, { history: true });
+  const { readReplay, replay, whyNotReproduced } = await import('../explore/replay-file.js');
+  const recorded = readReplay(file, race);
+  const replayed = await replay(recorded, { history: true });
+  const { reproduced, result } = replayed;
   const { executionOf } = await import('../report/trace/execution.js');
   const content = await rendered(format, executionOf(result, await threadNames(recorded.race, result.cpus)));
-  const where = divergence === null ? '' : ` (diverged at step ${divergence.step}: ${divergence.text})`;
-  if (!reproduced)
-    host.stderr.write(
-      `murphy: not reproduced: race or model have changed; this is what the schedule does now${where}\n`,
-    );
+  if (!reproduced) {
+    const why = oneLine(whyNotReproduced(replayed));
+    host.stderr.write(`murphy: not reproduced, and so no proof: ${why}; what is shown is what the schedule does now\n`);
+  }
   const out = output ?? `${file.replace(/(\.replay)?\.json$/, '')}${FORMATS[format].suffix}`;
   if (out === '-') host.stdout.write(String(content));
   else {

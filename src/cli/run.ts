@@ -2,8 +2,10 @@
 import { writeFileSync } from 'node:fs';
 import { join, parse } from 'node:path';
 import { type Command, Option } from 'commander';
+import type { SearchResult } from '../explore/search.js';
 import type { RaceSpec } from '../lab/race.js';
 import type { Progress, RunOptions, RunResult } from '../lab/types.js';
+import { oneLine } from '../report/output.js';
 import { NO_PROGRESS, progressDisplay } from '../report/progress.js';
 import type { Execution } from '../report/trace/execution.js';
 import { UsageError } from '../shared/errors.js';
@@ -242,6 +244,21 @@ async function* runAll(
   }
 }
 
+/** What the search for the failure has found; a module that does not load any more, or does not do the same each time, costs no result. */
+async function searched(
+  lab: Lab,
+  target: Target,
+  result: RunResult,
+  signal: AbortSignal | undefined,
+): Promise<Pick<SearchResult, 'replay' | 'lines'>> {
+  try {
+    return await lab.searchFailure(target, result, signal === undefined ? {} : { signal });
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    return { replay: null, lines: [`not explained: ${oneLine(error.message)}`] };
+  }
+}
+
 /** The result with its failure as a minimal schedule, in a replay file of its own. */
 async function explained(
   lab: Lab,
@@ -250,7 +267,7 @@ async function explained(
   names: Set<string>,
   signal: AbortSignal | undefined,
 ): Promise<RunResult> {
-  const { replay, lines } = await lab.searchFailure(target, result, signal === undefined ? {} : { signal });
+  const { replay, lines } = await searched(lab, target, result, signal);
   if (replay === null) return { ...result, explanation: lines };
   let file = `${result.experiment}.replay.json`;
   for (let n = 2; names.has(file); n++) file = `${result.experiment}.replay-${n}.json`;

@@ -6,6 +6,7 @@ import { appendLog } from '../cpu/printk.js';
 import { bothTracers } from '../cpu/tracer.js';
 import { deviceChecker } from '../lab/checkers.js';
 import type { Job } from '../lab/job.js';
+import { mustBePlain } from '../lab/plain.js';
 import type { RaceSpec } from '../lab/race.js';
 import { defineVars, settleDevice } from '../lab/race-worker.js';
 import { deviceRacesOf } from '../lab/races.js';
@@ -75,7 +76,7 @@ export class DeviceExplorer {
     this.#baton.begin(Turn.run);
     try {
       this.#baton.firstStep();
-      this.#body(device);
+      mustBePlain(this.#body(device));
     } catch (error) {
       settleDevice(device, this.#index, error, this.#printk);
     }

@@ -13,6 +13,9 @@ export interface Divergence {
   readonly text: string;
 }
 
+/** What makes a race go another way at the same choices. */
+export const SAME_EACH_TIME = 'keep Math.random(), Date and variables that outlive an execution out of it';
+
 const byteOf = (trace: Int32Array, step: number): number => {
   let hash = 0x811c9dc5;
   for (let word = 0; word < STEP_WORDS; word++) {

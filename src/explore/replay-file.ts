@@ -1,6 +1,6 @@
 /** A recorded failure as a file: versioned JSON, checked when it is read. It holds everything that the execution follows from. */
 import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, relative, resolve, sep } from 'node:path';
+import { basename, dirname, join, relative, resolve, sep } from 'node:path';
 import { crc32 } from 'node:zlib';
 import { z } from 'zod';
 import { exactMachine, machineSpecOf } from '../lab/configure.js';
@@ -10,7 +10,7 @@ import { modelHash, sourceHash } from '../lab/source-hash.js';
 import { OUTCOMES } from '../lab/types.js';
 import { UsageError } from '../shared/errors.js';
 import { hex8 } from '../shared/types.js';
-import { type Divergence, divergenceOf, stepsText } from './divergence.js';
+import { type Divergence, divergenceOf, SAME_EACH_TIME, stepsText } from './divergence.js';
 import type { ExploreOptions, ExploreResult } from './explore.js';
 import { explore } from './explore.js';
 import { isPath, raceName } from './race-name.js';
@@ -62,6 +62,11 @@ function checksumOf({ race: _, checksum: __, ...rest }: { race?: unknown; checks
 /** A failure of an exploration as a replay file. @race: as it was given to explore(). @found: one of its failures, else the first. */
 export async function toReplay(race: string | RaceSpec, result: ExploreResult, found?: Found): Promise<ReplayFile> {
   const { url } = await loadRace(race);
+  return replayOf(race, sourceHash(url), result, found);
+}
+
+/** toReplay() without a look at the module, which may be another by now. @source: hash of what was explored. */
+export function replayOf(race: string | RaceSpec, source: string, result: ExploreResult, found?: Found): ReplayFile {
   const one = found ?? {
     ...{ failure: result.failure, schedule: result.schedule, preemptions: result.preemptions, steps: result.steps },
     rounds: result.rounds,
@@ -75,7 +80,7 @@ export async function toReplay(race: string | RaceSpec, result: ExploreResult, f
     version: REPLAY_VERSION,
     race: raceName(race),
     experiment: result.experiment,
-    sourceHash: sourceHash(url),
+    sourceHash: source,
     modelHash: modelHash(),
     machine: machineSpecOf(result.machine),
     seed: result.machine.seed,
@@ -132,8 +137,29 @@ function textOf(file: string): string {
   }
 }
 
-/** Throws UsageError, one line, for anything that is not a whole replay file of this version. */
-export function readReplay(file: string): ReplayFile {
+/** A module by path, without the `#id` of one of its races. */
+const moduleFile = (race: string): string => race.replace(/#[^#/\\]*$/, '');
+
+/**
+ * Where the race of a replay file is: as its path says from the file on, or from the current directory, or beside the file. @experiment: the id of the race.
+ * Throws UsageError, one line, when it is at none of these places.
+ */
+function placeOf(race: string, experiment: string, file: string): string {
+  const folder = dirname(resolve(file));
+  const places = [...new Set([resolve(folder, race), resolve(race), join(folder, basename(race))])];
+  const found = places.find((place) => existsSync(moduleFile(place)));
+  if (found !== undefined) return found;
+  const tried = places.map(moduleFile);
+  throw new UsageError(
+    `${file} is of the race "${experiment}", whose module is neither ${tried.join(' nor ')}; say where it is: --race PATH`,
+  );
+}
+
+/**
+ * @race: path of the module of the race, where that is not the one that the file names. Throws UsageError, one line, for anything that is not a whole
+ * replay file of this version, and when the module of its race is not to be found.
+ */
+export function readReplay(file: string, race?: string): ReplayFile {
   const text = textOf(file);
   const bad = (why: string): UsageError =>
     new UsageError(`${file} is not a replay file: ${why}; record the failure again`);
@@ -156,10 +182,11 @@ export function readReplay(file: string): ReplayFile {
   const parsed = replayFile.safeParse(data);
   if (!parsed.success) throw bad(`${damaged ? 'it is damaged: ' : ''}${wrongIn(parsed.error)}`);
   const { checksum: _, ...recorded } = parsed.data;
-  const { race, schedule, stepsMax } = recorded;
+  const { race: named, experiment, schedule, stepsMax } = recorded;
   if (schedule.length > stepsMax) throw bad(`${schedule.length} choices in at most ${stepsMax} steps`);
   if (damaged) throw bad('it is damaged: its checksum is not that of its content');
-  return isPath(race) ? { ...recorded, race: resolve(dirname(file), race) } : recorded;
+  if (race !== undefined) return { ...recorded, race: `${resolve(moduleFile(race))}#${experiment}` };
+  return isPath(named) ? { ...recorded, race: placeOf(named, experiment, file) } : recorded;
 }
 
 export interface Replayed {
@@ -194,8 +221,7 @@ function differencesOf(recorded: ReplayFile, now: ExploreResult): string[] {
   return found;
 }
 
-const FICKLE =
-  'the race does not do the same each time: keep Math.random(), Date and variables that outlive an execution out of it';
+const FICKLE = `the race does not do the same each time: ${SAME_EACH_TIME}`;
 
 /** How and why an execution went otherwise than recorded, in a line. */
 export function whyNotReproduced({ divergence, differences, ...replayed }: Replayed): string {

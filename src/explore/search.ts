@@ -7,7 +7,7 @@ import { UsageError } from '../shared/errors.js';
 import { explain } from './explain/explain.js';
 import { type ExploreOptions, type ExploreResult, explore } from './explore.js';
 import { minimise } from './minimise.js';
-import { type ReplayFile, replay, toReplay } from './replay-file.js';
+import { type ReplayFile, replay, toReplay, whyNotReproduced } from './replay-file.js';
 import { signatureOf } from './signature.js';
 import type { Found } from './standing.js';
 
@@ -81,13 +81,17 @@ export async function searchFailure(name: string, run: RunResult, options: Searc
   if (best === null) return { replay: null, same: false, lines: [refusal ?? notFound(run)] };
   const recorded = await toReplay(name, best.result, best.found);
   const least = await minimise(recorded, { ...options, seconds: Math.max(2, left()) });
-  const { result } = await replay(least, { history: true });
+  const replayed = await replay(least, { history: true });
   const head =
     hit === null ? 'not the same failure, but the nearest found' : 'the same failure under controlled scheduling';
+  if (!replayed.reproduced) {
+    const why = `${head}, but not reproduced by its own schedule, and so no proof: ${whyNotReproduced(replayed)}`;
+    return { replay: null, same: false, lines: [why] };
+  }
   const many = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? '' : 's'}`;
   const length = many(least.schedule.length, 'prescribed choice');
   const size = `${many(least.preemptions, 'preemption')}, ${length}, ${many(least.steps, 'step')}`;
-  return { replay: least, same: hit !== null, lines: [`${head}: ${size}`, ...explain(result).report] };
+  return { replay: least, same: hit !== null, lines: [`${head}: ${size}`, ...explain(replayed.result).report] };
 }
 
 /** Return: what came of it, or why controlled mode does not take the race on this machine: too few CPUs, devices. */

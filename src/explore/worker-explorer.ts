@@ -16,6 +16,7 @@ import { Point } from '../shared/point.js';
 import { hex8 } from '../shared/types.js';
 import { struct_task_struct } from '../shared/wait.js';
 import { Baton, type BatonHost } from './baton.js';
+import { SAME_EACH_TIME } from './divergence.js';
 import { ExecutionLog } from './execution-log.js';
 import { type ControlledPart, controlledPart, type ExploreJob, preemptCounts } from './explore-job.js';
 import {
@@ -76,9 +77,7 @@ export interface ExploreReport {
   readonly stats: StrategyStats;
 }
 
-const NOT_THE_SAME =
-  'it does not do the same each time: the same choices lead to other steps; keep Math.random(), Date and variables that outlive an ' +
-  'execution out of it';
+const NOT_THE_SAME = `it does not do the same each time: the same choices lead to other steps; ${SAME_EACH_TIME}`;
 /** The first executions, and then one in so many, make sure that what has changed was announced. */
 const AUDITS = 4;
 const AUDIT_EVERY = 4096;
@@ -95,6 +94,7 @@ type Ending = Omit<Execution, Ended> & { -readonly [P in Ended]: Execution[P] };
 /** Executions between two looks at the clock, and how many steps at the most. */
 const CLOCK_EVERY = 64;
 const POINTS_UNWATCHED = 20_000;
+
 /** Decisions up to the last that did not take the first choice. */
 function prescribedDecisions(ended: Execution): number {
   for (let i = ended.decisions - 1; i >= 0; i--) {

@@ -10,7 +10,7 @@ import { TIMER_LINE } from '../cpu/lines.js';
 import { UsageError } from '../shared/errors.js';
 import type { Job } from './job.js';
 import { raceOf } from './modules.js';
-import type { RaceSpec } from './race.js';
+import { importForRaces, type RaceSpec } from './race.js';
 import type { History } from './recorder.js';
 import { runDevice, type WorkerReport, WorkerRunner } from './worker-runner.js';
 
@@ -28,7 +28,7 @@ export async function loadRaceModule(url: string): Promise<RaceSpec> {
 
 async function importModule(file: string): Promise<unknown> {
   try {
-    return await import(file);
+    return await importForRaces(file);
   } catch (error) {
     const text = String(error).split('\n')[0];
     throw new UsageError(`the race module does not load in a worker: ${text}; mend it and run again`);

@@ -11,7 +11,7 @@ import type { BuildFailure, BuildOptions, BuildResult } from 'esbuild';
 import { MurphyError, UsageError } from '../shared/errors.js';
 import { oneOf } from './configure.js';
 import { probeModule } from './module-probe.js';
-import { moduleOf, type RaceSpec } from './race.js';
+import { importForRaces, moduleOf, type RaceSpec, refusalOf } from './race.js';
 
 export interface LoadedRace {
   readonly race: RaceSpec;
@@ -71,6 +71,7 @@ const isRace = (value: unknown): value is RaceSpec =>
   typeof value === 'object' &&
   value !== null &&
   (moduleOf(value as RaceSpec) !== null ||
+    refusalOf(value) !== null ||
     (typeof (value as RaceSpec).id === 'string' && (value as RaceSpec).threads !== undefined));
 
 /** @path: of a module; with `#id` behind it, of one of the races that it exports. */
@@ -83,7 +84,7 @@ async function importRace(path: string): Promise<LoadedRace> {
   await probeOnce(url, basename(file));
   let module: Readonly<Record<string, unknown>>;
   try {
-    module = (await import(/* @vite-ignore */ url.href)) as Readonly<Record<string, unknown>>;
+    module = await importForRaces(url.href);
   } catch (error) {
     if (error instanceof Error && error.name === 'UsageError') throw new UsageError(error.message);
     throw new UsageError(`race module ${basename(file)} does not load: ${oneLine(error)}; mend it and run again`);
@@ -93,12 +94,19 @@ async function importRace(path: string): Promise<LoadedRace> {
   if (found.length === 0) {
     throw new UsageError(`race module ${name} has no race: it must "export default race({...})"`);
   }
-  const choices = found.map((r) => `${name}#${r.id}`).join(', ');
+  const choices = found
+    .filter((r) => refusalOf(r) === null)
+    .map((r) => `${name}#${r.id}`)
+    .join(', ');
+  const refused = found.filter((r) => refusalOf(r) !== null).map((r) => String(r.id));
+  const wrong = refused.length === 0 ? '' : `; not valid, ask for one to see why: ${refused.join(', ')}`;
   if (id === null && !isRace(module.default) && found.length > 1) {
-    throw new UsageError(`race module ${name} has several races: name one of ${choices}`);
+    throw new UsageError(`race module ${name} has several races: name one of ${choices}${wrong}`);
   }
   const race = raceOf(module, id);
-  if (race === null) throw new UsageError(`race module ${name} has no race "${id}"; it has ${choices}`);
+  if (race === null) throw new UsageError(`race module ${name} has no race "${id}"; it has ${choices}${wrong}`);
+  const refusal = refusalOf(race);
+  if (refusal !== null) throw new UsageError(refusal);
   return { race, url: withId(url, race.id) };
 }
 

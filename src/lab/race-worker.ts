@@ -25,7 +25,7 @@ import type { Kernel } from '../cpu/kernel.js';
 import { readLog } from '../cpu/printk.js';
 import { enqueue } from '../cpu/sched.js';
 import { createKernel, layoutStatics, restoreFrames, start_kernel } from '../mm/boot.js';
-import { ExecutionStopped, KernelBug, OracleFailure, UsageError } from '../shared/errors.js';
+import { ExecutionStopped, KernelBug, OracleFailure } from '../shared/errors.js';
 import { type Footprint, Space } from '../shared/footprint.js';
 import { Point } from '../shared/point.js';
 import { hex8, ptr } from '../shared/types.js';
@@ -38,16 +38,16 @@ import type { Job } from './job.js';
 import { leftOver } from './left-over.js';
 import { allLocksOf, lockdepOf } from './lockdep.js';
 import { builtFile, packageRoot } from './modules.js';
+import { Asynchronous, mustBePlain } from './plain.js';
 import type { RaceSpec, ThreadFn } from './race.js';
 import { racesOf } from './races.js';
 import { functionsOf, named } from './stack.js';
 import { type Failure, OUTCOMES, type Outcome } from './types.js';
 import { clearVerdict, type ShortFailure, settle, settledFailure } from './verdict.js';
 
-/** Frames of the stack that are ours, not the module's: by the built file, or by its source where there is a source map. */
-const LIBRARY = [builtFile('src'), join(packageRoot(), 'src')];
+/** Frames of the stack that are ours, not the module's: by the built file, or by its source where there is a source map; and what brings us calls. */
+const LIBRARY = [builtFile('src'), join(packageRoot(), 'src'), 'node_modules/comlink/', 'node:internal'];
 
-/** Class, message and place of an exception of the race module. */
 /** What a device's function threw becomes the verdict, unless it was called off. An I/O adapter that finds no translation ends the kernel. */
 export function settleDevice(d: Device, slot: number, error: unknown, printk: (text: string) => void): void {
   if (error instanceof ExecutionStopped) return;
@@ -58,15 +58,20 @@ export function settleDevice(d: Device, slot: number, error: unknown, printk: (t
     printk(error.message);
     printk('Kernel panic - not syncing: High Priority Machine Check (HPMC)');
     settle(d, Verdict.oops, { outcome: error.kind, message: error.message, addr: error.addr });
-  } else settle(d, Verdict.error, { outcome: 'report', message: `device ${slot} threw ${nameOfError(error)}` });
+  } else settle(d, Verdict.error, { outcome: 'report', message: `device ${slot} ${howEnded(error)}` });
 }
 
+/** Class, message and place of an exception of the race module. */
 export const nameOfError = (error: unknown): string => {
   if (!(error instanceof Error)) return String(error);
   const frames = (error.stack ?? '').split('\n').filter((l) => !LIBRARY.some((folder) => l.includes(folder)));
   const place = frames.map((l) => /^\s*at .*?([^/\\(]+:\d+:\d+)\)?$/.exec(l)?.[1]).find((at) => at !== undefined);
   return `${error.name}: ${error.message}${place === undefined ? '' : ` (${place})`}`;
 };
+
+/** Said of who it comes from. */
+const howEnded = (error: unknown): string =>
+  error instanceof Asynchronous ? error.message : `threw ${nameOfError(error)}`;
 
 const isAssertion = (error: unknown): error is Error => error instanceof Error && error.name === 'AssertionError';
 
@@ -112,12 +117,14 @@ export abstract class RaceWorker {
     this.k.irqHandlers = new Map(
       Object.entries(race.irqs ?? {}).map(([line, fn]) => [
         Number(line),
-        (k: Kernel) => this.#named(`interrupt handler ${line} on CPU${k.cpu}`, () => fn(k)),
+        (k: Kernel) => this.#named(`interrupt handler ${line} on CPU${k.cpu}`, () => mustBePlain(fn(k))),
       ]),
     );
     this.k.invariant = race.invariant === undefined ? null : () => this.#lookAtInvariant();
     for (const [nr, action] of Object.entries(race.softirqs ?? {})) {
-      open_softirq(this.k, Number(nr), (k) => this.#named(`soft interrupt ${nr} on CPU${k.cpu}`, () => action(k)));
+      open_softirq(this.k, Number(nr), (k) =>
+        this.#named(`soft interrupt ${nr} on CPU${k.cpu}`, () => mustBePlain(action(k))),
+      );
     }
     this.k.shrinkers = race.shrinkers ?? [];
     this.k.ctors = race.ctors ?? [];
@@ -148,7 +155,7 @@ export abstract class RaceWorker {
   /** The race's invariant on memory as it is; what it throws says so. */
   #lookAtInvariant(): void {
     try {
-      this.race.invariant?.(this.k);
+      mustBePlain(this.race.invariant?.(this.k));
     } catch (error) {
       if (error instanceof OracleFailure) {
         throw new OracleFailure({ ...error.finding, message: `invariant: ${error.finding.message}` });
@@ -191,7 +198,7 @@ export abstract class RaceWorker {
   }
 
   /** Run kernel code on CPU 0 while the other CPUs only take interrupts; on return none of them is inside a handler. */
-  protected alone(act: () => void, what: 'setup' | 'check'): void {
+  protected alone(act: () => unknown, what: 'setup' | 'check'): void {
     const { hw, layout, config } = this.k;
     Atomics.store(hw, Control.stage, what === 'setup' ? Stage.setup : Stage.check);
     Atomics.store(hw, Control.serve, 1);
@@ -199,7 +206,7 @@ export abstract class RaceWorker {
     this.guarded(() => {
       const { invariant } = this.k;
       if (what === 'check' && invariant !== null) this.k.inspect(invariant);
-      act();
+      mustBePlain(act());
       if (what === 'setup' && invariant !== null) this.k.inspect(invariant);
     }, what);
     Atomics.store(hw, Control.serve, 0);
@@ -477,7 +484,7 @@ export abstract class RaceWorker {
       } else {
         const blamed = this.#blamed;
         const who = blamed !== null && blamed.error === error ? blamed.what : what;
-        settle(k, Verdict.error, { outcome: 'report', message: `${who} threw ${nameOfError(error)}` });
+        settle(k, Verdict.error, { outcome: 'report', message: `${who} ${howEnded(error)}` });
       }
     }
   }
@@ -521,16 +528,12 @@ export abstract class RaceWorker {
   /** The thread's function, from its first statement to its end; then the CPU goes to others. */
   protected runBody(body: ThreadFn): void {
     const { k } = this;
-    const returned: unknown = body(
-      k,
-      this.job.threads.findIndex((t) => t.slot === this.job.slot),
+    mustBePlain(
+      body(
+        k,
+        this.job.threads.findIndex((t) => t.slot === this.job.slot),
+      ),
     );
-    if (returned instanceof Promise) {
-      returned.catch(() => {});
-      throw new UsageError(
-        'it is an async function: what it awaits, nobody schedules; make it a plain function, which waits by waitUntil() or a lock',
-      );
-    }
     k.checkInvariant();
     this.races?.stands();
     this.lockdep?.taskExit();

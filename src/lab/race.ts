@@ -182,10 +182,42 @@ function callingFile(): string | null {
   return null;
 }
 
+/** On an object that race() has refused while its module was loaded for its races: why. Known to all copies of the library, as is LOADING. */
+const REFUSED = Symbol.for('murphy.refused');
+const LOADING = Symbol.for('murphy.loading');
+
+/** How many modules are being loaded for their races. */
+const loading = globalThis as { [LOADING]?: number };
+
+/**
+ * Import a module for its races: one that is wrong is refused when somebody asks for it, and does not cost the module its others. Everywhere else
+ * race() throws at once.
+ */
+export async function importForRaces(url: string): Promise<Readonly<Record<string, unknown>>> {
+  loading[LOADING] = (loading[LOADING] ?? 0) + 1;
+  try {
+    return (await import(/* @vite-ignore */ url)) as Readonly<Record<string, unknown>>;
+  } finally {
+    loading[LOADING]--;
+  }
+}
+
+/** Why race() has refused what a module exports; null where it has not. */
+export const refusalOf = (spec: object): string | null => (spec as { [REFUSED]?: string })[REFUSED] ?? null;
+
 /** Throws UsageError, one line, when a part is missing or wrong. */
 export function race<const S extends SharedSpec = Record<never, number>, const E extends string = never>(
   input: RaceInput<S, E>,
 ): RaceSpec {
+  try {
+    return made(input as unknown as RaceInput);
+  } catch (error) {
+    if (!(error instanceof UsageError) || (loading[LOADING] ?? 0) === 0) throw error;
+    return Object.defineProperty({ ...(input as object) }, REFUSED, { value: error.message }) as unknown as RaceSpec;
+  }
+}
+
+function made(input: RaceInput): RaceSpec {
   const given: unknown = input;
   if (typeof given !== 'object' || given === null || Array.isArray(given)) {
     throw new UsageError('the argument of race() must be an object: race({ id, threads: [...] })');

@@ -16,6 +16,7 @@ import { Prng } from '../shared/prng.js';
 import { deviceChecker } from './checkers.js';
 import { EventRing, ringOf } from './event-ring.js';
 import type { Job } from './job.js';
+import { mustBePlain } from './plain.js';
 import type { RaceSpec } from './race.js';
 import { defineVars, RaceWorker, settleDevice } from './race-worker.js';
 import { DeviceRecorder, type History, NO_HISTORY, Recorder } from './recorder.js';
@@ -259,7 +260,7 @@ export function runDevice(job: Job, race: RaceSpec, device: Device, hw: Int32Arr
     ring?.keep();
     if (Atomics.load(hw, Control.quit) !== 0 || Atomics.load(hw, Control.broken) !== 0) break;
     try {
-      if (Atomics.load(hw, Control.verdict) === Verdict.none) body?.(device);
+      if (Atomics.load(hw, Control.verdict) === Verdict.none) mustBePlain(body?.(device));
     } catch (error) {
       settleDevice(device, job.slot, error, printk);
     }

@@ -21,8 +21,8 @@ export interface ShownFailure {
   readonly message: string;
   readonly preemptions: number;
   readonly replay: string | null;
-  /** Has the replay file, run again at once, shown the same? */
-  readonly reproduced: boolean;
+  /** Has the replay file, run again at once, shown the same? Not there where it could not be run. */
+  readonly reproduced?: boolean;
 }
 
 /** A result of controlled mode: the same fields first; not the schedule and the trace, which the replay file stands for. */

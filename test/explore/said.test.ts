@@ -8,6 +8,8 @@ import { main } from '../../src/cli/main.js';
 import { explain } from '../../src/explore/explain/explain.js';
 import { type ExploreOptions, explore } from '../../src/explore/explore.js';
 import { readReplay, replay, toReplay, writeReplay } from '../../src/explore/replay-file.js';
+import { searchFailure } from '../../src/explore/search.js';
+import { run } from '../../src/lab/run.js';
 import { StuckError } from '../../src/shared/errors.js';
 import { murphy, RealHost } from '../cli/real.js';
 
@@ -183,6 +185,31 @@ describe('a race that does not do the same each time', () => {
     expect((await murphy('explore', join(folder, 'not-fickle.mjs'), ...asked)).stdout).not.toContain('proof');
   });
 
+  it('is said to give no proof in KTAP, by a report, and by the explanation of a run', async () => {
+    const file = join(folder, 'doubtful.json');
+    const ktap = await murphy('explore', fickle('fickle-ktap.mjs', 1), '--ktap', '--quiet', '--output', file);
+    expect(ktap.stdout).toMatch(/^ {2}# not reproduced by its own schedule, and so no proof: diverged /m);
+    const { status, stderr } = await murphy(
+      'report',
+      file,
+      '--format',
+      'ftrace',
+      '--output',
+      join(folder, 'shown.txt'),
+    );
+    expect(status).toBe(1);
+    expect(stderr).toMatch(FICKLE);
+    expect(stderr).toMatch(
+      /^murphy: not reproduced, and so no proof: .* what is shown is what the schedule does now\n$/,
+    );
+    const race = fickle('fickle-run.mjs', 1);
+    const { replay, lines } = await searchFailure(race, await run(race, { executions: 3 }));
+    expect([replay, lines]).toEqual([
+      null,
+      [expect.stringMatching(/not reproduced by its own schedule, and so no proof/)],
+    ]);
+  });
+
   it.each([
     ['at once', 1],
     ['in the end', 2],
@@ -345,9 +372,7 @@ describe('a thread that cannot be searched', () => {
       'async.mjs',
       `id: 'async', shared: { x: 0 }, threads: [async (k) => { k.shared.x++; await 1; k.shared.x++; }]`,
     );
-    expect((await explore(race, {})).error).toMatch(
-      /^thread 0 threw UsageError: it is an async function: .*make it a plain function/,
-    );
+    expect((await explore(race, {})).error).toMatch(/^thread 0 is asynchronous: .*make it a plain function/);
   });
 
   it('is refused when it reads the clock where steps of others are left out of account', async () => {

@@ -76,6 +76,42 @@ describe('/proc/interrupts', () => {
     ]);
   });
 
+  it('has lines in order and no IPIs on ARM of 4.x with one CPU, and no chip where nobody names one', () => {
+    const { k } = localMachine('cortex-a9', { kernel: '4.12', patches: [] });
+    k.irqHandlers = new Map([11, 3].map((line) => [line, () => undefined]));
+    interrupted(k, 11, 2);
+    interrupted(k, IPI_CALL_FUNC, 1);
+    expect(show_interrupts(k).split('\n')).toEqual([
+      '           CPU0       ',
+      '  3:          0         -   3 Edge      irq3',
+      ' 11:          2         -  11 Edge      irq11',
+      ' 16:          0         -  16 Edge      timer',
+      'Err:          0',
+      '',
+    ]);
+  });
+
+  it('is that of 2.6.30 up to 2.6.35', () => {
+    for (const kernel of ['2.6.22', '2.6.35']) {
+      expect(show_interrupts(machine('cortex-a9', kernel), NAMES)).toBe(
+        show_interrupts(machine('cortex-a9', '2.6.30'), NAMES),
+      );
+    }
+  });
+
+  it('counts further than a signed word does', () => {
+    const { k } = localMachine('arm926', { kernel: '2.6.30', patches: [] });
+    k.irqHandlers = new Map([[3, () => undefined]]);
+    k.hw[k.layout.irqCounts + 1 + 3] = -1;
+    expect(show_interrupts(k)).toContain('  3: 4294967295           -  irq3\n');
+  });
+
+  it('has no line for IPIs on PA-RISC with one CPU', () => {
+    const { k } = localMachine('pcxl2', { kernel: '2.6.30', patches: [] });
+    interrupted(k, TIMER_LINE, 2);
+    expect(show_interrupts(k).split('\n')).toEqual(['           CPU0', ' 64:          2             CPU  timer', '']);
+  });
+
   it('has timer and IPIs as lines of the CPU on PA-RISC, and no errors', () => {
     expect(show_interrupts(machine('pcxu', '2.6.30'), { ...NAMES, chip: 'ASP' }).split('\n')).toEqual([
       '           CPU0       CPU1',

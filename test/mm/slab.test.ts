@@ -148,6 +148,38 @@ describe('kmalloc() with SLAB', () => {
   });
 });
 
+describe('a row of /proc/slabinfo of SLAB', () => {
+  it('counts the objects of full and partial slabs, slabs without objects, and what the shared array has', () => {
+    const k = machine({ cpus: 2 }, 'cortex-a9');
+    const s = kmem_cache_create(k, 'own', 1000, 0, 0);
+    const objects = Array.from({ length: 300 }, () => kmem_cache_alloc(k, s, GFP_KERNEL));
+    const row = (): number[] => (slabinfo(k).find((l) => l.startsWith('own ')) ?? '').match(/\d+/g)?.map(Number) ?? [];
+    const [active = 0, all = 0, size = 0, perSlab = 0, pages, limit, batch, shared, activeSlabs = 0, slabs = 0, spare] =
+      row();
+    // The array of the CPU has what it took in advance: that counts as active.
+    expect(active).toBeGreaterThanOrEqual(300);
+    expect(active).toBeLessThan(300 + (batch ?? 0));
+    expect([all, slabs, spare]).toEqual([activeSlabs * perSlab, activeSlabs, 0]);
+    expect([size, pages]).toEqual([k.read(s, k.structs.slab_kmem_cache.buffer_size), 1]);
+    expect([limit, batch, shared]).toEqual(
+      (['limit', 'batchcount', 'shared'] as const).map((field) => k.read(s, k.structs.slab_kmem_cache[field])),
+    );
+    for (const x of objects) kmem_cache_free(k, s, x);
+    const after = row();
+    expect(after[10]).toBeGreaterThan(0);
+    expect(after[9]).toBeGreaterThan(after[8] ?? 0);
+    expect(after[1]).toBe((after[9] ?? 0) * perSlab);
+    expect(after[0]).toBeLessThan(active);
+  });
+
+  it('counts the pages of a slab, not its order', () => {
+    const k = machine();
+    const s = kmem_cache_create(k, 'big', 8192, 0, 0);
+    kmem_cache_alloc(k, s, GFP_KERNEL);
+    expect(slabinfo(k).find((l) => l.startsWith('big '))).toMatch(/^big +\d+ +\d+ +8192 +1 +2 : /);
+  });
+});
+
 describe('a cache of its own', () => {
   it('is filled, emptied and gives slabs back beyond its limit', () => {
     const k = machine();

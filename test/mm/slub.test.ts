@@ -8,6 +8,7 @@ import { slabinfo as slabinfoOfKernel } from '../../src/mm/kmalloc.js';
 import { lowmem_page_address, type Page } from '../../src/mm/page.js';
 import { GFP_KERNEL } from '../../src/mm/page_alloc.js';
 import { type Cache, PageSlab, virt_to_head_page } from '../../src/mm/slab-common.js';
+import { slabinfoRow } from '../../src/mm/slabinfo.js';
 import { get_node, partialOf } from '../../src/mm/slub/cache.js';
 import { kmem_cache_destroy, kmem_cache_shrink } from '../../src/mm/slub/shrink.js';
 import { calculate_sizes, type SizeParameters, slub_debug_flags } from '../../src/mm/slub/sizes.js';
@@ -578,7 +579,36 @@ describe('/proc/slabinfo of SLUB', () => {
   it('is there from 2.6.24 on', () => {
     const of = (kernel: string): string | undefined => slabinfoOfKernel(machine({ kernel }))[0];
     expect(of('2.6.22')).toMatch(/^Name {19}Objects/);
-    expect(of('2.6.30')).toBe('slabinfo - version: 2.1');
+    for (const kernel of ['2.6.28', '2.6.30', '4.12']) expect(of(kernel)).toBe('slabinfo - version: 2.1');
+  });
+});
+
+describe('a row of /proc/slabinfo', () => {
+  it('has each number in its own columns', () => {
+    const row = { name: 'n', active: 1, objects: 23, size: 456, perSlab: 7, pages: 8 };
+    expect(slabinfoRow({ ...row, tunables: [9, 10, 11], slabs: [12, 13, 14] })).toBe(
+      'n                      1     23    456    7    8 : tunables    9   10   11 : slabdata     12     13     14',
+    );
+  });
+
+  it('counts the pages of a slab, not its order, and what is free in each partial slab', () => {
+    const k = machine({ slubMinOrder: 2, slubMaxOrder: 2 });
+    const big = kmem_cache_create(k, 'big', 3000, 0, 0);
+    const perSlab = k.read(big, k.structs.kmem_cache.objects);
+    const order = k.read(big, k.structs.kmem_cache.order);
+    expect(order).toBe(2);
+    const objects = Array.from({ length: 3 * perSlab }, () => kmem_cache_alloc(k, big, GFP_KERNEL));
+    // Of two full slabs one has one object less, the other all but one.
+    kmem_cache_free(k, big, objects[0] as Vaddr);
+    for (let i = perSlab + 1; i < 2 * perSlab; i++) kmem_cache_free(k, big, objects[i] as Vaddr);
+    const row = proc_slabinfo(k).find((l) => l.startsWith('big '));
+    expect(row?.split(/\s+/).slice(1, 6).map(Number)).toEqual([
+      3 * perSlab - 1 - (perSlab - 1),
+      3 * perSlab,
+      k.read(big, k.structs.kmem_cache.size),
+      perSlab,
+      1 << order,
+    ]);
   });
 });
 
@@ -593,5 +623,18 @@ describe('the tool slabinfo', () => {
       'kmalloc-64                  64      64     4.0K          1/0/1   64 0   0 100 ',
       'own                         40     100     8.1K          2/0/1   28 0   0  48 PZFU',
     ]);
+  });
+
+  it('says which part of the slabs is partial, how much memory they take, and of which caches several names are one', () => {
+    const k = machine({ lowmemPages: 1024 });
+    const [one] = [kmem_cache_create(k, 'one', 100, 0, 0), kmem_cache_create(k, 'other', 100, 0, 0)];
+    const large = kmem_cache_create(k, 'large', 4000, 0, 0);
+    const perSlab = k.read(one, k.structs.kmem_cache.objects);
+    const objects = Array.from({ length: perSlab + 1 }, () => kmem_cache_alloc(k, one, GFP_KERNEL));
+    for (let i = 0; i < 260; i++) kmem_cache_alloc(k, large, GFP_KERNEL);
+    kmem_cache_free(k, one, objects[0] as Vaddr);
+    const rows = slabinfo(k);
+    expect(rows.find((row) => row.startsWith('one '))).toMatch(/ 8\.1K +2\/1\/1 +\d+ 0 {2}50 +\d+ \*/);
+    expect(rows.find((row) => row.startsWith('large '))).toMatch(/ 1\.0M +130\/0\/1 +2 1 {3}0 {2}97 $/);
   });
 });

@@ -1,8 +1,8 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { WaitKind } from '../../src/cpu/hw.js';
 import { Softirq } from '../../src/cpu/irq.js';
-import { Ev } from '../../src/cpu/tracer.js';
-import type { TraceEvent } from '../../src/lab/recorder.js';
+import { Cause, Ev } from '../../src/cpu/tracer.js';
+import { Recorded, type TraceEvent } from '../../src/lab/recorder.js';
 import { type ChromeEvent, toChromeTrace } from '../../src/report/trace/chrome.js';
 import { draw } from '../../src/report/trace/drawing.js';
 import { flagsOf, toFtrace } from '../../src/report/trace/ftrace.js';
@@ -156,6 +156,95 @@ describe('events of the kernel in ftrace text', () => {
       `mm_page_free: page=${page.toString(16)} pfn=${pfn} order=2`,
       `kmalloc: call_site=f ptr=${hex} bytes_req=100 gfp_flags=GFP_ATOMIC`,
       `kfree: call_site=f ptr=${hex}`,
+    ]);
+  });
+
+  it('say what the emulated hardware did', () => {
+    const [va, pa, value] = [0xc0001000, 0x20001000, 0xdeadbeef];
+    const line = { a: 7, b: va, c: pa };
+    const lineText = 'line=7 va=c0001000 pa=20001000';
+    expect(
+      texts(
+        { what: Ev.load, a: va, b: pa, c: value, d: 3 },
+        { what: Ev.store, a: va, b: pa, c: value, mask: 0xff00, d: 3 },
+        { what: Ev.lineFill, ...line },
+        { what: Ev.lineWriteBack, ...line, d: (Cause.clean << 8) | 0x1f },
+        { what: Ev.lineDrop, ...line, d: (Cause.invalidate << 8) | 0x80 },
+        { what: Ev.bufferPush, a: pa, b: value, c: 0xffff },
+        { what: Ev.bufferDrain, a: pa, b: value, c: 0xffffffff },
+        { what: Ev.tlbFill, a: va, b: 0x2000155e },
+        { what: Ev.tlbFlush, a: va, b: 0, cpu: 1 },
+        { what: Ev.tlbFlush, a: 0xffffffff, b: 1 },
+        { what: Ev.fault, a: va, b: 0x17, c: 1 },
+        { what: Ev.dmaRead, a: pa, b: value, cpu: -1 },
+        { what: Ev.dmaWrite, a: pa, b: value, cpu: -1 },
+        { what: Ev.doorbell, a: 2 },
+        { what: Ev.raise, a: 1, b: 5 },
+      ),
+    ).toEqual([
+      'cached_load: va=c0001000 pa=20001000 value=deadbeef line=3',
+      'cached_store: va=c0001000 pa=20001000 value=deadbeef mask=0000ff00 line=3',
+      `cache_line_fill: ${lineText}`,
+      `cache_line_write_back: ${lineText} dirty=1f cause=clean`,
+      `cache_line_drop: ${lineText} dirty=80 cause=invalidate`,
+      'write_buffer_push: pa=20001000 value=deadbeef mask=0000ffff',
+      'write_buffer_drain: pa=20001000 value=deadbeef mask=ffffffff',
+      'tlb_entry_fill: va=c0001000 pte=2000155e',
+      'tlb_entry_flush: va=c0001000 cpus=1',
+      'tlb_entry_flush: va=all cpus=all',
+      'mmu_fault: va=c0001000 status=17 write=1',
+      'dma_read: pa=20001000 value=deadbeef',
+      'dma_write: pa=20001000 value=deadbeef',
+      'device_doorbell: device=2',
+      'irq_raise: cpu=1 irq=5',
+    ]);
+  });
+
+  it('say which word of the kernel changed, and which objects of a cache came and went', () => {
+    expect(
+      texts(
+        { what: Recorded.change, a: ADDR, b: 1, c: 0xffffffff },
+        { what: Ev.cacheAlloc, a: ADDR, b: 0xc0500000, c: 0x20, stack: ['f'] },
+        { what: Ev.cacheFree, a: ADDR, stack: ['f'] },
+      ).filter((text) => !text.startsWith('tracing_mark_write')),
+    ).toEqual([
+      `kernel_data: addr=${hex} old=00000001 new=ffffffff name=${name()}`,
+      `kmem_cache_alloc: call_site=f ptr=${hex} cache=c0500000 gfp_flags=GFP_ATOMIC`,
+      `kmem_cache_free: call_site=f ptr=${hex}`,
+    ]);
+  });
+
+  it('say of a wait for a lock that it is one, once however long it lasts, and of no other wait', () => {
+    const wait = { what: Ev.wait, a: WaitKind.lock, b: ADDR };
+    expect(texts(wait, wait, { ...wait, a: WaitKind.sleep }, { what: Ev.lockAcquired, a: ADDR, b: 0 })).toEqual([
+      `lock_acquire: ${hex} ${name()}`,
+      `lock_contended: ${hex} ${name()}`,
+      `lock_acquired: ${hex} ${name()}`,
+    ]);
+  });
+
+  it('say that a task which is preempted could run, and name threads that have no name of their own', () => {
+    const [asleep, preempted] = texts(
+      { what: Ev.switchTo, a: 5, slot: 0, stack: ['schedule', 'wait_event'] },
+      { what: Ev.switchTo, a: 5, slot: 0, stack: ['preempt_schedule', 'f'] },
+      { what: Ev.wakeUp, a: 5, b: 0 },
+    ).filter((text) => text.startsWith('sched_switch'));
+    expect(asleep).toMatch(/ prev_state=S ==> next_comm=thread5 next_pid=6 next_prio=120$/);
+    expect(preempted).toMatch(/ prev_state=R ==> /);
+  });
+
+  it('have a name of 15 letters at most, and a process id and a CPU for each device', () => {
+    const one = e1.execution.events.find((e) => e.what === Ev.lockAcquired) as TraceEvent;
+    const threads = new Map([[one.slot, 'a-name-of-17-char']]);
+    const events = [
+      { ...one, stack: [], seq: 0, time: 0 },
+      { ...one, stack: [], seq: 1, time: 1, what: Ev.dmaRead, cpu: -1, slot: 1, irqsOff: false, preempt: 0 },
+    ];
+    const lines = linesOf(toFtrace({ ...e1.execution, threads, events }));
+    expect(lines[2]).toBe('# entries-in-buffer/entries-written: 2/2   #P:3');
+    expect(lines.slice(-2).map((line) => line.slice(0, 35))).toEqual([
+      ' a-name-of-17-ch-1     [000] d..1  ',
+      '         device1-1001  [003] ....  ',
     ]);
   });
 

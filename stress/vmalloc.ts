@@ -63,9 +63,9 @@ const PAGES_HELD = 1200;
 const HELD = 5;
 const ROUNDS = 3;
 /** Operations of a thread between two meetings. */
+const OPERATIONS = 20;
 /** What these kernels read without the lock of those who write it: docs/checkers.md. */
 const RACES = ['races: pmd_none', 'races: get_vm_area', 'races: rmqueue_bulk'];
-const OPERATIONS = 20;
 const THREADS_PER_CPU = 2;
 /** Areas that each thread reserves while all others do. */
 const RESERVED_TOGETHER = 12;

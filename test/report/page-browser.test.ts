@@ -103,6 +103,13 @@ describe.skipIf(installed === undefined)(`the page of a timeline in Chromium${wh
     await page.uncheck('#everything');
   });
 
+  it('fits into a narrow window', async () => {
+    await page.setViewportSize({ width: 400, height: 800 });
+    const wider = await page.evaluate('document.documentElement.scrollWidth - document.documentElement.clientWidth');
+    expect(wider).toBe(0);
+    await page.setViewportSize({ width: 1240, height: 900 });
+  });
+
   it('leaves the tools and the far steps out of print', async () => {
     await page.emulateMedia({ media: 'print' });
     expect(await page.isVisible('#tools')).toBe(false);

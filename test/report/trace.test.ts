@@ -9,7 +9,7 @@ import { flagsOf, toFtrace } from '../../src/report/trace/ftrace.js';
 import { toHtml } from '../../src/report/trace/page.js';
 import { drawingOf } from '../../src/report/trace/timeline.js';
 import { chromeTrace, crossing, entriesOf, linesOf, PERFETTO, unpaired } from './trace-formats.js';
-import { fetchedAhead, recycled, type Sample } from './trace-sample.js';
+import { failing, fetchedAhead, recycled, type Sample } from './trace-sample.js';
 
 let e1: Sample;
 let e10: Sample;
@@ -390,6 +390,20 @@ describe('an execution as a timeline', () => {
     expect(lost[0]?.text).toMatch(/invalidate threw away/);
   });
 
+  it('leaves a CPU that waits for ever in the functions in which it does', async () => {
+    const { execution } = await failing('2003-01-vfree-irqs-off-deadlock', {});
+    const { steps } = execution.result;
+    const [first, second] = drawingOf(execution).lanes;
+    const toTheEnd = first?.boxes.filter((b) => b.to === steps).map((b) => [b.text, b.kind.startsWith('off')]);
+    expect(toTheEnd).toEqual(
+      expect.arrayContaining([
+        ['vfree', true],
+        ['smp_call_function_many', true],
+      ]),
+    );
+    expect(second?.boxes.filter((b) => b.to > steps)).toEqual([]);
+  });
+
   it('draws only what is in the view, and outlines what is looked for', () => {
     const drawing = drawingOf(e1.execution);
     const at = drawing.marks.find((m) => m.lost)?.at ?? 0;
@@ -426,6 +440,13 @@ describe('the page of a timeline', () => {
     );
     expect(short(e10)).toMatch(/^device0 stored a byte|^CPU\d stored a byte/);
     expect(short(e10)).toContain("Memory has it, but the reader's cache had an older copy");
+  });
+
+  it('tells two contexts of one CPU apart', async () => {
+    const { execution } = await failing('2009-03-dma-two-step-lost-store', {});
+    expect(execution.explanation.inShort).toMatch(
+      /^CPU0 interrupt stored a byte \(step \d+\)\. .* when CPU0 thread0 threw that line away/,
+    );
   });
 
   it('has every step in its table, and the picture in full for readers without scripts', () => {

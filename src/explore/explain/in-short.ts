@@ -8,8 +8,13 @@ const when = (e: TraceEvent): string => (e.step < 0 ? 'in setup' : e.stage === 2
 /** "step 184, in dma_inv_range()". */
 const whenAndWhere = (e: TraceEvent): string => (e.stack[0] === undefined ? when(e) : `${when(e)}, in ${e.stack[0]}()`);
 
-function lostBy(loss: Loss, culprit: TraceEvent): string {
-  const who = whoOf(culprit);
+/** What to call two contexts: by their CPUs, unless both are of one. */
+function bothOf(one: TraceEvent, other: TraceEvent): readonly [string, string] {
+  const [a, b] = [contextOf(one), contextOf(other)];
+  return a !== b && whoOf(one) === whoOf(other) ? [a, b] : [whoOf(one), whoOf(other)];
+}
+
+function lostBy(loss: Loss, culprit: TraceEvent, who: string): string {
   switch (loss.kind) {
     case 'discarded':
       return `Nothing but a cache line had it when ${who} threw that line away (${whenAndWhere(culprit)}).`;
@@ -52,9 +57,10 @@ function handsText({ nr, from, to, given, pause }: Hands): string {
 export function inShort(loss: Loss, hands: Hands | null): string {
   const { stored, culprit } = loss;
   if (stored === null || culprit === null) return '';
-  const lost = lostBy(loss, culprit);
+  const [storer, loser] = bothOf(stored, culprit);
+  const lost = lostBy(loss, culprit, loser);
   if (lost === '') return '';
-  const first = `${whoOf(stored)} stored a byte (${when(stored)}).`;
+  const first = `${storer} stored a byte (${when(stored)}).`;
   const other = hands !== null && whoOf(hands.given) !== whoOf(culprit);
   const misled = other && (loss.kind === 'discarded' || loss.kind === 'overwritten');
   return [first, lost, ...(misled ? [handsText(hands)] : [])].join(' ');

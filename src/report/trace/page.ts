@@ -111,7 +111,7 @@ ${headHtml(execution)}
 <ol id="story">${story}</ol>
 <section>${tools(drawing.marks.some((m) => m.lost))}<figure id="timeline">${whole}</figure><p class="legend">${LEGEND}</p></section>
 ${closeUp(drawing)}
-<section class="steps"><h2>Every step</h2>${tableHtml(execution)}</section>
+<section class="steps"><h2 id="everystep">Every step</h2>${tableHtml(execution)}</section>
 <script type="application/json" id="drawing">${inScript(drawing)}</script>
 <script type="module">
 ${scriptOf('drawing.js')}

@@ -24,8 +24,8 @@ svg .ground{fill:#f7f9fb}svg .outside{fill:#eceff3}svg .tick{stroke:#e3e8ee}
 svg .badge{fill:#fff;font:600 11px system-ui,"DejaVu Sans",sans-serif;text-anchor:middle}svg .losttext{fill:#c8141b;text-anchor:middle;paint-order:stroke;stroke:#fff;stroke-width:4px;font:700 13px system-ui,"DejaVu Sans",sans-serif}
 .legend{display:flex;flex-wrap:wrap;gap:16px;margin:8px 0 0;color:#556;font-size:12px}.legend svg{vertical-align:-2px;margin-right:5px}
 table{border-collapse:collapse;font:12px/1.35 "DejaVu Sans Mono",ui-monospace,monospace;width:100%}thead th{position:sticky;top:34px;background:#fff;text-align:left}
-td,th{padding:1px 8px;vertical-align:top;border-bottom:1px solid #eef1f4}tbody th{text-align:right;color:#6b7885;font-weight:400}tbody tr{cursor:pointer}
+td,th{padding:1px 8px;vertical-align:top;overflow-wrap:anywhere;border-bottom:1px solid #eef1f4}tbody th{text-align:right;color:#6b7885;font-weight:400}tbody tr{cursor:pointer}
 td em{color:#6b7885}td i{display:block;color:#8a4b12;padding-left:14px}tr.lost{background:#fde8e8}tr.lost th{color:#c8141b;font-weight:700}tr.found{outline:2px solid #7a1fa2;outline-offset:-2px}
 @media print{body{max-width:none;padding:0;font-size:11px}#tools{display:none}*{print-color-adjust:exact;-webkit-print-color-adjust:exact}
-figure,li{break-inside:avoid}figure svg{max-height:118mm}thead th{position:static}tbody tr:not(.near){display:none}@page{size:A4 landscape;margin:10mm}}
+figure,li,tr{break-inside:avoid}h2{break-after:avoid}#everystep::after{content:", near the failure"}figure svg{max-height:118mm}#timeline svg{max-height:160mm}thead th{position:static}tbody tr:not(.near){display:none}@page{size:A4 landscape;margin:10mm}}
 `;

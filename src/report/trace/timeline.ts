@@ -80,8 +80,13 @@ function piecesOf(span: Span, ran: readonly (readonly [number, number])[]): Box[
     boxes.push({ row, from: a, to: b, text, tip, kind: colourOf(text) });
     at = b;
   }
+  if (at < to) boxes.push({ row, from: at, to, text, tip: `${tip}, not running here`, kind: `off ${colourOf(text)}` });
   return boxes;
 }
+
+/** Functions that the context was in when it began to wait, @last: it is in them still. */
+const toTheEnd = (spans: readonly Span[], last: number | undefined, { steps }: Scale): Span[] =>
+  spans.map((span) => (span.to === last ? { ...span, to: steps } : span));
 
 /** Steps in a row of each context. */
 function stretchesOf(events: readonly TraceEvent[]): Map<string, [number, number][]> {
@@ -111,9 +116,11 @@ function functionsOf(events: readonly TraceEvent[]): Map<string, Span[]> {
   return new Map([...all].map(([context, { spans }]) => [context, spans]));
 }
 
+/** Not a wait of whoever ran last. */
+const IDLE = 'CPU idle';
 const WAITS: Readonly<Record<number, string>> = {
   [WaitKind.ipi]: 'waits for other CPUs',
-  [WaitKind.sleep]: 'CPU idle',
+  [WaitKind.sleep]: IDLE,
   [WaitKind.seat]: 'off the CPU',
   [WaitKind.bit]: 'waits for a bit',
   [WaitKind.device]: 'waits for its doorbell',
@@ -159,7 +166,9 @@ function contextLanes(execution: Execution, scale: Scale): Lane[] {
   return [...functions.keys()].sort().map((context) => {
     const spans = functions.get(context) ?? [];
     const deep = spans.reduce((most, s) => Math.max(most, s.depth + 1), 1);
-    const boxes = spans.flatMap((span) => piecesOf(span, ran.get(context) ?? []));
+    const own = ran.get(context) ?? [];
+    const stuck = (waits.get(context) ?? []).some(({ to, text }) => to === scale.steps && text !== IDLE);
+    const boxes = (stuck ? toTheEnd(spans, own.at(-1)?.[1], scale) : spans).flatMap((span) => piecesOf(span, own));
     const beneath = stacked([...(locks.get(context) ?? []), ...(waits.get(context) ?? [])], deep);
     const first = events.find((e) => contextOf(e) === context) as TraceEvent;
     const name = taskOf(execution, first);

@@ -30,6 +30,7 @@ import {
 import { UsageError } from '../shared/errors.js';
 import {
   HARDIRQ_OFFSET,
+  in_interrupt,
   local_irq_disable,
   local_irq_enable,
   local_irq_restore,
@@ -47,13 +48,14 @@ import { lockdepOf } from './lockdep.js';
 import type { MachineSpec } from './race.js';
 
 /** A raw_spinlock lets nobody wait inside for a spinlock, by the rules of 5.10 with rawLockNesting. */
-export type LockKind = 'spinlock' | 'raw_spinlock' | 'rwlock' | 'mutex' | 'rwsem';
+export type LockKind = 'spinlock' | 'raw_spinlock' | 'rwlock' | 'mutex' | 'rtmutex' | 'rwsem';
 
 const WAITS: Readonly<Record<LockKind, number>> = {
   spinlock: WaitType.config,
   raw_spinlock: WaitType.spin,
   rwlock: WaitType.config,
   mutex: WaitType.sleep,
+  rtmutex: WaitType.sleep,
   rwsem: WaitType.sleep,
 };
 
@@ -80,6 +82,8 @@ export interface LockProgram {
   readonly mode?: LockdepMode;
   /** CONFIG_PROVE_RAW_LOCK_NESTING, which the rules of 5.10 know. Default: false. */
   readonly rawLockNesting?: boolean;
+  /** CONFIG_QUEUED_RWLOCKS, by the rules of 5.10: who waits for a rwlock queues, so a reader outside of interrupts is no recursive one. Default: false. */
+  readonly queuedRwlocks?: boolean;
 }
 
 /** Programmes that have nothing to do with each other, as the cases of a selftest. */
@@ -102,9 +106,14 @@ interface Lock {
   /** How often it is held. */
   held: number;
   flags: number;
+  /** Readers queue behind writers: queuedRwlocks. */
+  readonly queued: boolean;
 }
 
 type Act = (k: Kernel, lock: Lock, other: Lock | null, argument: number) => void;
+
+/** Nothing but what they tell lockdep: they have no word. */
+const SLEEPING: readonly LockKind[] = ['mutex', 'rtmutex', 'rwsem'];
 
 interface Op {
   /** Kind of lock that it is for; null when it needs none. */
@@ -127,6 +136,12 @@ const event = (kind: LockKind, read: number, trylock: boolean): Op =>
     watchOf(k).acquire(lock.addr, read, trylock);
     watchOf(k).acquired(lock.addr);
   });
+const nestLocked = (kind: LockKind): Op =>
+  takes(kind, (k, lock, outer) => {
+    watchOf(k).nestLock = (outer as Lock).addr;
+    watchOf(k).acquire(lock.addr, 0, false);
+    watchOf(k).acquired(lock.addr);
+  });
 const nested = (kind: LockKind, read: number): Op =>
   takes(kind, (k, lock, _, subclass) => {
     watchOf(k).subclass = subclass;
@@ -143,6 +158,22 @@ const HEAP_BYTES = 32;
 
 type Take = (k: Kernel, lock: locks.RwLock) => void;
 
+/** What lockdep is told of readers. Source: read_lock_is_recursive(), Linux 5.10. */
+const readOf = (k: Kernel, lock: Lock): number => (lock.queued && !in_interrupt(k) ? 1 : 2);
+
+/** read_lock(); where readers queue lockdep only is told, as it is of a trylock. */
+function readLock(k: Kernel, lock: Lock): void {
+  if (lock.queued) readEvent(k, lock, false);
+  else locks.read_lock(k, rw(lock));
+}
+
+function readEvent(k: Kernel, lock: Lock, trylock: boolean): void {
+  const read = readOf(k, lock);
+  k.preemptCount += 1;
+  watchOf(k).acquire(lock.addr, read, trylock);
+  watchOf(k).acquired(lock.addr);
+}
+
 /** The forms of taking a spinlock, and of giving it back. */
 function spinOps(name: 'spin' | 'raw_spin', kind: 'spinlock' | 'raw_spinlock'): Record<string, Op> {
   const take = (act: (k: Kernel, lock: locks.SpinLock) => unknown): Op => takes(kind, (k, lock) => act(k, spin(lock)));
@@ -153,7 +184,23 @@ function spinOps(name: 'spin' | 'raw_spin', kind: 'spinlock' | 'raw_spinlock'): 
     [`${name}_lock_nest_lock`]: takes(kind, (k, lock, outer) =>
       locks.spin_lock_nest_lock(k, spin(lock), spin(outer as Lock)),
     ),
+    [`${name}_lock_irqsave_nested`]: takes(kind, (k, lock, _, subclass) => {
+      watchOf(k).subclass = subclass;
+      lock.flags = locks.spin_lock_irqsave(k, spin(lock));
+    }),
     [`${name}_trylock`]: take(locks.spin_trylock),
+    [`${name}_trylock_irq`]: take((k, lock) => {
+      local_irq_disable(k);
+      locks.spin_trylock(k, lock);
+    }),
+    [`${name}_trylock_irqsave`]: takes(kind, (k, lock) => {
+      lock.flags = local_irq_save(k);
+      locks.spin_trylock(k, spin(lock));
+    }),
+    [`${name}_trylock_bh`]: take((k, lock) => {
+      local_bh_disable(k);
+      locks.spin_trylock(k, lock);
+    }),
     [`${name}_lock_irq`]: take(locks.spin_lock_irq),
     [`${name}_lock_irqsave`]: takes(kind, (k, lock) => {
       lock.flags = locks.spin_lock_irqsave(k, spin(lock));
@@ -167,11 +214,16 @@ function spinOps(name: 'spin' | 'raw_spin', kind: 'spinlock' | 'raw_spinlock'): 
 }
 
 /** The forms of taking a rwlock, and of giving it back. @word: what the lock word is while it is held. */
-function rwOps(name: 'read' | 'write', lock: Take, unlock: Take, word: number): Record<string, Op> {
+function rwOps(
+  name: 'read' | 'write',
+  lock: (k: Kernel, l: Lock) => void,
+  unlock: Take,
+  word: number,
+): Record<string, Op> {
   const around = (before: (k: Kernel) => void): Op =>
     takes('rwlock', (k, l) => {
       before(k);
-      lock(k, rw(l));
+      lock(k, l);
     });
   const after = (then: (k: Kernel, l: Lock) => void): Op =>
     gives('rwlock', word, (k, l) => {
@@ -183,13 +235,16 @@ function rwOps(name: 'read' | 'write', lock: Take, unlock: Take, word: number): 
     [`${name}_lock_irq`]: around(local_irq_disable),
     [`${name}_lock_irqsave`]: takes('rwlock', (k, l) => {
       l.flags = local_irq_save(k);
-      lock(k, rw(l));
+      lock(k, l);
     }),
     [`${name}_lock_bh`]: around(local_bh_disable),
     [`${name}_trylock`]: takes('rwlock', (k, l) => {
-      k.preemptCount += 1;
-      watchOf(k).acquire(l.addr, name === 'read' ? 2 : 0, true);
-      watchOf(k).acquired(l.addr);
+      if (name === 'read') readEvent(k, l, true);
+      else {
+        k.preemptCount += 1;
+        watchOf(k).acquire(l.addr, 0, true);
+        watchOf(k).acquired(l.addr);
+      }
     }),
     [`${name}_unlock`]: after(() => {}),
     [`${name}_unlock_irq`]: after(local_irq_enable),
@@ -208,22 +263,33 @@ function enterHardirq(k: Kernel, threaded: boolean): void {
 const OPS: Readonly<Record<string, Op>> = {
   ...spinOps('spin', 'spinlock'),
   ...spinOps('raw_spin', 'raw_spinlock'),
-  ...rwOps('read', locks.read_lock, locks.read_unlock, 1),
-  ...rwOps('write', locks.write_lock, locks.write_unlock, WRITER),
+  ...rwOps('read', readLock, locks.read_unlock, 1),
+  ...rwOps('write', (k, lock) => locks.write_lock(k, rw(lock)), locks.write_unlock, WRITER),
   mutex_lock: event('mutex', 0, false),
   mutex_lock_nested: nested('mutex', 0),
+  mutex_lock_nest_lock: nestLocked('mutex'),
+  mutex_lock_interruptible: event('mutex', 0, false),
+  mutex_lock_killable: event('mutex', 0, false),
   mutex_trylock: event('mutex', 0, true),
   mutex_unlock: released('mutex'),
+  rt_mutex_lock: event('rtmutex', 0, false),
+  rt_mutex_trylock: event('rtmutex', 0, true),
+  rt_mutex_unlock: released('rtmutex'),
   down_read: event('rwsem', 1, false),
   down_read_trylock: event('rwsem', 1, true),
   down_read_nested: nested('rwsem', 1),
   up_read: released('rwsem'),
   down_write_nested: nested('rwsem', 0),
+  down_write_nest_lock: nestLocked('rwsem'),
+  down_write_killable: event('rwsem', 0, false),
   down_write: event('rwsem', 0, false),
   down_write_trylock: event('rwsem', 0, true),
   up_write: released('rwsem'),
   local_irq_disable: context(local_irq_disable),
   local_irq_enable: context(local_irq_enable),
+  // What they keep and bring back is the run's: see runStep().
+  local_irq_save: context(() => {}),
+  local_irq_restore: context(() => {}),
   local_bh_disable: context(local_bh_disable),
   local_bh_enable: context(local_bh_enable),
   softirq_enter: context((k) => {
@@ -264,7 +330,7 @@ const isNested = (op: string): boolean => op.endsWith('_nested');
 const isNestLock = (op: string): boolean => op.endsWith('_nest_lock');
 const needsLock = (op: string): boolean => (OPS[op] === undefined ? op !== 'lockdep_reset' : OPS[op].kind !== null);
 
-const SETTINGS = ['locks', 'rules', 'mode', 'rawLockNesting'];
+const SETTINGS = ['locks', 'rules', 'mode', 'rawLockNesting', 'queuedRwlocks'];
 const LOCK_FIELDS = ['kind', 'class', 'name', 'place'];
 const DOCUMENTED = 'docs/checkers.md has a table of all, and LOCK_OPS is a list of them';
 
@@ -298,8 +364,10 @@ function onlyKnown(what: string, given: Record<string, unknown>, known: readonly
 function checkOptions(options: unknown, what: string, has: 'steps' | 'programs'): void {
   if (!isRecord(options)) throw new UsageError(`${what} is an object with ${has}, not ${quoted(options)}`);
   onlyKnown(what, options, [has, ...SETTINGS]);
-  if (options.rawLockNesting !== undefined && typeof options.rawLockNesting !== 'boolean') {
-    throw new UsageError(`rawLockNesting of ${what} is true or false, not ${quoted(options.rawLockNesting)}`);
+  for (const name of ['rawLockNesting', 'queuedRwlocks']) {
+    const given = options[name];
+    if (given === undefined || typeof given === 'boolean') continue;
+    throw new UsageError(`${name} of ${what} is true or false, not ${quoted(given)}`);
   }
   if (options.locks === undefined) return;
   if (!isRecord(options.locks)) throw new UsageError(`locks of ${what} is an object, not ${quoted(options.locks)}`);
@@ -323,8 +391,8 @@ function checkLock(name: string, lock: unknown): void {
       throw new UsageError(`${what}: its ${field} is a name, not ${quoted(text)}`);
     }
   }
-  if (place === 'heap' && kind !== 'mutex' && kind !== 'rwsem') {
-    throw new UsageError(`${what} is in the heap: make it a mutex or an rwsem`);
+  if (place === 'heap' && !(SLEEPING as readonly unknown[]).includes(kind)) {
+    throw new UsageError(`${what} is in the heap: make it a mutex, an rtmutex or an rwsem`);
   }
 }
 
@@ -381,12 +449,14 @@ function checkBalance({ title, steps }: Titled): void {
   const held = new Map<string, number>();
   const inside: string[] = [];
   let disabled = 0;
+  let saved = 0;
   steps.forEach(([op, lock = ''], at) => {
     const before = held.get(lock) ?? 0;
     if (op === 'lockdep_reset') {
       held.clear();
       inside.length = 0;
       disabled = 0;
+      saved = 0;
     }
     if (OPS[op]?.takes === true) held.set(lock, before + 1);
     if (OPS[op]?.gives === true) held.set(lock, Math.max(before - 1, 0));
@@ -395,6 +465,8 @@ function checkBalance({ title, steps }: Titled): void {
       if (disabled === 0) wrong(at, `${op} with bottom halves enabled: local_bh_disable has to be before it`);
       disabled--;
     }
+    if (op === 'local_irq_save') saved++;
+    if (op === 'local_irq_restore' && --saved < 0) wrong(at, 'local_irq_restore needs a local_irq_save before it');
     if (op.includes('_enter')) inside.push(op);
     const begins = BEGUN[op];
     if (begins !== undefined && !begins.includes(inside.pop() ?? '')) {
@@ -488,8 +560,10 @@ export function runLockMatrix(matrix: LockMatrix): Record<string, LockProgramRes
 
 function runAll(settings: Omit<LockProgram, 'steps'>, programs: readonly Titled[]): Record<string, LockProgramResult> {
   const { rules = '2.6.30', mode = 'continue', rawLockNesting = false, locks: declared } = settings;
+  const queued = settings.queuedRwlocks === true;
   oneOf('set of lockdep rules', rules, LOCKDEP_RULES);
   oneOf('lockdep mode', mode, LOCKDEP_MODES);
+  if (queued && rules !== '5.10') throw new UsageError('queuedRwlocks is for the rules of 5.10: rules: "5.10"');
   const list = programs.map((program) => {
     checkSteps(program);
     checkBalance(program);
@@ -510,12 +584,14 @@ function runAll(settings: Omit<LockProgram, 'steps'>, programs: readonly Titled[
   k.watchLocks(lockdep);
   lockdep.begin();
   k.irqsOff = false;
-  const locks = new Map([...specs].map(([word, { name, spec }], i) => [word, lockOf(k, name, spec, at[i] as number)]));
+  const locks = new Map(
+    [...specs].map(([word, { name, spec }], i) => [word, lockOf(k, name, spec, at[i] as number, queued)]),
+  );
   const instances = lockdep.area.instances();
   const results: Record<string, LockProgramResult> = {};
   for (const p of list) {
     const table = new Map([...p.specs].map(([name, spec]) => [name, locks.get(wordOf(name, spec)) as Lock]));
-    const run: Run = { k, lockdep, table, irqs: [], reclaims: [] };
+    const run: Run = { k, lockdep, table, irqs: [], saved: [], reclaims: [] };
     resetAll(run, instances);
     // A class that programmes share may be of another kind of lock in each. What there was no room for is told of when it is taken.
     for (const [name, spec] of p.specs) if (spec.place === 'static') table.get(name)?.init();
@@ -536,12 +612,12 @@ type Spec = Required<ProgramLock>;
 /** A lock's name is taken anew for each kind. */
 const wordOf = (name: string, { kind }: Spec): string => `${kind} ${name}`;
 
-function lockOf(k: Kernel, name: string, spec: Spec, at: number): Lock {
+function lockOf(k: Kernel, name: string, spec: Spec, at: number, queued: boolean): Lock {
   const heap = spec.place === 'heap';
   const addr = heap ? kmalloc(k, HEAP_BYTES, gfp(k).GFP_KERNEL) : at;
   const init = (): void => watchOf(k).init(addr, spec.name, spec.class, WAITS[spec.kind]);
   if (!heap) init();
-  return { name, kind: spec.kind, addr, held: 0, flags: 0, init };
+  return { name, kind: spec.kind, addr, held: 0, flags: 0, queued, init };
 }
 
 interface Run {
@@ -550,12 +626,14 @@ interface Run {
   readonly table: ReadonlyMap<string, Lock>;
   /** What interrupts were when each of the handlers began. */
   readonly irqs: boolean[];
+  /** What local_irq_save() has kept. */
+  readonly saved: number[];
   /** What PF_MEMALLOC was when each reclaim began. */
   readonly reclaims: number[];
 }
 
 /** Nothing is known any more, nothing held, and the task is where it began. */
-function resetAll({ k, lockdep, table, irqs, reclaims }: Run, instances: Int32Array | null = null): void {
+function resetAll({ k, lockdep, table, irqs, saved, reclaims }: Run, instances: Int32Array | null = null): void {
   lockdep.begin();
   k.preemptCount = 0;
   k.irqsOff = false;
@@ -563,6 +641,7 @@ function resetAll({ k, lockdep, table, irqs, reclaims }: Run, instances: Int32Ar
   lockdep.begin();
   lockdep.forgetStacks();
   irqs.length = 0;
+  saved.length = 0;
   reclaims.length = 0;
   clear_task_flags(k, PF_MEMALLOC);
   for (const lock of table.values()) lock.held = 0;
@@ -570,7 +649,7 @@ function resetAll({ k, lockdep, table, irqs, reclaims }: Run, instances: Int32Ar
 }
 
 function runStep(run: Run, [name, lockName, argument]: LockStep): void {
-  const { k, lockdep, table, irqs, reclaims } = run;
+  const { k, lockdep, table, irqs, saved, reclaims } = run;
   const find = (which: unknown): Lock => table.get(String(which)) as Lock;
   if (name === 'lockdep_reset') resetAll(run);
   else if (name === 'lock_contended') lockdep.contended(find(lockName).addr);
@@ -581,21 +660,25 @@ function runStep(run: Run, [name, lockName, argument]: LockStep): void {
   const op = OPS[name];
   if (op === undefined) return;
   if (name.startsWith('hardirq_enter')) irqs.push(k.irqsOff);
+  if (name === 'local_irq_save') saved.push(local_irq_save(k));
+  if (name === 'local_irq_restore') local_irq_restore(k, saved.pop() ?? 0);
   if (name === 'reclaim_enter') reclaims.push(memalloc_noreclaim_save(k));
   if (op.kind === null) op.act(k, null as never, null, 0);
-  else operate(k, op, find(lockName), isNestLock(name) ? find(argument) : null, Number(argument ?? 0));
+  else operate(k, op, name, find(lockName), isNestLock(name) ? find(argument) : null, Number(argument ?? 0));
   // The interrupt returns to what was interrupted.
   if (name === 'hardirq_exit' && irqs.pop() === false) k.irqsOff = false;
   if (name === 'reclaim_exit') memalloc_noreclaim_restore(k, reclaims.pop() ?? 0);
 }
 
 /** The lock's word is made what the operation expects of it. One that nobody holds is given back to lockdep only. */
-function operate(k: Kernel, op: Op, lock: Lock, other: Lock | null, argument: number): void {
+function operate(k: Kernel, op: Op, name: string, lock: Lock, other: Lock | null, argument: number): void {
   if (op.gives === true && lock.held === 0) {
     watchOf(k).release(lock.addr);
+    if (name.endsWith('_irq')) local_irq_enable(k);
+    else if (name.endsWith('_irqrestore')) local_irq_restore(k, lock.flags);
     return;
   }
-  if (lock.kind !== 'mutex' && lock.kind !== 'rwsem') k.words[k.wordIndex(lock.addr)] = op.word ?? 0;
+  if (!SLEEPING.includes(lock.kind)) k.words[k.wordIndex(lock.addr)] = op.word ?? 0;
   op.act(k, lock, other, argument);
   lock.held += op.takes === true ? 1 : -1;
 }

@@ -763,7 +763,7 @@ describe('a programme that is none', () => {
     [
       'an unknown kind',
       { locks: { A: { kind: 'semaphore' as never } }, steps: [] },
-      /there is no kind "semaphore"; there is spinlock, raw_spinlock, rwlock, mutex, rwsem/,
+      /there is no kind "semaphore"; there is spinlock, raw_spinlock, rwlock, mutex, rtmutex, rwsem/,
     ],
     [
       'an unknown place',

@@ -3,7 +3,7 @@
  * written once, with L and U for taking a lock and giving it back; nothing here knows how lockdep comes to its verdict.
  */
 import { describe, expect, it } from 'vitest';
-import { type LockdepRules, type LockStep, runLockMatrix } from '../../src/index.js';
+import { type LockdepRules, type LockStep, runLockMatrix, runLockProgram } from '../../src/index.js';
 
 const RULES: readonly LockdepRules[] = ['2.6.22', '2.6.30', '4.9', '5.10'];
 
@@ -170,4 +170,109 @@ describe.each(RULES)('by the rules of %s', (rules) => {
       expect([lock, ...reported([text], [KINDS[0] as Kind], rules).values()]).toEqual([lock, []]);
     }
   });
+});
+
+/** queued_read_lock_tests(), Linux 5.10: readers of a task wait for a writer that waits, those of handlers do not. */
+describe('readers that queue', () => {
+  const disabled = (text: string): string => `local_irq_disable; ${text}; local_irq_enable`;
+  const handler = (text: string): string => `hardirq_enter; ${text}; hardirq_exit`;
+  const spin = 'spin_lock B; spin_unlock B';
+  const reader = 'read_lock A; read_unlock A';
+  const inReader = `read_lock A; ${spin}; read_unlock A`;
+  const inSpin = `spin_lock B; ${reader}; spin_unlock B`;
+  const kinds = (text: string, more: object = { queuedRwlocks: true }): string[] =>
+    runLockProgram({ rules: '5.10', steps: steps(text, KINDS[0] as Kind), ...more }).reports.map((r) => r.kind);
+
+  it('close a ring, and invert interrupts, as they do not where readers recurse', () => {
+    const ring = `${handler(inReader)}; ${disabled(inSpin)}`;
+    const inversion = `${handler(spin)}; ${disabled(inSpin)}; ${reader}`;
+    expect([kinds(ring), kinds(inversion)]).toEqual([['circular'], ['inversion']]);
+    expect([kinds(ring, {}), kinds(inversion, {})]).toEqual([[], []]);
+  });
+
+  it('are recursive in handlers', () => {
+    expect(kinds(`${handler(inSpin)}; ${disabled(inReader)}`)).toEqual([]);
+  });
+
+  it('may not be nested in a task', () => {
+    expect(kinds('read_lock A; read_lock A')).toEqual(['recursive']);
+    expect(kinds('read_lock A; read_trylock A')).toEqual([]);
+    expect(kinds('read_lock A; read_lock A', {})).toEqual([]);
+  });
+
+  it('are those of 5.10', () => {
+    expect(() => kinds('read_lock A', { rules: '4.9', queuedRwlocks: true })).toThrow(
+      /queuedRwlocks is for the rules of 5\.10/,
+    );
+  });
+});
+
+describe.each(RULES)('forms of lock operations, by the rules of %s', (rules) => {
+  const kinds = (text: string): string[] =>
+    runLockProgram({ rules, steps: steps(text, KINDS[0] as Kind) }).reports.map((r) => r.kind);
+  const used = (context: string): string => `${context}_enter; spin_lock A; spin_unlock A; ${context}_exit`;
+
+  it('keep interrupts, or bottom halves, off from a trylock to its unlock', () => {
+    for (const [lock, unlock, context] of [
+      ['_irq', '_irq', 'hardirq'],
+      ['_irqsave', '_irqrestore', 'hardirq'],
+      ['_bh', '_bh', 'softirq'],
+    ] as const) {
+      expect(kinds(`spin_trylock${lock} A; spin_unlock${unlock} A; ${used(context)}`)).toEqual([]);
+    }
+    expect(kinds(`spin_trylock A; spin_unlock A; ${used('hardirq')}`)).toEqual(['inconsistent']);
+  });
+
+  it('save and restore what interrupts were, one in the other', () => {
+    const locked = 'spin_lock A; spin_unlock A';
+    const twice = `local_irq_save; local_irq_save; local_irq_restore; ${locked}; local_irq_restore`;
+    expect(kinds(`${twice}; ${used('hardirq')}`)).toEqual([]);
+    expect(kinds(`local_irq_save; local_irq_restore; ${locked}; ${used('hardirq')}`)).toEqual(['inconsistent']);
+    expect(() => kinds('local_irq_restore')).toThrow(/step 1: local_irq_restore needs a local_irq_save before it/);
+  });
+
+  it('enable interrupts with an unlock of what is not held, as the unlock does', () => {
+    const text = `spin_lock_irq A; spin_unlock A; spin_unlock_irq A; spin_lock B; spin_unlock B; ${used('hardirq').replaceAll(' A', ' B')}`;
+    expect(kinds(text)).toEqual(['unlock', 'inconsistent']);
+  });
+
+  it('wait for a mutex in whatever way, and for an rtmutex', () => {
+    for (const lock of ['mutex_lock', 'mutex_lock_interruptible', 'mutex_lock_killable', 'rt_mutex_lock']) {
+      expect(kinds(`${lock} A; ${lock} A`)).toEqual(['recursive']);
+    }
+    expect(kinds('down_write A; down_write_killable A')).toEqual(['recursive']);
+  });
+
+  it('take many of a class under a lock that serialises them', () => {
+    const locks = {
+      M: { kind: 'mutex' },
+      N1: { kind: 'mutex', class: 'N' },
+      N2: { kind: 'mutex', class: 'N' },
+    } as const;
+    const nested = (text: string): string[] =>
+      runLockProgram({ rules, locks, steps: steps(text, KINDS[0] as Kind) }).reports.map((r) => r.kind);
+    const all = 'mutex_lock M; mutex_lock N1';
+    expect(nested(`${all}; mutex_lock N2`)).toEqual(['recursive']);
+    const expected = rules === '2.6.22' ? ['recursive'] : [];
+    expect(
+      runLockProgram({
+        rules,
+        locks,
+        steps: [
+          ['mutex_lock', 'M'],
+          ['mutex_lock', 'N1'],
+          ['mutex_lock_nest_lock', 'N2', 'M'],
+        ],
+      }).reports.map((r) => r.kind),
+    ).toEqual(expected);
+  });
+});
+
+it('an inversion through a reader that is not recursive is found by every version that knows the state', () => {
+  const text =
+    'hardirq_enter; mutex_lock B; mutex_unlock B; hardirq_exit; local_irq_disable; mutex_lock B; down_read A; up_read A; mutex_unlock B; local_irq_enable; down_read A; up_read A';
+  for (const rules of RULES) {
+    const { reports } = runLockProgram({ rules, steps: steps(text, KINDS[0] as Kind) });
+    expect([rules, reports.map((r) => r.kind).filter((kind) => kind !== 'wait')]).toEqual([rules, ['inversion']]);
+  }
 });

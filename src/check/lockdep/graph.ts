@@ -9,9 +9,9 @@ export const Dep = { SR: 1, ER: 2, SN: 4, EN: 8 } as const;
 const STARTS_SHARED = Dep.SR | Dep.SN;
 const ENDS_NON_RECURSIVE = Dep.SN | Dep.EN;
 
-/** Kinds of the edge from a lock held as @prev to one taken as @next, and of its reverse. Source: __calc_dep_bit(), Linux 5.10. */
+/** Kinds of the edge from a lock held as @prev to one taken as @next, and of its reverse. Source: __calc_dep_bit(), __calc_dep_bitb(), Linux 5.10. */
 export const depOf = (prev: number, next: number): number => 1 << ((prev === 0 ? 1 : 0) + (next !== 2 ? 2 : 0));
-export const reverseDepOf = (prev: number, next: number): number => 1 << ((next === 0 ? 1 : 0) + (prev !== 2 ? 2 : 0));
+export const reverseDepOf = (prev: number, next: number): number => 1 << ((next !== 2 ? 1 : 0) + (prev === 0 ? 2 : 0));
 
 /** Which list of a class a search follows. */
 export type Direction = typeof Class.after | typeof Class.before;

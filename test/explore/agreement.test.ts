@@ -7,7 +7,7 @@
  */
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { cleanUp, disagreement, prepare, TOO_LARGE } from './programmes/agreement.js';
+import { cleanUp, disagreement, disagreementUnder, prepare, TOO_LARGE } from './programmes/agreement.js';
 import { PROFILES, type ProfileName, programmes } from './programmes/arbitrary.js';
 import { KNOWN } from './programmes/known.js';
 
@@ -35,6 +35,22 @@ describe('the strategies that exhaust the schedules agree about random programme
       });
       await fc.assert(property, { numRuns: PROGRAMMES, seed: SEED });
       expect(compared).toBeGreaterThan(PROGRAMMES / 4);
+    },
+    HOURS,
+  );
+});
+
+describe.runIf(long > 0)('dpor and depth-first search agree under a checker', () => {
+  it.each(['spinlocks', 'lockdep', 'memory', 'races'])(
+    '%s',
+    async (check) => {
+      for (const profile of ['watched', 'locks', 'irqs'] as const) {
+        const property = fc.asyncProperty(programmes(profile), async (programme) => {
+          const found = await disagreementUnder(check, programme, EXECUTIONS);
+          if (found !== TOO_LARGE) expect(found).toBeNull();
+        });
+        await fc.assert(property, { numRuns: Math.ceil(PROGRAMMES / 5), seed: SEED });
+      }
     },
     HOURS,
   );

@@ -120,6 +120,15 @@ async function boundsDiffer(file: string, seed: number): Promise<string | null> 
   return null;
 }
 
+/** What dpor and depth-first search disagree about under a checker, its own reports included. */
+export async function disagreementUnder(check: string, p: Programme, executions: number): Promise<string | null> {
+  const file = moduleOf(p);
+  const dpor = await findings(file, 'collect-dpor', { executions, check });
+  const dfs = await findings(file, 'collect-dfs', { executions, check });
+  if (!dpor.result.exhausted || !dfs.result.exhausted) return TOO_LARGE;
+  return differ('final states and reports', dfs, dpor, 'dpor');
+}
+
 function differ(what: string, a: Findings, b: Findings, name: string): string | null {
   const [all, seen] = [endsOf(a), endsOf(b)];
   const missing = all.filter((end) => !seen.includes(end));

@@ -28,6 +28,13 @@ export const KNOWN: Readonly<Record<string, Programme>> = {
     ],
     [],
   ),
+  'the first execution fails before another thread has done anything': programme(
+    [
+      [0, [op('expect', 2, 0)]],
+      [1, [op('xchg', 2, 1)]],
+    ],
+    [],
+  ),
   'an interrupt that has not come when its CPU ends could have come before': programme(
     [
       [0, [op('load')]],

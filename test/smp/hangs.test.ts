@@ -82,6 +82,12 @@ describe('an episode', () => {
       expect(count(await search('twice', 400, kernel, 'hangs', {}, 0), 'BUG: soft lockup')).toBe(2);
     }
     expect(count(await search('masked', 400, '4.12'), 'Watchdog detected hard LOCKUP')).toBe(1);
+    expect(count(await search('masked-twice', 400, '4.12', 'hangs', {}, 0), 'Watchdog detected hard LOCKUP')).toBe(2);
+  });
+
+  it('counts from its own beginning', async () => {
+    expect(await search('masked-twice', 10, '4.12', 'hangs', {}, 0)).toMatchObject(CLEAN);
+    expect(await search('twice', 60, '2.6.31', 'hangs', {}, 0)).toMatchObject(CLEAN);
   });
 });
 
@@ -167,6 +173,9 @@ describe('a task that sleeps uninterruptibly', () => {
     expect(old).toContain(`INFO: task thread1:1 blocked for more than 120 seconds.\n${hint}`);
     expect(old).toMatch(/\n1 lock held by thread1\/1:\n #0: {2}\(m\)/);
     expect(old).not.toContain('Showing all locks');
+    for (const kernel of ['4.10', '4.12']) {
+      expect(await log(kernel, 'hangs,lockdep')).toContain('Showing all locks held in the system:');
+    }
     const modern = await log('4.12', 'hangs,lockdep');
     expect(modern).toContain(`blocked for more than 120 seconds.\n      Not tainted 4.12 #1\n${hint}`);
     expect(modern).toMatch(/Showing all locks held in the system:\n1 lock held by thread1\/1:\n #0: {2}\(m\)/);
@@ -184,9 +193,21 @@ describe('time that goes by', () => {
   });
 });
 
+describe('a CPU that waits for what is on its way', () => {
+  it('is not stuck while an interrupt is pending that it can take, or a device has been told to work', async () => {
+    for (const id of ['pending', 'rung']) expect(await search(id, 70)).toMatchObject(CLEAN);
+  });
+
+  it('is stuck while nobody can answer its call', async () => {
+    const message = 'BUG: soft lockup - CPU#1 stuck for 70s! [thread1:1]';
+    expect(await search('unanswered', 70, '2.6.31', 'hangs', {}, 0)).toMatchObject(reported(message));
+    expect(await search('unanswered', 60, '2.6.31', 'hangs', {}, 0)).toMatchObject(CLEAN);
+  });
+});
+
 describe('a machine in which nothing can happen any more', () => {
-  const stateOf = async (id: string, check: string): Promise<string> => {
-    const found = await explore(race(id), { check, preemptions: 1, keepGoing: true });
+  const stateOf = async (id: string, check: string, kernel = '2.6.31'): Promise<string> => {
+    const found = await explore(race(id), { check, kernel, preemptions: 1, keepGoing: true });
     const stuck = found.failures.find((f) => f.failure.outcome === 'deadlock' || f.failure.outcome === 'hang');
     return (stuck?.failure.state ?? []).join('\n');
   };
@@ -208,6 +229,8 @@ describe('a machine in which nothing can happen any more', () => {
     expect(await stateOf('crossed', 'hangs')).toMatch(/soft lockup - CPU#0[\s\S]*soft lockup - CPU#1/);
     expect(await stateOf('forgotten', 'hangs')).toContain('INFO: task thread0:0 blocked for more than 120 seconds.');
     expect(await stateOf('crossed', '')).not.toContain('soft lockup');
+    expect(await stateOf('masked-for-good', 'hangs', '4.12')).toContain('Watchdog detected hard LOCKUP on cpu 1');
+    expect(await stateOf('masked-for-good', 'hangs')).not.toContain('LOCKUP');
   });
 });
 

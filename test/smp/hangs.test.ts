@@ -24,7 +24,7 @@ const search = (
 const count = ({ dmesg }: ExploreResult, text: string): number => dmesg.join('\n').split(text).length - 1;
 
 const CLEAN = { outcome: 'clean', exhausted: true };
-const reported = (message: string) => ({ outcome: 'report', failure: { checker: 'hangs', message } });
+const reported = (message: unknown) => ({ outcome: 'report', failure: { checker: 'hangs', message } });
 
 describe('a CPU that keeps all others off itself', () => {
   it('is a soft lockup after more than 60 seconds', async () => {
@@ -41,6 +41,11 @@ describe('a CPU that keeps all others off itself', () => {
       reported('BUG: soft lockup - CPU#1 stuck for 30s! [thread1:1]'),
     );
     expect(await search('spinning', 20, '4.12')).toMatchObject(CLEAN);
+  });
+
+  it('is one while two threads elsewhere wait for times in turn', async () => {
+    const message = expect.stringMatching(/^BUG: soft lockup - CPU#1 stuck for /);
+    expect(await search('besides', 70, '2.6.31', 'hangs', {}, 0)).toMatchObject(reported(message));
   });
 
   it('is none while another thread could have the CPU', async () => {
@@ -153,6 +158,16 @@ describe('a task that sleeps uninterruptibly', () => {
       expect(await times(3000)).toBe(10);
       expect(await times(3000, { hungTaskWarnings: 2 })).toBe(2);
     }
+  });
+
+  it('is not hung if it was woken between two looks', async () => {
+    for (const kernel of ['2.6.28', '2.6.31', '4.12']) {
+      expect(await search('asleep-twice', 110, kernel, 'hangs', {}, 0)).toMatchObject(CLEAN);
+    }
+    expect(await search('asleep-twice', 130, '2.6.31', 'hangs', {}, 0)).toMatchObject(CLEAN);
+    expect(await search('asleep-twice', 240, '2.6.31', 'hangs', {}, 0)).toMatchObject({
+      failure: { checker: 'hangs' },
+    });
   });
 
   it('is not looked for if hung_task_timeout_secs is 0, and sooner if that is less', async () => {

@@ -9,6 +9,7 @@ import { basename, dirname, extname, join, relative, resolve } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { BuildFailure, BuildOptions, BuildResult } from 'esbuild';
 import { MurphyError, UsageError } from '../shared/errors.js';
+import { closest } from './closest.js';
 import { oneOf } from './configure.js';
 import { probeModule } from './module-probe.js';
 import { importForRaces, moduleOf, type RaceSpec, refusalOf } from './race.js';
@@ -54,9 +55,14 @@ export async function loadRace(name: string | RaceSpec): Promise<LoadedRace> {
   const all = await loadExperiments();
   const byRow = all.find((l) => l.race.spec.includes(name));
   if (byRow !== undefined) return byRow;
+  const file = ENDINGS.map((ending) => `${name}.${ending}`).find((path) => existsSync(path));
+  if (file !== undefined) throw new UsageError(`unknown experiment "${name}"; for the race module here say ./${file}`);
   oneOf('experiment', name, [...experimentIds(), ...all.flatMap((l) => l.race.spec)]);
   throw new UsageError(`unknown experiment "${name}"`);
 }
+
+/** Of files that are race modules. */
+const ENDINGS = ['ts', 'mts', 'cts', 'js', 'mjs', 'cjs'] as const;
 
 const withId = (url: URL, id: string): string => `${url.href}#${id}`;
 
@@ -87,7 +93,7 @@ async function importRace(path: string): Promise<LoadedRace> {
     module = await importForRaces(url.href);
   } catch (error) {
     if (error instanceof Error && error.name === 'UsageError') throw new UsageError(error.message);
-    throw new UsageError(`race module ${basename(file)} does not load: ${oneLine(error)}; mend it and run again`);
+    throw new UsageError(`race module ${basename(file)} does not load: ${await whyNot(error)}; mend it and run again`);
   }
   const found = [...new Set([module.default, ...Object.values(module)].filter(isRace))];
   const name = basename(file);
@@ -108,6 +114,15 @@ async function importRace(path: string): Promise<LoadedRace> {
   const refusal = refusalOf(race);
   if (refusal !== null) throw new UsageError(refusal);
   return { race, url: withId(url, race.id) };
+}
+
+/** Why a module does not load. Of a name that the library does not have: which one was meant. */
+async function whyNot(error: unknown): Promise<string> {
+  const name = /does not provide an export named '(.+?)'/.exec(oneLine(error))?.[1];
+  const library = pathToFileURL(builtFile('src', 'index.js')).href;
+  if (name === undefined || !oneLine(error).includes(library)) return oneLine(error);
+  const names = Object.keys((await import(/* @vite-ignore */ library)) as object);
+  return `murphy has no export "${name}"${closest(name, names)}`;
 }
 
 /**

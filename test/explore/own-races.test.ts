@@ -163,6 +163,22 @@ const reader = (k) => { const at = k.shared.at; if (at >= 0) assertEqual(k.share
   });
 });
 
+describe('the explanation of what was read in pieces', () => {
+  it('tells who has changed what was read since, and where', async () => {
+    const { report } = await explained(
+      'pieces',
+      `const writer = (k) => { k.shared.a = 1; k.shared.b = 1; };
+const reader = (k) => { const a = k.shared.a; assertEqual(k.shared.b, a, 'b'); };`,
+      'shared: { a: 0, b: 0 }, threads: [writer, reader]',
+    );
+    expect(report).toContainEqual(
+      expect.stringMatching(
+        /^read .*: a is (0, as in the beginning; CPU0 thread0 makes it 1 at step \d+|1 since step 1, .*)$/,
+      ),
+    );
+  });
+});
+
 describe('every step in columns', () => {
   it('has a row for each step of one CPU: for being preempted and for having the CPU again, too', async () => {
     const { trace } = await explained(

@@ -19,6 +19,7 @@ import {
   type LostUpdate,
   lastChange,
   lostUpdates,
+  nextChange,
   oracleReads,
   outdatedText,
   sinceText,
@@ -376,9 +377,10 @@ function violation({ checker, outcome }: Failure, events: readonly TraceEvent[],
   const moments = [...(old === null ? [] : [told(old.text, old.read.event)]), ...found.toReversed()];
   if (read === undefined) return { ...NOTHING, moments };
   const change = reads
-    .flatMap((r) => lastChange(r, accesses) ?? [])
+    .flatMap((r) => [lastChange(r, accesses) ?? [], nextChange(r, accesses) ?? []].flat())
+    .filter(({ event }) => event.stage === Stage.threads)
     .reduce<Access | null>((last, c) => (last === null || c.event.seq > last.event.seq ? c : last), null);
-  if (change === null) return { ...NOTHING, moments, event: read.event, mark: 'reads what the oracle refuses' };
+  if (change === null) return { ...NOTHING, moments };
   const what = accessChange(change, names);
   const event = events.find((e) => e.what === Recorded.change && e.seq > change.event.seq) as TraceEvent;
   return {

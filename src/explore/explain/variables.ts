@@ -44,14 +44,30 @@ export function oracleReads(events: readonly TraceEvent[], names: Names): Access
   return [...latest.values()];
 }
 
-/** Since when a variable holds what @read has found in it. */
+/** Since when a variable holds what @read has found in it, and who has changed it since then. */
 export function sinceText(read: Access, accesses: readonly Access[], names: Names): string {
   const change = lastChange(read, accesses);
+  const next = nextChange(read, accesses);
   const name = names.virtual(read.addr);
-  if (change === undefined) return `${name} is ${wordText(read.word.before)}, as in the beginning`;
+  const until =
+    next === undefined
+      ? ''
+      : `; ${contextOf(next.event)} makes it ${wordText(next.word.after)} at step ${next.event.step}`;
+  if (change === undefined) return `${name} is ${wordText(read.word.before)}, as in the beginning${until}`;
   const { event, word } = change;
-  return `${name} is ${wordText(word.after)} since ${at(event)} (it was ${wordText(word.before)})`;
+  return `${name} is ${wordText(word.after)} since ${at(event)} (it was ${wordText(word.before)})${until}`;
 }
+
+/** The first change by another context of what @read has found, while the threads run. */
+export const nextChange = (read: Access, accesses: readonly Access[]): Access | undefined =>
+  accesses.find(
+    (a) =>
+      a.addr === read.addr &&
+      a.event.seq > read.event.seq &&
+      a.event.stage === Stage.threads &&
+      contextOf(a.event) !== contextOf(read.event) &&
+      isChange(a),
+  );
 
 /** The change that has made what @read has found. */
 export const lastChange = (read: Access, accesses: readonly Access[]): Access | undefined =>

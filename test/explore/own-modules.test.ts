@@ -88,6 +88,19 @@ export const bad = race({ id: 'bad', shared: { x: 0.5 }, threads: [inc, inc] });
   });
 });
 
+describe('a name that is not quite right', () => {
+  it('of the library is told with the one that was meant', async () => {
+    const file = join(folder, 'imports.mjs');
+    writeFileSync(
+      file,
+      "import { race, spinlock } from 'murphy';\nexport default race({ id: 'a', threads: [() => {}] });\n",
+    );
+    expect((await murphy('explore', file)).stderr).toBe(
+      'murphy: race module imports.mjs does not load: murphy has no export "spinlock" (did you mean "spin_lock"?); mend it and run again\n',
+    );
+  });
+});
+
 describe('a replay file that is not where its module is any more', () => {
   const recorded = async (name: string): Promise<{ module: string; file: string }> => {
     const home = join(folder, name);

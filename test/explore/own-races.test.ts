@@ -163,6 +163,56 @@ const reader = (k) => { const at = k.shared.at; if (at >= 0) assertEqual(k.share
   });
 });
 
+describe('the explanation of a wild pointer', () => {
+  it('names the variable that it was read from, and who had put it there', async () => {
+    const { report } = await explained(
+      'wild',
+      `const one = (k) => { k.shared.ptr = 0x30000000; k.shared.ptr = 0; };
+const other = (k) => { const p = k.shared.ptr; if (p !== 0) k.load32(p + 8); };`,
+      'shared: { ptr: 0 }, threads: [one, other]',
+    );
+    expect(report).toContain(
+      'read   step 3, CPU1 thread1, in other: ptr is 0x30000000 since step 1, CPU0 thread0, in one (it was 0)',
+    );
+  });
+});
+
+describe('the explanation of an exchange that succeeds too late (ABA)', () => {
+  it('names the look that was out of date, which is not the one that the exchange has compared', async () => {
+    const { report } = await explained(
+      'aba',
+      `import { atomic_cmpxchg } from 'murphy';
+const pop = (k) => {
+  const head = k.shared.head;
+  const next = k.shared.next[head];
+  return atomic_cmpxchg(k, k.at('head'), head, next) === head ? head : 0;
+};
+const again = (k) => {
+  const node = pop(k);
+  k.shared.popped = pop(k);
+  k.shared.next[node] = k.shared.head;
+  k.shared.head = node;
+};`,
+      `shared: { head: 1, next: [0, 2, 3, 0], popped: 0 }, threads: [pop, again],
+  check: (k) => { const popped = k.shared.popped; assert(popped === 0 || k.shared.head !== popped, 'in and out'); }`,
+    );
+    expect(report.join('\n')).toMatch(
+      /^acted {2}on next\[1\] == 2, read at step 2, CPU0 thread0, in pop: CPU1 thread1 has made it 3 at step \d+, /m,
+    );
+  });
+});
+
+describe('the explanation of a long execution', () => {
+  it('takes no longer than its steps', async () => {
+    const { report } = await explained(
+      'long',
+      'const t = (k) => { for (let i = 0; i < 900; i++) k.shared.list[i & 7] = i; };',
+      "shared: { list: [0, 0, 0, 0, 0, 0, 0, 0] }, threads: [t, t], check: (k) => assertEqual(k.shared.list[7], 0, 'the last')",
+    );
+    expect(report.at(-1)).toMatch(/list\[7\] = 895 {2}<== the last change, list\[7\]: 887 -> 895$/);
+  });
+});
+
 describe('the explanation of what was read in pieces', () => {
   it('tells who has changed what was read since, and where', async () => {
     const { report } = await explained(

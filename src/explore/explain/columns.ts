@@ -51,17 +51,21 @@ function wherefrom(stretch: Stretch): string {
   return stretch.first === stretch.last || to.startsWith(from) ? to : `${from} ... ${to}`;
 }
 
+/** More than there is ever room for. */
+const DOINGS_MAX = 40;
+
 /**
  * What the context did to the variables and locks of the race, until the event to point at, in at most @lines: the last of it where there is
  * no room for all. Where it did nothing to them, where it was.
  */
 function doing(stretch: Stretch, { names, marked }: Shown, room: number, lines: number): string[] {
   const until = marked === null ? -1 : stretch.events.indexOf(marked);
-  const all = doingsOf(until < 0 ? stretch.events : stretch.events.slice(0, until + 1), names);
+  const whole = doingsOf(until < 0 ? stretch.events : stretch.events.slice(0, until + 1), names);
+  const all = whole.slice(-DOINGS_MAX);
   if (all.every((text) => text.startsWith('interrupt '))) return [wherefrom(stretch)];
   const head = `${where(stretch.last.stack, 1)}: `;
   for (let from = 0; ; from++) {
-    const told = [...(from === 0 ? [] : ['...']), ...all.slice(from)];
+    const told = [...(from === 0 && all.length === whole.length ? [] : ['...']), ...all.slice(from)];
     const wrapped = wrap(head, told, room);
     if (wrapped.length <= lines || from >= all.length - 1) return wrapped.slice(0, lines);
   }

@@ -324,13 +324,27 @@ function fault(failure: Failure, events: readonly TraceEvent[], names: Names): S
     const what = change.c === 0 ? 'cleared' : 'set';
     moments.push(told(`entry  of slot ${slot} ${what}, ${page}: ${at(change)}`, change));
   }
+  moments.push(...pointer(event.a, events, names));
   const text = `fault at ${showVaddr(failure.addr ?? event.a)}`;
   return { moments, event, mark: 'fault', culprit: culpritOf('fault', change ?? event, names, text) };
 }
 
+/** The variable of the race that the address was read from by whoever used it. */
+function pointer(addr: number, events: readonly TraceEvent[], names: Names): Moment[] {
+  const accesses = accessesOf(events, names);
+  const from = oracleReads(events, names).find(({ word }) => {
+    const offset = addr - (word.before >>> 0);
+    return offset >= 0 && offset < 4096;
+  });
+  return from === undefined ? [] : [told(`read   ${at(from.event)}: ${sinceText(from, accesses, names)}`, from.event)];
+}
+
 /** The last changes of the words that belong to the address that the assertion names. */
 function bug(failure: Failure, events: readonly TraceEvent[], names: Names): Story {
-  const moments = [told(`died   in ${where(failure.functions ?? [], 4)} on CPU${failure.cpu}`)];
+  const moments = [
+    told(`died   in ${where(failure.functions ?? [], 4)} on CPU${failure.cpu}`),
+    ...pointer(failure.addr ?? 0, events, names),
+  ];
   const slot = slotOfBug(failure.addr ?? 0, events, names);
   const changes = events.filter((e) => e.what === Recorded.change && slot >= 0 && changesSlot(e, slot, names));
   for (const e of changes.slice(-4)) {

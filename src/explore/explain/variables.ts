@@ -119,32 +119,49 @@ interface Outdated {
   readonly distance: number;
 }
 
+/** How far back a look is taken for the reason of what its context does next, in its own accesses. */
+const BACK = 16;
+
 /** Looks that were out of date when their context went on, the latest and closest first. */
 function outdated(accesses: readonly Access[], events: readonly TraceEvent[]): Outdated[] {
   const found: Outdated[] = [];
   const threads = accesses.filter(({ event }) => event.stage === Stage.threads && event.what === Ev.step);
-  const contexts = new Set(threads.map(({ event }) => contextOf(event)));
-  for (const context of contexts) {
-    const own = threads.filter(({ event }) => contextOf(event) === context);
-    const waits = events.filter((e) => e.what === Ev.wait && contextOf(e) === context);
-    own.forEach((next, i) => {
-      const before = own[i - 1];
-      if (before === undefined || next.kind === 'load') return;
-      if (waits.some((w) => w.seq > before.event.seq && w.seq < next.event.seq)) return;
-      const seen = new Set([next.addr]);
-      for (let j = i - 1; j >= 0; j--) {
-        const read = own[j] as Access;
-        if (seen.has(read.addr)) continue;
-        seen.add(read.addr);
-        const change = threads.findLast(
-          (a) => a.addr === read.addr && isChange(a) && a.event.seq > before.event.seq && a.event.seq < next.event.seq,
-        );
-        if (read.kind === 'store' || change === undefined || change.word.after === read.word.before) continue;
-        found.push({ read, change, on: next.event, distance: i - 1 - j });
-      }
-    });
-  }
+  const waits = events.filter((e) => e.what === Ev.wait);
+  /** Of each context its accesses, by their places in `threads`. */
+  const own = new Map<string, number[]>();
+  threads.forEach((next, place) => {
+    const context = contextOf(next.event);
+    const places = own.get(context) ?? [];
+    own.set(context, places);
+    const last = places.at(-1);
+    places.push(place);
+    if (last === undefined || last === place - 1 || next.kind === 'load') return;
+    const before = threads[last] as Access;
+    const waited = (w: TraceEvent): boolean => w.seq > before.event.seq && w.seq < next.event.seq;
+    if (waits.some((w) => waited(w) && contextOf(w) === context)) return;
+    const between = threads.slice(last + 1, place);
+    const back = places.slice(-1 - BACK, -1).reverse();
+    found.push(
+      ...outdatedAt(
+        next,
+        back.map((p) => threads[p] as Access),
+        between,
+      ),
+    );
+  });
   return found.sort((a, b) => a.distance - b.distance || b.on.seq - a.on.seq);
+}
+
+/** @back: what the context of @next did before, the latest first. @between: what others did after that. */
+function outdatedAt(next: Access, back: readonly Access[], between: readonly Access[]): Outdated[] {
+  const seen = new Set([next.addr]);
+  return back.flatMap((read, distance) => {
+    if (seen.has(read.addr)) return [];
+    seen.add(read.addr);
+    const change = between.findLast((a) => a.addr === read.addr && isChange(a));
+    if (read.kind === 'store' || change === undefined || change.word.after === read.word.before) return [];
+    return [{ read, change, on: next.event, distance }];
+  });
 }
 
 /** The look that explains most, in a line; null where nobody acted on what was not so any more. */

@@ -72,6 +72,33 @@ describe.each(RULES)('by the rules of %s', (rules) => {
     expectEach(orders(pairs), () => []);
   });
 
+  it('a recursive reader between two locks does not hide their order, but in 5.10, to which it is no strong path', () => {
+    const between = 'spin_lock A; read_lock R; L B; U B; read_unlock R; spin_unlock A';
+    const kindsOf = (text: string): (string[] | undefined)[] => [
+      ...reported([text], [KINDS[0] as Kind], rules).values(),
+    ];
+    const circular = [['circular']];
+    expect(kindsOf(`${between}; ${orders('BA')}`)).toEqual(rules === '5.10' ? [[]] : circular);
+    expect(kindsOf(`${between.replace('read_lock', 'read_trylock')}; ${orders('BA')}`)).toEqual(circular);
+    expect(kindsOf(`${between}; ${between}`)).toEqual([[]]);
+  });
+
+  it('a chain of four locks is not taken for one of five that is known, whatever their numbers are', () => {
+    const names = ['A', 'B', 'C', 'D', 'E', 'F', 'G'];
+    const programs: Record<string, LockStep[]> = {};
+    for (const [first, last, again] of names.flatMap((x) =>
+      names.flatMap((y) => names.map((z) => [x, y, z] as const)),
+    )) {
+      if (first >= last || again === first || again === last) continue;
+      const [b, d] = names.filter((name) => name !== first && name !== last && name !== again) as [string, string];
+      const five = [first, b, again, d, last];
+      const text = `L ${five.join('; L ')}; U ${five.toReversed().join('; U ')}; L ${b}; L ${again}; L ${d}; L ${again}`;
+      programs[text] = steps(text, KINDS[0] as Kind);
+    }
+    const results = Object.entries(runLockMatrix({ rules, programs }));
+    expect(results.filter(([, { reports }]) => reports[0]?.kind !== 'recursive').map(([text]) => text)).toEqual([]);
+  });
+
   it('a lock that its holder takes again is recursion, but for recursive readers', () => {
     expectEach('L A; L A', (of) => (of.recursive ? [] : ['recursive']));
   });

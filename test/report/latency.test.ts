@@ -1,5 +1,7 @@
 /** The latency tracers: what the kernel's text has, and that the section is the longest there is. Source: spec/checkers.md §8.1. */
 import { beforeAll, describe, expect, it } from 'vitest';
+import { WaitKind } from '../../src/cpu/hw.js';
+import { Ev } from '../../src/cpu/tracer.js';
 import type { TraceEvent } from '../../src/lab/recorder.js';
 import type { Execution } from '../../src/report/trace/execution.js';
 import { type LatencyTracer, toLatency } from '../../src/report/trace/latency.js';
@@ -63,6 +65,15 @@ describe.each(['irqsoff', 'preemptoff'] as const)('the %s tracer', (tracer) => {
     const flags = [true, true, false, true, false, true, true, false];
     expect(parsed(timed(flags, [0, 5, 10, 20, 50, 60, 70, 90]), tracer).latency).toBe(30);
     expect(parsed(timed(flags, [0, 20, 30, 40, 70, 80, 90, 110]), tracer).records).toHaveLength(2);
+  });
+
+  it('does not count the time for which the CPU idles', () => {
+    const whole = timed([true, true, true, false], [0, 10, 1000, 1020]);
+    expect(parsed(whole, tracer).latency).toBe(1020);
+    const [first, second, ...rest] = whole.events as [TraceEvent, TraceEvent, ...TraceEvent[]];
+    const waits = (a: number): Execution => ({ ...whole, events: [first, { ...second, what: Ev.wait, a }, ...rest] });
+    expect(parsed(waits(WaitKind.sleep), tracer).latency).toBe(20);
+    expect(parsed(waits(WaitKind.lock), tracer).latency).toBe(1020);
   });
 
   it('has nothing to show where nothing was ever off', () => {

@@ -4,6 +4,8 @@
  * Source: kernel/trace/trace_irqsoff.c, print_trace_header() and print_lat_fmt() of kernel/trace/trace.c and trace_output.c, Linux 2.6.30 and 4.9;
  * spec/checkers.md §8.1. In controlled mode, which has no clock, a microsecond stands for the next event of any CPU.
  */
+import { WaitKind } from '../../cpu/hw.js';
+import { Ev } from '../../cpu/tracer.js';
 import type { TraceEvent } from '../../lab/recorder.js';
 import { PREEMPT_MASK } from '../../shared/irqflags.js';
 import { KERNEL_VERSION, versionCode } from '../../shared/version.js';
@@ -60,6 +62,9 @@ interface Section {
   readonly latency: number;
 }
 
+/** The CPU idles from here on. That ends a section, as stop_critical_timings() does, whatever is off. Source: cpu_idle_poll(), kernel/sched/idle.c, Linux 4.10. */
+const isIdle = (e: TraceEvent): boolean => e.what === Ev.wait && e.a === WaitKind.sleep;
+
 /** The longest; of several that are as long the first, as only a new maximum replaces what was saved. */
 function longest(execution: Execution, isOff: (e: TraceEvent) => boolean): Section | null {
   const times = timesOf(execution.events);
@@ -74,8 +79,9 @@ function longest(execution: Execution, isOff: (e: TraceEvent) => boolean): Secti
     if (e.cpu < 0) continue;
     const events = open.get(e.cpu);
     events?.push(e);
-    if (events === undefined && isOff(e)) open.set(e.cpu, [e]);
-    if (events === undefined || isOff(e)) continue;
+    const off = isOff(e) && !isIdle(e);
+    if (events === undefined && off) open.set(e.cpu, [e]);
+    if (events === undefined || off) continue;
     open.delete(e.cpu);
     close(e.cpu, events);
   }

@@ -2,7 +2,7 @@
  * What lockdep knows of the locks that a task holds, for whoever is not that task: debug_show_all_locks(). Held stacks are the workers' own, but
  * their chains are in the shared area, and a chain's key follows from the classes in it.
  */
-import { type Area, Chain, Head, SUBCLASSES_MAX } from './area.js';
+import { type Area, Chain, chainHigh, chainLow, Head, SUBCLASSES_MAX } from './area.js';
 import { lockLine } from './report-parts.js';
 import type { RuleSet } from './rules.js';
 
@@ -47,11 +47,7 @@ function followed(area: Area, does: RuleSet, from: Key, base: number): { key: Ke
   return { key: mixed(from, base), id: base, site: '?' };
 }
 
-/** As Lockdep mixes an acquisition into the key of a chain. */
-const mixed = ([low, high]: Key, element: number): Key => [
-  ((low << 16) | (high >>> 16)) ^ element,
-  (high << 16) | (low >>> 16),
-];
+const mixed = ([low, high]: Key, element: number): Key => [chainLow(low, element), chainHigh(low, high, element)];
 
 /** @tasks: those that live. Empty when none holds a lock. */
 export function allHeldLocks(area: Area, does: RuleSet, tasks: readonly HeldByTask[]): string[] {

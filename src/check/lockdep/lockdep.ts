@@ -11,7 +11,18 @@ import type { LockWatch } from '../../shared/kernel-base.js';
 import { hex8 } from '../../shared/types.js';
 import { WaitType } from '../../shared/wait-type.js';
 import type { Places } from '../places.js';
-import { Area, CHAIN_LOCKS_MAX, CHAINS_MAX, Chain, CLASSES_MAX, Class, Head, SUBCLASSES_MAX } from './area.js';
+import {
+  Area,
+  CHAIN_LOCKS_MAX,
+  CHAINS_MAX,
+  Chain,
+  CLASSES_MAX,
+  Class,
+  chainHigh,
+  chainLow,
+  Head,
+  SUBCLASSES_MAX,
+} from './area.js';
 import { depOf, Graph, type Hop, reverseDepOf } from './graph.js';
 import { LockStat } from './lockstat.js';
 import { type ProcTexts, procTexts } from './proc.js';
@@ -389,13 +400,9 @@ export class Lockdep implements LockWatch {
       low = 0;
       high = 0;
     }
-    // The kernel rotates by the 13 bits of a class. Of five locks the fifth would be mixed with the first: two chains of small numbers could have one key.
     const element = this.#modern ? held.id | (held.read << 13) : held.id;
-    const before = low;
-    low = Math.imul(low ^ element, 0x9e3779b1);
-    low ^= low >>> 15;
-    high = Math.imul(high + element, 0x85ebca6b);
-    high = ((high ^ (high >>> 13)) + before) | 0;
+    high = chainHigh(low, high, element);
+    low = chainLow(low, element);
     if (!trylock) {
       const slot = (low ^ (low >>> 13) ^ high) & (CACHE - 1);
       if (this.#cacheLow[slot] !== low || this.#cacheHigh[slot] !== high) {

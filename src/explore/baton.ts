@@ -164,6 +164,8 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
   /** What runs on this worker: its thread, or a handler that has interrupted it. */
   nested = 0;
   #interludes = 0;
+  /** The interrupt or preemption that it is in, as a choice; or 0. */
+  #within = 0;
   /** A step of this context has begun, and what it touches has not been noted yet. */
   #open = false;
   /** What that step announced has been noted, but it goes on. */
@@ -396,6 +398,7 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
   /** This worker has been chosen for the first time in this execution: its first point does not ask again. */
   begin(turn: Turn): void {
     this.#active++;
+    this.#within = 0;
     this.#told = turn;
     this.#open = false;
     this.#noted = false;
@@ -513,11 +516,14 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
     const low = this.#mine[Ctx.seenLow] as number;
     const high = this.#mine[Ctx.seenHigh] as number;
     const { nested } = this;
+    const within = this.#within;
     this.nested = ++this.#interludes;
+    this.#within = (turn === Turn.irq ? Choice.irq : Choice.preempt) + this.#host.cpu;
     this.#ex[Ex.deadEnd] = 0;
     if (turn === Turn.irq) this.#host.takeInterrupts();
     else this.#host.preempt();
     this.nested = nested;
+    this.#within = within;
     if (this.#open) this.#close();
     this.#mine[Ctx.seenLow] = low;
     this.#mine[Ctx.seenHigh] = high;
@@ -863,8 +869,9 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
   /** Return: CPUs with interrupts masked. */
   #recordDetails(step: number, addr: number): number {
     const index = this.#staticIndex(addr);
-    this.#ex[this.#layout.details + step * Detail.words + Detail.before] =
-      index < 0 ? 0 : (this.#words[index] as number);
+    const at = this.#layout.details + step * Detail.words;
+    this.#ex[at + Detail.before] = index < 0 ? 0 : (this.#words[index] as number);
+    this.#ex[at + Detail.within] = this.#within;
     return this.#maskedCpus();
   }
 

@@ -178,7 +178,9 @@ export const Detail = {
   before: 0,
   /** End of the step's part of `footprints`; it begins where the step before ends. */
   footprintEnd: 1,
-  words: 2,
+  /** The interrupt or preemption, as a choice, inside which the context makes it; 0 for its own steps. */
+  within: 2,
+  words: 3,
 } as const;
 
 /** What a strategy wants to be told beyond who can go on. */

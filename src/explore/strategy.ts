@@ -49,6 +49,8 @@ export interface StepRecord {
   readonly addr: number;
   /** CPUs with interrupts masked before it, as bits (wants.footprints or wants.states). */
   readonly masked: number;
+  /** The interrupt or preemption, as a choice, inside which its context makes it; 0 for the context's own steps (wants.footprints or wants.states). */
+  readonly within: number;
   /** Value of the announced kernel word before it (wants.footprints or wants.states). */
   readonly before: number;
 }

@@ -587,13 +587,14 @@ export class WorkerExplorer extends RaceWorker {
         const all = trails.steps();
         const at = i * Step.words;
         const what = all[at + Step.what] as number;
+        const details = layout.details === layout.strategy ? -1 : layout.details + i * Detail.words;
         return {
           choice: choiceOf(what),
           kind: kindOfStep(what),
           addr: all[at + Step.addr] as number,
           masked: maskedOf(what),
-          before:
-            layout.details === layout.strategy ? 0 : (ex[layout.details + i * Detail.words + Detail.before] as number),
+          within: details < 0 ? 0 : (ex[details + Detail.within] as number),
+          before: details < 0 ? 0 : (ex[details + Detail.before] as number),
         };
       },
       touched: (i) => baton.touched(i),

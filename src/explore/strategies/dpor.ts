@@ -5,7 +5,8 @@
  * reduction", J. ACM 64(4), 2017, algorithm 1 and its section on locks; Flanagan and Godefroid, POPL 2005, for "may be co-enabled".
  *
  * Two steps depend on each other when both touch the same thing and one changes it; what a step touches is noted while it runs
- * (`Footprint`), so nothing is left to a list of kinds. An interrupt depends on every step of its CPU: it is tried between all of them.
+ * (`Footprint`), so nothing is left to a list of kinds. An interrupt depends on every step of its CPU: it is tried between all of them. What a context does
+ * inside an interrupt, or to be preempted, belongs to the process of that: the step that it would have made otherwise comes later, and races with the interrupt.
  */
 import { Space, touchedId } from '../../shared/footprint.js';
 import { Point } from '../../shared/point.js';
@@ -83,6 +84,7 @@ interface Saved {
 
 const PROCESSES = Choice.count;
 const CPUS = Choice.preempt - Choice.irq;
+const NOTHING = new Int32Array(PROCESSES);
 /** A change of the run queue or the interrupt lines of each CPU, and of what its stack holds. */
 const SEATS = Array.from({ length: CPUS }, (_, cpu) => touchedId(Space.seat, cpu) | 1);
 const STACKS = Array.from({ length: CPUS }, (_, cpu) => touchedId(Space.stack, cpu) | 1);
@@ -97,6 +99,8 @@ export class Dpor implements Strategy {
   readonly #history = new Map<number, number[]>();
   /** Last event of each process. */
   readonly #last = new Int32Array(PROCESSES).fill(-1);
+  /** Last event of each context inside an interrupt or a preemption. */
+  readonly #lastWithin = new Int32Array(PROCESSES).fill(-1);
   #prefix: number[] = [];
   /** Step at which the next execution leaves the last one. */
   #branch = 0;
@@ -243,16 +247,19 @@ export class Dpor implements Strategy {
 
   #append(record: StepRecord, touched: Touched, decided: boolean, node: Node | null, execution: Execution): void {
     const index = this.#events.length;
-    const process = record.choice;
-    const before = this.#last[process] as number;
-    const past = before < 0 ? new Int32Array(PROCESSES) : (this.#events[before] as Event).clock.slice();
+    const process = processOf(record);
+    const past = this.#pastOf(this.#last[process] as number);
     const clock = past.slice();
+    // What interrupted a context has come to its end before the context goes on.
+    if (record.within === 0) join(clock, this.#pastOf(this.#lastWithin[record.choice] as number));
+    const reach = clock.slice();
     const found = this.#dependentOn(touched, past);
-    this.#racesOf(found, index, record, past, touched, execution);
+    this.#racesOf(found, index, record, past, reach, touched, execution);
     for (const e of found) join(clock, (this.#events[e] as Event).clock);
     clock[process] = index + 1;
     this.#events.push({ ...record, touched, clock, process, decided, node });
     this.#last[process] = index;
+    if (record.within !== 0) this.#lastWithin[record.choice] = index;
     for (const id of touched) {
       const list = this.#history.get(id >>> 1);
       if (list === undefined) this.#history.set(id >>> 1, [(index << 1) | (id & 1)]);
@@ -290,12 +297,16 @@ export class Dpor implements Strategy {
       if (record.choice < Choice.device && execution.cpuOf(record.choice) === cpu) continue;
       const things = Int32Array.of(SEATS[cpu] as number, STACKS[cpu] as number);
       for (const choice of execution.preemptible ? [Choice.irq + cpu, Choice.preempt + cpu] : [Choice.irq + cpu]) {
-        const before = this.#last[choice] as number;
-        const past = before < 0 ? new Int32Array(PROCESSES) : (this.#events[before] as Event).clock;
+        const past = this.#pastOf(this.#last[choice] as number);
         const found = this.#dependentOn(things, past);
-        this.#racesOf(found, this.#events.length, { ...record, choice }, past, things, execution);
+        this.#racesOf(found, this.#events.length, { ...record, choice, within: 0 }, past, past, things, execution);
       }
     }
+  }
+
+  /** What is known behind event @e, or of nothing where there is none. */
+  #pastOf(e: number): Int32Array {
+    return e < 0 ? NOTHING : this.#clockOf(e);
   }
 
   #clockOf(e: number): Int32Array {
@@ -313,6 +324,7 @@ export class Dpor implements Strategy {
     index: number,
     record: StepRecord,
     past: Int32Array,
+    reach: Int32Array,
     touched: Touched,
     execution: Execution,
   ): void {
@@ -321,24 +333,31 @@ export class Dpor implements Strategy {
     for (const e of found) {
       if (e === before || this.#happensBefore(e, known)) continue;
       before = e;
+      // It can come before that only by coming before the interrupt.
+      if (this.#interrupted(e, record)) continue;
       if (!this.#canComeFirst(e, record, found, execution)) continue;
       // What a checkpoint has brought is gone through again, and was counted then.
       if (index >= this.#branch) this.#races++;
-      this.#reverse(e, index, record, past, touched);
+      this.#reverse(e, index, record, reach, touched);
       join(known, (this.#events[e] as Event).clock);
     }
+  }
+
+  /** Is @e what the step's own context has done inside an interrupt or a preemption before? */
+  #interrupted(e: number, { choice, within }: StepRecord): boolean {
+    const event = this.#events[e] as Event;
+    return within === 0 && event.within !== 0 && event.choice === choice;
   }
 
   /** Could the step be made before event @e? Not one that waits for what @e, or something after it, has brought about. */
   #canComeFirst(e: number, f: StepRecord, found: readonly number[], execution: Execution): boolean {
     const event = this.#events[e] as Event;
-    const process = f.choice;
-    const enabledThen = event.node === null ? event.choice === process : event.node.enabled.includes(process);
-    if (process >= Choice.irq && process < Choice.device)
-      return enabledThen || this.#canInterrupt(e, process, execution);
+    const { choice } = f;
+    const enabledThen = event.node === null ? event.choice === choice : event.node.enabled.includes(choice);
+    if (interrupts(choice)) return enabledThen || this.#canInterrupt(e, choice, execution);
     if (f.kind === Point.Lock && event.addr === f.addr) return event.before !== 1;
     if (f.kind === Point.Lock && this.#isUnderLock(e, f.addr, found)) return false;
-    const movedSince = (this.#last[process] as number) > e;
+    const movedSince = (this.#last[processOf(f)] as number) > e;
     // What made it possible may have nothing to do with @e: an interrupt of an idle CPU, a wake-up.
     return enabledThen || movedSince || found.some((g) => g > e && !this.#happensBefore(e, this.#clockOf(g)));
   }
@@ -356,11 +375,11 @@ export class Dpor implements Strategy {
     return (this.#events[g] as Event).addr === lock;
   }
 
-  /** An interrupt that was not there yet can have come first if something between is what brought it, and it was not masked. */
+  /** An interrupt that was not there yet, or masked, can have come first if something between is what brought it, or goes on on its CPU. */
   #canInterrupt(e: number, process: number, execution: Execution): boolean {
     const event = this.#events[e] as Event;
     const cpu = execution.cpuOf(process);
-    if (((event.masked >>> cpu) & 1) === 1) return false;
+    const masked = ((event.masked >>> cpu) & 1) === 1;
     if (process >= Choice.irq + OTHERS_PREEMPT && event.choice < Choice.irq && execution.cpuOf(event.choice) !== cpu) {
       return false;
     }
@@ -368,18 +387,20 @@ export class Dpor implements Strategy {
     for (let i = e + 1; i < this.#events.length; i++) {
       const between = this.#events[i] as Event;
       if (this.#happensBefore(e, between.clock)) continue;
-      for (const id of between.touched) if (id >>> 1 === seat && (id & 1) === 1) return true;
+      if (masked && between.choice < Choice.irq && execution.cpuOf(between.choice) === cpu) return true;
+      if (!masked) for (const id of between.touched) if (id >>> 1 === seat && (id & 1) === 1) return true;
     }
     return false;
   }
 
   /** Somebody has to be tried at @e who leads to the step coming first: an initial of what lies between and does not depend on @e. */
-  #reverse(e: number, index: number, f: StepRecord, past: Int32Array, touched: Touched): void {
+  #reverse(e: number, index: number, f: StepRecord, reach: Int32Array, touched: Touched): void {
     const node = (this.#events[e] as Event).node;
     if (node === null) return;
     const between: Event[] = [];
     const initials = new Set<number>();
     const started = new Set<number>();
+    const process = processOf(f);
     let blocked = false;
     for (let i = e + 1; i < index; i++) {
       const event = this.#events[i] as Event;
@@ -387,12 +408,12 @@ export class Dpor implements Strategy {
       if (!started.has(event.process)) {
         started.add(event.process);
         const first = !between.some((b) => (event.clock[b.process] as number) >= (b.clock[b.process] as number));
-        if (first) initials.add(event.process);
+        if (first) initials.add(event.choice);
       }
       between.push(event);
-      if (event.process === f.choice || dependent(event.touched, touched)) blocked = true;
+      if (event.process === process || dependent(event.touched, touched)) blocked = true;
     }
-    if (!blocked && !between.some((b) => (past[b.process] as number) >= (b.clock[b.process] as number))) {
+    if (!blocked && !between.some((b) => (reach[b.process] as number) >= (b.clock[b.process] as number))) {
       initials.add(f.choice);
     }
     for (const choice of initials) if (node.backtrack.has(choice)) return;
@@ -458,8 +479,10 @@ export class Dpor implements Strategy {
       }
     }
     this.#last.fill(-1);
+    this.#lastWithin.fill(-1);
     this.#events.forEach((event, i) => {
       this.#last[event.process] = i;
+      if (event.within !== 0) this.#lastWithin[event.choice] = i;
     });
   }
 
@@ -527,13 +550,19 @@ export class Dpor implements Strategy {
   }
 }
 
+const interrupts = (choice: number): boolean => choice >= Choice.irq && choice < Choice.device;
+/** Whose step it is: a context's own, or that of the interrupt or preemption inside which the context makes it. */
+const processOf = (record: StepRecord): number => (record.within === 0 ? record.choice : record.within);
+
 /**
- * Interrupts and preemptions of the CPU that makes the step. They race with it, and an execution may come to its end without them, so no
- * later event would say so.
+ * Interrupts and preemptions of the CPU that makes the step, or the thread that one of them comes before. They race with it, and an execution may come to
+ * its end without them, so no later event would say so.
  */
 function optional(enabled: readonly number[], choice: number, execution: Execution): number[] {
+  if (choice >= Choice.device) return [];
   const cpu = execution.cpuOf(choice);
-  return enabled.filter((c) => c >= Choice.irq && c < Choice.device && execution.cpuOf(c) === cpu);
+  const own = interrupts(choice);
+  return enabled.filter((c) => c < Choice.device && (own || interrupts(c)) && execution.cpuOf(c) === cpu);
 }
 
 function join(into: Int32Array, from: Int32Array): void {

@@ -70,6 +70,17 @@ export const KNOWN: Readonly<Record<string, Programme>> = {
     ],
     [[op('inc', 0)], [op('inc', 1)]],
   ),
+  'a device raises a line of a CPU whose next step is another once a line has come into the cache': {
+    ...programme(
+      [
+        [0, [op('pageLoad')]],
+        [1, [op('pageLoad')]],
+      ],
+      [[op('load')], [op('ring')]],
+      { core: 'vivt-shared' },
+    ),
+    devices: [[op('raise')]],
+  },
   'a handler wakes a queue on a CPU that idles': programme(
     [
       [0, [op('load')]],

@@ -8,9 +8,18 @@ import { ROOT } from './prepare.mjs';
 
 const PROGRAMMES = 100;
 const TESTS = [
-  ...['agreement', 'determinism', 'experiments', 'long', 'resume', 'said', 'statistics', 'vmalloc', 'watched'].map(
-    (name) => `explore/${name}`,
-  ),
+  ...[
+    'agreement',
+    'determinism',
+    'experiments',
+    'explore',
+    'long',
+    'resume',
+    'said',
+    'statistics',
+    'vmalloc',
+    'watched',
+  ].map((name) => `explore/${name}`),
   ...['slab-dma', 'stress'].map((name) => `smp/${name}`),
 ].map((name) => `test/${name}.test.ts`);
 

@@ -20,7 +20,7 @@ import { PROFILES, type ProfileName, programmes } from './programmes/arbitrary.j
 import { KNOWN } from './programmes/known.js';
 
 const long = Number(process.env.MURPHY_LONG ?? 0);
-const PROGRAMMES = long || 3;
+const PROGRAMMES = long || 2;
 const EXECUTIONS = long > 0 ? 3000 : 250;
 const SEED = long > 0 ? Number(process.env.MURPHY_SEED ?? Date.now() & 0x7fffffff) : 5;
 /** Programmes that only the long run compares with plain depth-first search. */

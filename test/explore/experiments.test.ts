@@ -14,6 +14,7 @@ const isClean = (c: Case): boolean => [c.outcome].flat().includes('clean');
 const MANY_SCHEDULES = [
   '2009-09-kmap-atomic-alias-lost-store (2.6.31, cortex-a9)',
   '2010-03-dma-speculative-fill-stale-bytes (2.6.34, outer cache)',
+  '2010-03-dma-speculative-fill-stale-bytes (2.6.33, arm11mpcore)',
 ];
 const LONG = process.env.MURPHY_LONG !== undefined;
 const ofHighmem = (await listExperiments()).filter((race) => race.spec.some((row) => row.startsWith('highmem/')));

@@ -429,7 +429,7 @@ describe('what loops for ever', { timeout: 120_000 }, () => {
     ],
   ] as const;
   // Each takes the five seconds of the watchdog: the long run has all.
-  const short = PARTS.filter(([name]) => name === 'check' || name === 'device');
+  const short = PARTS.filter(([name]) => name === 'check');
   it.each(process.env.MURPHY_LONG === undefined ? short : PARTS)('is named: %s', async (name, part, message) => {
     const raise = name === 'handler' ? 'k.raise(0, 3);' : '';
     const threads = `threads: [(k) => { ${raise} k.shared.x = 1; k.shared.x = 2; }]`;

@@ -1,7 +1,8 @@
 /**
  * Random programmes, explored by plain depth-first search, by depth-first search that never goes on twice from a state, and by DPOR: they find the
  * same final states, dead ends and reports; DPOR makes one execution of each class of equivalent ones; and what is visited does not depend on
- * the order in which choices are tried. A disagreement is a dependence between steps that nobody has noted.
+ * the order in which choices are tried, nor, within a bound, on whether a state is explored twice. A disagreement is a dependence between steps that nobody
+ * has noted, or something missing in a state.
  *
  * MURPHY_LONG=N explores N programmes of each kind instead of a few, larger ones too, from another seed each time (MURPHY_SEED names it).
  */

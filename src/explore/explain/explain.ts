@@ -377,7 +377,7 @@ function violation({ checker, outcome }: Failure, events: readonly TraceEvent[],
   const accesses = accessesOf(events, names);
   // A checker has seen it, not somebody who read.
   const reads = checker === undefined && outcome === 'report' ? oracleReads(events, names) : [];
-  const update = telling(lostUpdates(events, Recorded.change), reads, names);
+  const update = telling(lostUpdates(events), reads, names);
   const old = update === null ? outdatedText(events, accesses, names) : null;
   const found = reads
     .filter(({ event }) => event !== old?.read.event)
@@ -424,7 +424,7 @@ function inVain({ events, standing }: History, names: Names): Story {
     const last = accesses.findLast((a) => a.addr === addr && a.kind !== 'load' && a.word.before !== a.word.after);
     return last === undefined ? [] : [told(`last   ${at(last.event)}: ${accessChange(last, names)}`, last.event)];
   });
-  const updates = names.hasVariables ? lostUpdates(events, Recorded.change).filter((u) => u.atOnce) : [];
+  const updates = names.hasVariables ? lostUpdates(events).filter((u) => u.atOnce) : [];
   const update = telling(updates, [], names);
   if (update === null) return { ...NOTHING, moments: changes };
   const story = lostStory(update, events, names);

@@ -4,7 +4,7 @@
  */
 import { Stage } from '../../cpu/hw.js';
 import { Ev } from '../../cpu/tracer.js';
-import type { TraceEvent } from '../../lab/recorder.js';
+import { Recorded, type TraceEvent } from '../../lab/recorder.js';
 import { Point } from '../../shared/point.js';
 import { type Access, accessesOf, changeText } from './accesses.js';
 import { contextOf } from './columns.js';
@@ -74,14 +74,14 @@ export const lastChange = (read: Access, accesses: readonly Access[]): Access | 
   accesses.findLast((a) => a.addr === read.addr && a.event.seq < read.event.seq && isChange(a));
 
 /** All updates of words that were lost, in order. */
-export function lostUpdates(events: readonly TraceEvent[], changed: number): LostUpdate[] {
+export function lostUpdates(events: readonly TraceEvent[]): LostUpdate[] {
   const loads = new Map<string, { load: TraceEvent; steps: number }>();
   const changes = new Map<number, TraceEvent>();
   const steps = new Map<string, number>();
   const found: LostUpdate[] = [];
   for (const e of events) {
     if (e.step < 0 || e.stage !== Stage.threads) continue;
-    if (e.what === changed) changes.set(e.a, e);
+    if (e.what === Recorded.change) changes.set(e.a, e);
     if (e.what !== Ev.step) continue;
     const context = contextOf(e);
     const key = `${context} ${e.b}`;

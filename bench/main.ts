@@ -1,6 +1,7 @@
 /**
  * `npm run bench`: what the machine costs, as ratios against raw baselines of the same run. Absolute times say little on a shared
- * host; a ratio is that of the medians of rounds in which model and baseline took turns.
+ * host; a ratio is that of the medians of rounds in which model and baseline took turns, or of the fastest ones for what takes less than a line's way between
+ * cores.
  */
 import { setFlagsFromString } from 'node:v8';
 import { Worker } from 'node:worker_threads';

@@ -28,7 +28,7 @@ import type { RwLock, SpinLock } from '../shared/spinlock.js';
 import type { Structs } from '../shared/structs/configured.js';
 import type { Paddr, Ptr, Vaddr } from '../shared/types.js';
 import { versionCode } from '../shared/version.js';
-import type { WaitQueueHead } from '../shared/wait.js';
+import { TASK_RUNNING, type WaitQueueHead } from '../shared/wait.js';
 import type { ArchOps } from './arch.js';
 import type { MachineConfig } from './config.js';
 import type { DCache } from './dcache.js';
@@ -401,8 +401,14 @@ export class Kernel<S extends object = object, E extends string = never> impleme
     this.#chooseLockPath();
   }
 
+  /** Have somebody hear of each change of preempt_count, or nobody. */
+  watchContext(watch: ContextWatch | null): void {
+    this.contextWatch = watch;
+    this.#chooseLockPath();
+  }
+
   #chooseLockPath(): void {
-    const watched = this.lockWatch !== null || this.spinlockWatch !== null;
+    const watched = this.lockWatch !== null || this.spinlockWatch !== null || this.contextWatch !== null;
     this.#plainLockWords = this.plainLocks && !watched ? this.#staticWords : 0;
     this.#unlockWords = watched ? 0 : this.#staticWords;
   }
@@ -953,7 +959,16 @@ export class Kernel<S extends object = object, E extends string = never> impleme
   }
 
   set preemptCount(count: number) {
+    const old = this.words[this.#preemptIndex] as number;
+    if (this.contextWatch !== null) this.contextWatch.counts(old, count - old);
     this.words[this.#preemptIndex] = count;
+  }
+
+  currentState(): number {
+    const index = this.#index(this.current);
+    const state = this.words[index] as number;
+    if (state !== TASK_RUNNING) this.footprint?.touch(Space.word, index, false);
+    return state;
   }
 
   preemptCheck(): void {
@@ -1195,6 +1210,7 @@ export class Kernel<S extends object = object, E extends string = never> impleme
 
   #lockSlow(addr: Vaddr): boolean {
     const watch = this.lockWatch;
+    if (this.contextWatch !== null) this.contextWatch.counts(this.preemptCount - 1, 1);
     if (watch !== null) watch.acquire((addr >>> 0) as Vaddr, 0, false);
     if (this.spinlockWatch !== null) this.spinlockWatch.locking(addr);
     const got = this.plainLocks && this.acquire(addr);

@@ -5,7 +5,7 @@
  * the time has then passed (shared/jiffies.ts).
  */
 import { Space } from '../shared/footprint.js';
-import { might_sleep } from '../shared/irqflags.js';
+import { ___might_sleep } from '../shared/irqflags.js';
 import { advance_jiffies } from '../shared/jiffies.js';
 import { KERNEL_VERSION, LINUX_2_6 } from '../shared/version.js';
 import { __set_current_state, TASK_RUNNING } from '../shared/wait.js';
@@ -42,8 +42,8 @@ export function cond_resched(k: Kernel, where?: string): boolean {
   const version = k.LINUX_VERSION_CODE;
   k.footprint?.touch(Space.seat, k.cpu, false);
   const needed = k.hw[k.layout.seats + k.cpu * Seat.words + Seat.needResched] !== 0;
-  if (version >= ASKS_ALWAYS) might_sleep(k, where);
-  else if (needed && version >= LINUX_2_6) might_sleep(k, 'kernel/sched.c:0');
+  if (version >= ASKS_ALWAYS) ___might_sleep(k, where);
+  else if (needed && version >= LINUX_2_6) ___might_sleep(k, 'kernel/sched.c:0');
   if (needed) sched_yield(k);
   return needed;
 }

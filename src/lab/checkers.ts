@@ -100,10 +100,11 @@ export function checkersOf(k: Kernel, onReport?: (report: CheckerReport) => void
     const context = new ContextChecker(k, {
       places: PLACES,
       masks: masksOf(k),
+      debugLocks: every || !names.includes('lockdep') ? null : debugLocksOf(k),
       every,
       ...(onReport !== undefined && { onReport: (r: ContextReport) => onReport({ checker: 'context', ...r }) }),
     });
-    k.contextWatch = context;
+    k.watchContext(context);
     checkers.push(context);
   }
   return checkers;

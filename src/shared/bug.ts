@@ -54,17 +54,27 @@ const hash = (text: string): number => {
   return h & 511;
 };
 
-/** A WARN_ON() whose second time says nothing. Differs: sites are told apart by the hash of @what. Returns the condition. */
-export function WARN_ON_ONCE(k: KernelBase, condition: boolean, what: string): boolean {
-  if (!condition) return false;
+/** Has nothing been said of this site yet? Differs: sites are told apart by the hash of @what. */
+function firstTime(k: KernelBase, what: string): boolean {
   const bit = hash(what);
   const word = vaddr(k.sym.warned_once + (bit >>> 5) * 4);
   const old = k.load(word);
-  if ((old & (1 << (bit & 31))) === 0) {
-    k.store(word, old | (1 << (bit & 31)));
-    WARN_ON(k, true, what);
-  }
+  if ((old & (1 << (bit & 31))) !== 0) return false;
+  k.store(word, old | (1 << (bit & 31)));
   return true;
+}
+
+/** A WARN_ON() whose second time says nothing. Returns the condition. */
+export function WARN_ON_ONCE(k: KernelBase, condition: boolean, what: string): boolean {
+  if (condition && firstTime(k, what)) WARN_ON(k, true, what);
+  return condition;
+}
+
+/** A WARN() whose second time says nothing. Return: whether it was the first. */
+export function WARN_ONCE(k: KernelBase, what: string, text: string): boolean {
+  const first = firstTime(k, what);
+  if (first) WARN(k, what, text);
+  return first;
 }
 
 /** The kernel stops for good. */

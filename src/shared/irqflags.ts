@@ -4,6 +4,7 @@
  * Source: include/linux/{irqflags,preempt,hardirq}.h, Linux 2.6.30; spec/checkers.md §1-2. Differs: preempt_count counts spinlocks in every
  * configuration; where the kernel would not, because it has no CONFIG_PREEMPT, in_atomic() leaves that part of it out.
  */
+import { WARN_ONCE } from './bug.js';
 import { HZ, jiffies } from './jiffies.js';
 import type { KernelBase } from './kernel-base.js';
 import { KERNEL_VERSION, LINUX_2_6, LINUX_4_4 } from './version.js';
@@ -105,13 +106,38 @@ export const comm = (k: KernelBase): string => `thread${k.slot}`;
 /**
  * "sleeping function called": for functions that may sleep, at their entry.
  *
- * Context: any. A report at most once in HZ; the call goes on.
+ * Context: any. A report at most once in HZ, one about the task's state once; the call goes on.
  * Source:  __might_sleep(), kernel/sched.c, Linux 2.5.53 (which does not look at the interrupt mask), 2.6.22, 2.6.30; kernel/sched/core.c, 4.12.
  *          CONFIG_DEBUG_SPINLOCK_SLEEP, CONFIG_DEBUG_ATOMIC_SLEEP.
  *
  * @param where FILE:LINE of the caller
  */
 export function might_sleep(k: KernelBase, where = 'include/linux/kernel.h:0'): void {
+  if (k.LINUX_VERSION_CODE >= ASKS_STATE) nestedSleep(k);
+  mayNotSleep(k, where);
+}
+
+/** The same for who gives up the CPU, but stays as runnable as it is: nothing is asked of its state. */
+export function ___might_sleep(k: KernelBase, where = 'include/linux/kernel.h:0'): void {
+  mayNotSleep(k, where);
+}
+
+/**
+ * Who is about to wait for something must not wait for something else in between: that ends with TASK_RUNNING, and the sleep that was meant
+ * with it. No step of its own.
+ */
+function nestedSleep(k: KernelBase): void {
+  const state = k.currentState();
+  if (state === RUNNING) return;
+  const text = `do not call blocking ops when !TASK_RUNNING; state=${state.toString(16)} set at [<????????>] ?`;
+  if (WARN_ONCE(k, 'kernel/sched/core.c __might_sleep()', text)) k.dumpStack();
+}
+
+const ASKS_STATE = KERNEL_VERSION(3, 19, 0);
+/** TASK_RUNNING of wait.ts, which needs this file. */
+const RUNNING = 0;
+
+function mayNotSleep(k: KernelBase, where: string): void {
   const old = k.LINUX_VERSION_CODE < LINUX_2_6;
   const atomic = in_atomic(k);
   if (!atomic && (old || !k.irqsOff)) return;

@@ -167,6 +167,8 @@ export interface ContextWatch {
   tables(gfp_mask: number): void;
   /** Other CPUs are about to be called and waited for. */
   calls(): void;
+  /** preempt_count is @old, and @by more or less comes next. */
+  counts(old: number, by: number): void;
 }
 
 export interface KernelBase {
@@ -290,4 +292,6 @@ export interface KernelBase {
   printk(text: string): void;
   /** dump_stack() of the architecture: the functions that are being executed, into the log. */
   dumpStack(): void;
+  /** State of the running task, as it is: no step. */
+  currentState(): number;
 }

@@ -6,14 +6,18 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import type { MachineConfig } from '../../src/cpu/config.js';
 import { Seat } from '../../src/cpu/hw.js';
+import { local_bh_disable, local_bh_enable } from '../../src/cpu/irq.js';
 import type { Kernel } from '../../src/cpu/kernel.js';
 import { cond_resched } from '../../src/cpu/timer.js';
 import { explore } from '../../src/index.js';
 import { patchesOf } from '../../src/lab/catalogue.js';
 import { type CheckerReport, checkersOf } from '../../src/lab/checkers.js';
+import { lockdepOf } from '../../src/lab/lockdep.js';
 import { dma_alloc_coherent, dma_free_coherent } from '../../src/mm/arm/dma-coherent.js';
+import { struct_thread_info } from '../../src/mm/boot.js';
 import { gfp } from '../../src/mm/gfp.js';
 import {
+  kfree,
   kmalloc,
   kmem_cache_alloc,
   kmem_cache_create,
@@ -33,11 +37,23 @@ import {
   vmap,
   vunmap,
 } from '../../src/mm/vmalloc.js';
-import { HARDIRQ_OFFSET } from '../../src/shared/irqflags.js';
+import { HARDIRQ_OFFSET, might_sleep, preempt_disable, preempt_enable } from '../../src/shared/irqflags.js';
 import { mutex_lock } from '../../src/shared/mutex.js';
+import { type SpinLock, spin_lock, spin_unlock } from '../../src/shared/spinlock.js';
 import { memalloc_nofs_restore, memalloc_nofs_save } from '../../src/shared/task.js';
 import { NULL, ptr, type Vaddr } from '../../src/shared/types.js';
-import { type Completion, complete, init_completion, wait_event, wait_for_completion } from '../../src/shared/wait.js';
+import {
+  __set_current_state,
+  type Completion,
+  complete,
+  init_completion,
+  set_current_state,
+  TASK_INTERRUPTIBLE,
+  TASK_RUNNING,
+  TASK_UNINTERRUPTIBLE,
+  wait_event,
+  wait_for_completion,
+} from '../../src/shared/wait.js';
 import { localMachine, messagesOf } from '../machine.js';
 
 /** What is got ready in process context, and what is then called in whichever context. */
@@ -318,18 +334,175 @@ describe('the rate of complaints', () => {
   });
 });
 
-describe('--check context, of masks', () => {
-  /** Reports of what happens on a machine none of whose areas have page tables yet. */
-  const watched = (kernel: string, act: (k: Kernel) => void, patches: readonly string[] = []): CheckerReport[] => {
-    const options = { kernel, patches: [...patchesOf(kernel), ...patches], lowmemPages: 512, check: 'context' };
-    const { k } = localMachine('vivt-shared', { ...options, lockdepMode: 'continue' });
-    const reports: CheckerReport[] = [];
-    const [checker] = checkersOf(k, (report) => reports.push(report));
-    checker?.restart();
+/** Reports of what happens on a machine none of whose areas have page tables yet. */
+function watched(kernel: string, act: (k: Kernel) => void, more: Partial<MachineConfig> = {}): CheckerReport[] {
+  const { patches = [], ...options } = more;
+  const base = { kernel, patches: [...patchesOf(kernel), ...patches], lowmemPages: 512, check: 'context' };
+  const { k } = localMachine('vivt-shared', { ...base, lockdepMode: 'continue', ...options });
+  const reports: CheckerReport[] = [];
+  const [checker] = checkersOf(k, (report) => reports.push(report));
+  checker?.restart();
+  act(k);
+  return reports;
+}
+
+describe('--check context, of preempt_count', () => {
+  const times = (n: number, act: () => void): void => {
+    for (let i = 0; i < n; i++) act();
+  };
+  const aLock = (k: Kernel): SpinLock => ptr<'spinlock'>(k.sym.race_data);
+  const preemptWord = (k: Kernel): number => k.wordIndex(k.sym.thread_infos + struct_thread_info.preempt_count.offset);
+  const [ADDS, SUBS] = ['add_preempt_count', 'sub_preempt_count'];
+
+  it.each<[string, string, string, (k: Kernel) => void, (k: Kernel) => void]>([
+    [
+      'an enable too many',
+      SUBS,
+      'val > preempt_count()',
+      (k) => preempt_enable(k),
+      (k) => {
+        preempt_disable(k);
+        preempt_enable(k);
+      },
+    ],
+    [
+      'an unlock of what is not locked',
+      SUBS,
+      'val > preempt_count()',
+      (k) => spin_unlock(k, aLock(k)),
+      (k) => {
+        spin_lock(k, aLock(k));
+        spin_unlock(k, aLock(k));
+      },
+    ],
+    [
+      'a lock less while bottom halves are off',
+      SUBS,
+      '(val < PREEMPT_MASK) && !(preempt_count() & PREEMPT_MASK)',
+      (k) => {
+        local_bh_disable(k);
+        preempt_enable(k);
+      },
+      (k) => {
+        local_bh_disable(k);
+        preempt_disable(k);
+        preempt_enable(k);
+        local_bh_enable(k);
+      },
+    ],
+    [
+      'a word that is below zero',
+      ADDS,
+      '(preempt_count() < 0)',
+      (k) => {
+        k.words[preemptWord(k)] = -2;
+        preempt_disable(k);
+      },
+      (k) => preempt_disable(k),
+    ],
+    [
+      'a depth that the field can hardly hold',
+      ADDS,
+      '(preempt_count() & PREEMPT_MASK) >= PREEMPT_MASK - 10',
+      (k) => times(245, () => preempt_disable(k)),
+      (k) => times(244, () => preempt_disable(k)),
+    ],
+  ])('reports %s', (_, where, condition, wrong, right) => {
+    for (const kernel of ['2.6.22', '2.6.31', '4.12']) {
+      const [report, ...more] = watched(kernel, wrong);
+      expect(more).toEqual([]);
+      const modern = kernel === '4.12';
+      expect(report).toMatchObject({ checker: 'context', kind: 'preempt' });
+      const name = where === ADDS ? 'preempt_count_add' : 'preempt_count_sub';
+      expect(report?.headline).toBe(
+        modern ? `WARNING: CPU: 0 PID: 0 at kernel/sched/core.c ${name}()` : `WARNING: at kernel/sched.c ${where}()`,
+      );
+      expect(report?.lines.includes(`DEBUG_LOCKS_WARN_ON(${condition})`)).toBe(modern);
+      expect(watched(kernel, right)).toEqual([]);
+    }
+  });
+
+  it('is silent without CONFIG_PREEMPT, and on 2.5.53', () => {
+    const wrong = (k: Kernel): void => preempt_enable(k);
+    expect(watched('2.6.31', wrong)).toHaveLength(1);
+    expect(watched('2.6.31', wrong, { preempt: false })).toEqual([]);
+    expect(watched('2.5.53', wrong)).toEqual([]);
+  });
+
+  it('has an end with debug_locks, and ends it', () => {
+    const log = (act: (k: Kernel) => void): string[] => {
+      const { k } = localMachine('arm926', { check: 'lockdep,context' });
+      const lockdep = lockdepOf(k, true);
+      lockdep?.area.restart(null);
+      k.watchLocks(lockdep);
+      const [context] = checkersOf(k);
+      context?.restart();
+      act(k);
+      return messagesOf(k).filter((line) => /WARNING|BUG/.test(line));
+    };
+    expect(log((k) => spin_unlock(k, aLock(k)))).toEqual(['[ BUG: bad unlock balance detected! ]']);
+    expect(
+      log((k) => {
+        preempt_enable(k);
+        spin_unlock(k, aLock(k));
+      }),
+    ).toEqual(['WARNING: at kernel/sched.c sub_preempt_count()']);
+  });
+});
+
+describe('who is about to sleep', () => {
+  const said = (kernel: string, act: (k: Kernel) => void): string[] => {
+    const { k } = localMachine('vivt-shared', { kernel, patches: patchesOf(kernel), lowmemPages: 512 });
     act(k);
-    return reports;
+    return messagesOf(k);
+  };
+  const TEXT = 'do not call blocking ops when !TASK_RUNNING; state=2 set at [<????????>] ?';
+  /** What waits asks for memory each time it looks. */
+  const asking = (mask: 'GFP_KERNEL' | 'GFP_ATOMIC') => (k: Kernel) => {
+    set_current_state(k, TASK_UNINTERRUPTIBLE);
+    kmalloc(k, 32, gfp(k)[mask]);
+    __set_current_state(k, TASK_RUNNING);
   };
 
+  it('and calls what may sleep for something else is warned once, from 3.19 on', () => {
+    const twice = (k: Kernel): void => {
+      asking('GFP_KERNEL')(k);
+      asking('GFP_KERNEL')(k);
+    };
+    for (const kernel of ['4.10', '4.12']) {
+      const lines = said(kernel, twice);
+      expect(lines).toContain('WARNING: CPU: 0 PID: 0 at kernel/sched/core.c __might_sleep()');
+      expect(lines.filter((line) => line === TEXT)).toHaveLength(1);
+    }
+    for (const kernel of ['2.5.53', '2.6.22', '2.6.35']) expect(said(kernel, twice)).toEqual([]);
+  });
+
+  it('is not, where what it calls does not sleep, gives up the CPU only, or comes when it runs again', () => {
+    expect(said('4.12', asking('GFP_ATOMIC'))).toEqual([]);
+    const resched = (k: Kernel): void => {
+      set_current_state(k, TASK_INTERRUPTIBLE);
+      cond_resched(k);
+      __set_current_state(k, TASK_RUNNING);
+      might_sleep(k);
+    };
+    expect(said('4.12', resched)).toEqual([]);
+  });
+
+  it('is warned of a condition of wait_event() that sleeps', () => {
+    const waits = (mask: 'GFP_KERNEL' | 'GFP_ATOMIC') => (k: Kernel) => {
+      let looks = 0;
+      wait_event(k, k.sym.bit_wait_table, () => {
+        looks++;
+        if (looks > 1) kfree(k, kmalloc(k, 32, gfp(k)[mask]));
+        return looks > 1;
+      });
+    };
+    expect(said('4.12', waits('GFP_KERNEL'))).toContain(TEXT);
+    expect(said('4.12', waits('GFP_ATOMIC'))).toEqual([]);
+  });
+});
+
+describe('--check context, of masks', () => {
   it('reports page tables that may do what the request may not', () => {
     const [report] = watched('2.6.22', (k) => void __vmalloc(k, 4096, gfp(k).GFP_NOFS));
     expect(report).toMatchObject({ checker: 'context', kind: 'gfp' });
@@ -354,7 +527,7 @@ describe('--check context, of masks', () => {
     expect(scoped).toEqual([]);
     // Seed 003's patch puts such a scope around the mapping.
     expect(watched('4.12', (k) => void __vmalloc(k, 4096, gfp(k).GFP_NOFS))).toHaveLength(1);
-    expect(watched('4.12', (k) => void __vmalloc(k, 4096, gfp(k).GFP_NOFS), ['mp'])).toEqual([]);
+    expect(watched('4.12', (k) => void __vmalloc(k, 4096, gfp(k).GFP_NOFS), { patches: ['mp'] })).toEqual([]);
   });
 
   it('is silent where no page table is needed, and about what is no part of the request', () => {

@@ -1,14 +1,17 @@
 /**
  * Contexts that no kernel looks at: page tables that are allocated with more freedom than the request has for which they are, and CPUs that wait for
- * others with their interrupts off. Both are ours; spec/checkers.md §2.3. What the kernel itself says of its context is always on.
+ * others with their interrupts off. Both are ours; spec/checkers.md §2.3. And what CONFIG_DEBUG_PREEMPT looks at: changes of preempt_count; §1.
+ * What else the kernel says of its context is always on.
  */
 import type { Kernel } from '../../cpu/kernel.js';
-import { HARDIRQ_MASK, SOFTIRQ_MASK } from '../../shared/irqflags.js';
+import { HARDIRQ_MASK, PREEMPT_MASK, SOFTIRQ_MASK } from '../../shared/irqflags.js';
 import type { ContextWatch } from '../../shared/kernel-base.js';
+import { KERNEL_VERSION, LINUX_2_6, LINUX_3_13 } from '../../shared/version.js';
 import { CheckerArea } from '../area.js';
 import type { Places } from '../places.js';
+import type { DebugLocks } from '../spinlocks/spinlocks.js';
 
-export const CONTEXT_REPORTS = ['gfp', 'ipi'] as const;
+export const CONTEXT_REPORTS = ['gfp', 'ipi', 'preempt'] as const;
 export type ContextReportKind = (typeof CONTEXT_REPORTS)[number];
 
 export interface ContextReport {
@@ -29,6 +32,8 @@ export interface GfpMasks {
 export interface ContextOptions {
   readonly masks: GfpMasks;
   readonly places: Places;
+  /** Null: nobody shares it, or reports end nothing. */
+  readonly debugLocks: DebugLocks | null;
   /** Not only the first of each kind. */
   readonly every: boolean;
   readonly onReport?: (report: ContextReport) => void;
@@ -37,6 +42,10 @@ export interface ContextOptions {
 const TEXT_WORDS = 1 << 12;
 const OURS = "(Murphy's own check: the kernel has none)";
 const RULE = '='.repeat(66);
+const WARN_CUTS = KERNEL_VERSION(2, 6, 26);
+const NAMES_CONDITION = KERNEL_VERSION(3, 7, 0);
+/** How deep preemption may be off: the kernel warns before the field runs over. */
+const PREEMPT_DEPTH_MAX = PREEMPT_MASK - 10;
 const hex = (mask: number): string => `0x${(mask >>> 0).toString(16)}`;
 
 /** A request under way: its mask, with what the task's scope takes away, and in which interrupt it was made. */
@@ -116,23 +125,64 @@ export class ContextChecker implements ContextWatch {
     this.#report('ipi', headline, ['another CPU that does the same waits for this one for ever']);
   }
 
-  #report(kind: ContextReportKind, headline: string, more: readonly string[]): void {
-    const { places, every, onReport } = this.#options;
-    if (!this.#area.mayReport(CONTEXT_REPORTS.indexOf(kind), every)) return;
+  /**
+   * add_preempt_count(), sub_preempt_count() of a kernel with CONFIG_DEBUG_PREEMPT, which depends on CONFIG_PREEMPT.
+   *
+   * Source:  kernel/sched.c, Linux 2.6.22, 2.6.30; kernel/sched/core.c, 4.12. Differs: what is wrong happens all the same.
+   */
+  counts(old: number, by: number): void {
+    const wrong = by > 0 ? addsWrongly(old, by) : subtractsWrongly(old, -by);
+    if (wrong === '') return;
     const k = this.#k;
-    const functions = places.functions(places.capture());
-    const lines = [
-      RULE,
+    const version = k.LINUX_VERSION_CODE;
+    if (!k.preemptible || version < LINUX_2_6 || this.#options.debugLocks?.on === false) return;
+    if (!this.#area.mayReport(CONTEXT_REPORTS.indexOf('preempt'), false)) return;
+    this.#options.debugLocks?.turnOff();
+    const headline =
+      version < LINUX_3_13
+        ? `WARNING: at kernel/sched.c ${by > 0 ? 'add_preempt_count' : 'sub_preempt_count'}()`
+        : `WARNING: CPU: ${k.cpu} PID: ${k.slot} at kernel/sched/core.c ${by > 0 ? 'preempt_count_add' : 'preempt_count_sub'}()`;
+    this.#tell('preempt', headline, [
+      ...(version >= WARN_CUTS ? ['------------[ cut here ]------------'] : []),
       headline,
-      OURS,
-      ...more,
+      ...(version >= NAMES_CONDITION ? [`DEBUG_LOCKS_WARN_ON(${wrong})`] : []),
+      ...this.#where(),
+    ]);
+  }
+
+  #report(kind: ContextReportKind, headline: string, more: readonly string[]): void {
+    if (!this.#area.mayReport(CONTEXT_REPORTS.indexOf(kind), this.#options.every)) return;
+    this.#tell(kind, headline, [RULE, headline, OURS, ...more, ...this.#where(), RULE]);
+  }
+
+  #where(): string[] {
+    const { places } = this.#options;
+    const k = this.#k;
+    return [
       `CPU: ${k.cpu} PID: ${k.slot} Comm: thread${k.slot} Not tainted ${k.config.kernel} #1`,
       'Call Trace:',
-      ...functions.map((name) => ` [<????????>] ${name}`),
-      RULE,
+      ...places.functions(places.capture()).map((name) => ` [<????????>] ${name}`),
     ];
-    this.#area.setHeadline(headline);
-    for (const line of lines) k.printk(line);
-    onReport?.({ kind, headline, lines });
   }
+
+  #tell(kind: ContextReportKind, headline: string, lines: readonly string[]): void {
+    this.#area.setHeadline(headline);
+    for (const line of lines) this.#k.printk(line);
+    this.#options.onReport?.({ kind, headline, lines });
+  }
+}
+
+/** What the kernel finds wrong, as it writes it; empty when nothing is. */
+function addsWrongly(old: number, by: number): string {
+  if (old < 0) return '(preempt_count() < 0)';
+  return ((old + by) & PREEMPT_MASK) >= PREEMPT_DEPTH_MAX
+    ? '(preempt_count() & PREEMPT_MASK) >= PREEMPT_MASK - 10'
+    : '';
+}
+
+function subtractsWrongly(old: number, by: number): string {
+  if (by > old) return 'val > preempt_count()';
+  return by < PREEMPT_MASK && by > 0 && (old & PREEMPT_MASK) === 0
+    ? '(val < PREEMPT_MASK) && !(preempt_count() & PREEMPT_MASK)'
+    : '';
 }

@@ -164,7 +164,7 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
   /** What runs on this worker: its thread, or a handler that has interrupted it. */
   nested = 0;
   #interludes = 0;
-  /** The interrupt or preemption that it is in, as a choice; or 0. */
+  /** As `Detail.within`: the innermost interrupt or preemption that it is in, and in how many it is. */
   #within = 0;
   /** A step of this context has begun, and what it touches has not been noted yet. */
   #open = false;
@@ -518,7 +518,7 @@ export class Baton implements Controller, Knowledge, Waits, Situation {
     const { nested } = this;
     const within = this.#within;
     this.nested = ++this.#interludes;
-    this.#within = (turn === Turn.irq ? Choice.irq : Choice.preempt) + this.#host.cpu;
+    this.#within = ((within & ~0xff) + 0x100) | ((turn === Turn.irq ? Choice.irq : Choice.preempt) + this.#host.cpu);
     this.#ex[Ex.deadEnd] = 0;
     if (turn === Turn.irq) this.#host.takeInterrupts();
     else this.#host.preempt();

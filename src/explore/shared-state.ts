@@ -178,7 +178,7 @@ export const Detail = {
   before: 0,
   /** End of the step's part of `footprints`; it begins where the step before ends. */
   footprintEnd: 1,
-  /** The interrupt or preemption, as a choice, inside which the context makes it; 0 for its own steps. */
+  /** The interrupt or preemption, as a choice, inside which the context makes it, 0 for its own steps; from bit 8 on, inside how many it is. */
   within: 2,
   words: 3,
 } as const;

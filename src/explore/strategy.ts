@@ -51,6 +51,8 @@ export interface StepRecord {
   readonly masked: number;
   /** The interrupt or preemption, as a choice, inside which its context makes it; 0 for the context's own steps (wants.footprints or wants.states). */
   readonly within: number;
+  /** In how many interrupts and preemptions its context is, one inside the other. */
+  readonly depth: number;
   /** Value of the announced kernel word before it (wants.footprints or wants.states). */
   readonly before: number;
 }

@@ -588,12 +588,14 @@ export class WorkerExplorer extends RaceWorker {
         const at = i * Step.words;
         const what = all[at + Step.what] as number;
         const details = layout.details === layout.strategy ? -1 : layout.details + i * Detail.words;
+        const within = details < 0 ? 0 : (ex[details + Detail.within] as number);
         return {
           choice: choiceOf(what),
           kind: kindOfStep(what),
           addr: all[at + Step.addr] as number,
           masked: maskedOf(what),
-          within: details < 0 ? 0 : (ex[details + Detail.within] as number),
+          within: within & 0xff,
+          depth: within >>> 8,
           before: details < 0 ? 0 : (ex[details + Detail.before] as number),
         };
       },

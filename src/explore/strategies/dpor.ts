@@ -7,6 +7,7 @@
  * Two steps depend on each other when both touch the same thing and one changes it; what a step touches is noted while it runs
  * (`Footprint`), so nothing is left to a list of kinds. An interrupt depends on every step of its CPU: it is tried between all of them. What a context does
  * inside an interrupt, or to be preempted, belongs to the process of that: the step that it would have made otherwise comes later, and races with the interrupt.
+ * One that comes inside another is a process of its own, and races with the steps of the outer one.
  */
 import { Space, touchedId } from '../../shared/footprint.js';
 import { Point } from '../../shared/point.js';
@@ -38,7 +39,7 @@ interface Node {
 
 interface Event extends StepRecord {
   readonly touched: Touched;
-  /** For each process, how many of its events happen before or are this one. */
+  /** For each process that there was then, the index after its last event that happens before or is this one. */
   readonly clock: Int32Array;
   readonly process: number;
   /** More than one could go on. */
@@ -82,9 +83,8 @@ interface Saved {
   readonly counts: StrategyStats;
 }
 
-const PROCESSES = Choice.count;
 const CPUS = Choice.preempt - Choice.irq;
-const NOTHING = new Int32Array(PROCESSES);
+const NOTHING = new Int32Array(0);
 /** A change of the run queue or the interrupt lines of each CPU, and of what its stack holds. */
 const SEATS = Array.from({ length: CPUS }, (_, cpu) => touchedId(Space.seat, cpu) | 1);
 const STACKS = Array.from({ length: CPUS }, (_, cpu) => touchedId(Space.stack, cpu) | 1);
@@ -97,10 +97,12 @@ export class Dpor implements Strategy {
   readonly #events: Event[] = [];
   /** Events that touched a thing, oldest first: index, with bit 0 for a change. */
   readonly #history = new Map<number, number[]>();
-  /** Last event of each process. */
-  readonly #last = new Int32Array(PROCESSES).fill(-1);
-  /** Last event of each context inside an interrupt or a preemption. */
-  readonly #lastWithin = new Int32Array(PROCESSES).fill(-1);
+  /** Processes by what they are, see `processOf()`: numbers in the order in which they turn up. */
+  readonly #processes = new Map<number, number>();
+  /** Last event of each process, or -1. */
+  readonly #last: number[] = [];
+  /** Last event of each context, by how many interrupts and preemptions it was inside; of those that it is not inside any more, too. */
+  readonly #lastAt: number[][] = Array.from({ length: Choice.count }, () => []);
   #prefix: number[] = [];
   /** Step at which the next execution leaves the last one. */
   #branch = 0;
@@ -247,11 +249,11 @@ export class Dpor implements Strategy {
 
   #append(record: StepRecord, touched: Touched, decided: boolean, node: Node | null, execution: Execution): void {
     const index = this.#events.length;
-    const process = processOf(record);
+    const process = this.#process(processOf(record));
     const past = this.#pastOf(this.#last[process] as number);
-    const clock = past.slice();
-    // What interrupted a context has come to its end before the context goes on.
-    if (record.within === 0) join(clock, this.#pastOf(this.#lastWithin[record.choice] as number));
+    const clock = new Int32Array(this.#last.length);
+    join(clock, past);
+    this.#joinInner(clock, record);
     const reach = clock.slice();
     const found = this.#dependentOn(touched, past);
     this.#racesOf(found, index, record, past, reach, touched, execution);
@@ -259,7 +261,7 @@ export class Dpor implements Strategy {
     clock[process] = index + 1;
     this.#events.push({ ...record, touched, clock, process, decided, node });
     this.#last[process] = index;
-    if (record.within !== 0) this.#lastWithin[record.choice] = index;
+    this.#goOn(record, index);
     for (const id of touched) {
       const list = this.#history.get(id >>> 1);
       if (list === undefined) this.#history.set(id >>> 1, [(index << 1) | (id & 1)]);
@@ -267,6 +269,29 @@ export class Dpor implements Strategy {
       else list.push((index << 1) | (id & 1));
     }
     this.#calledUp(record, touched, execution);
+  }
+
+  /** Number of a process. */
+  #process(key: number): number {
+    const known = this.#processes.get(key);
+    if (known !== undefined) return known;
+    const number = this.#last.push(-1) - 1;
+    this.#processes.set(key, number);
+    return number;
+  }
+
+  /** What interrupted a context has come to its end before the context goes on. */
+  #joinInner(clock: Int32Array, { choice, depth }: StepRecord): void {
+    if (interrupts(choice)) return;
+    const last = this.#lastAt[choice] as number[];
+    for (let inner = depth + 1; inner < last.length; inner++) join(clock, this.#pastOf(last[inner] as number));
+  }
+
+  #goOn({ choice, depth }: StepRecord, index: number): void {
+    if (interrupts(choice)) return;
+    const last = this.#lastAt[choice] as number[];
+    while (last.length < depth) last.push(-1);
+    last[depth] = index;
   }
 
   /** Events that depend on a step which touches these things and knows of the @past: latest first. */
@@ -297,9 +322,15 @@ export class Dpor implements Strategy {
       if (record.choice < Choice.device && execution.cpuOf(record.choice) === cpu) continue;
       const things = Int32Array.of(SEATS[cpu] as number, STACKS[cpu] as number);
       for (const choice of execution.preemptible ? [Choice.irq + cpu, Choice.preempt + cpu] : [Choice.irq + cpu]) {
-        const past = this.#pastOf(this.#last[choice] as number);
-        const found = this.#dependentOn(things, past);
-        this.#racesOf(found, this.#events.length, { ...record, choice, within: 0 }, past, past, things, execution);
+        // Inside of all that the CPU has been interrupted by so far, too.
+        for (let depth = 0, come = true; come; depth++) {
+          const coming = { ...record, choice, within: 0, depth };
+          const last = this.#last[this.#processes.get(processOf(coming)) ?? -1] ?? -1;
+          come = last >= 0;
+          const past = this.#pastOf(last);
+          const found = this.#dependentOn(things, past);
+          this.#racesOf(found, this.#events.length, coming, past, past, things, execution);
+        }
       }
     }
   }
@@ -315,7 +346,8 @@ export class Dpor implements Strategy {
 
   /** A clock holds, for each process, the index after its last event that it knows of. */
   #happensBefore(e: number, clock: Int32Array): boolean {
-    return (clock[(this.#events[e] as Event).process] as number) > e;
+    const { process } = this.#events[e] as Event;
+    return process < clock.length && (clock[process] as number) > e;
   }
 
   /** The races of the event that comes next with those @found to depend on it, latest first. */
@@ -344,9 +376,9 @@ export class Dpor implements Strategy {
   }
 
   /** Is @e what the step's own context has done inside an interrupt or a preemption before? */
-  #interrupted(e: number, { choice, within }: StepRecord): boolean {
+  #interrupted(e: number, { choice, depth }: StepRecord): boolean {
     const event = this.#events[e] as Event;
-    return within === 0 && event.within !== 0 && event.choice === choice;
+    return event.depth > depth && event.choice === choice && !interrupts(choice);
   }
 
   /** Could the step be made before event @e? Not one that waits for what @e, or something after it, has brought about. */
@@ -357,7 +389,7 @@ export class Dpor implements Strategy {
     if (interrupts(choice)) return enabledThen || this.#canInterrupt(e, choice, execution);
     if (f.kind === Point.Lock && event.addr === f.addr) return event.before !== 1;
     if (f.kind === Point.Lock && this.#isUnderLock(e, f.addr, found)) return false;
-    const movedSince = (this.#last[processOf(f)] as number) > e;
+    const movedSince = (this.#last[this.#process(processOf(f))] as number) > e;
     // What made it possible may have nothing to do with @e: an interrupt of an idle CPU, a wake-up.
     return enabledThen || movedSince || found.some((g) => g > e && !this.#happensBefore(e, this.#clockOf(g)));
   }
@@ -400,7 +432,7 @@ export class Dpor implements Strategy {
     const between: Event[] = [];
     const initials = new Set<number>();
     const started = new Set<number>();
-    const process = processOf(f);
+    const process = this.#process(processOf(f));
     let blocked = false;
     for (let i = e + 1; i < index; i++) {
       const event = this.#events[i] as Event;
@@ -479,10 +511,10 @@ export class Dpor implements Strategy {
       }
     }
     this.#last.fill(-1);
-    this.#lastWithin.fill(-1);
+    for (const last of this.#lastAt) last.length = 0;
     this.#events.forEach((event, i) => {
       this.#last[event.process] = i;
-      if (event.within !== 0) this.#lastWithin[event.choice] = i;
+      this.#goOn(event, i);
     });
   }
 
@@ -551,8 +583,14 @@ export class Dpor implements Strategy {
 }
 
 const interrupts = (choice: number): boolean => choice >= Choice.irq && choice < Choice.device;
-/** Whose step it is: a context's own, or that of the interrupt or preemption inside which the context makes it. */
-const processOf = (record: StepRecord): number => (record.within === 0 ? record.choice : record.within);
+/**
+ * Whose step it is: a context's own, or that of the interrupt or preemption inside which the context makes it. Of these one that comes inside another is a
+ * process of its own.
+ */
+const processOf = ({ choice, within, depth }: StepRecord): number => {
+  if (interrupts(choice)) return (depth << 8) | choice;
+  return within === 0 ? choice : ((depth - 1) << 8) | within;
+};
 
 /**
  * Interrupts and preemptions of the CPU that makes the step, or the thread that one of them comes before. They race with it, and an execution may come to

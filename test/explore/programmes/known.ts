@@ -49,6 +49,13 @@ export const KNOWN: Readonly<Record<string, Programme>> = {
     ],
     [[op('softirq')], [op('load')]],
   ),
+  'another CPU raises an interrupt that comes between the steps of a soft interrupt': programme(
+    [
+      [0, [op('load')]],
+      [1, [op('raise', 0, 0), op('raise', 0, 1)]],
+    ],
+    [[op('softirq')], [op('inc')]],
+  ),
   'handlers of two idle CPUs race with each other': programme(
     [
       [0, [op('raise', 1, 0)]],

@@ -256,7 +256,7 @@ export class Dpor implements Strategy {
     this.#joinInner(clock, record);
     const reach = clock.slice();
     const found = this.#dependentOn(touched, past);
-    this.#racesOf(found, index, record, past, reach, touched, execution);
+    const races = this.#racesOf(found, index, record, past, reach, touched, execution);
     for (const e of found) join(clock, (this.#events[e] as Event).clock);
     clock[process] = index + 1;
     this.#events.push({ ...record, touched, clock, process, decided, node });
@@ -268,7 +268,9 @@ export class Dpor implements Strategy {
       else if (list.at(-1)! >>> 1 === index) list[list.length - 1]! |= id & 1;
       else list.push((index << 1) | (id & 1));
     }
-    this.#calledUp(record, touched, execution);
+    const called = this.#calledUp(record, touched, execution);
+    // What a checkpoint has brought is gone through again, and was counted then.
+    if (index >= this.#branch) this.#races += races + called;
   }
 
   /** Number of a process. */
@@ -314,9 +316,11 @@ export class Dpor implements Strategy {
 
   /**
    * A step of another CPU, or of a device, that raises a line of a CPU or queues a thread there makes an interrupt or a preemption possible. It may
-   * never be taken, and then no event would race with what that CPU has done before: as if it came at once.
+   * never be taken, or after the interrupt that it could have come inside of, and then no event would race with what that CPU has done before: as if it
+   * came at once. Return: how many races that makes.
    */
-  #calledUp(record: StepRecord, touched: Touched, execution: Execution): void {
+  #calledUp(record: StepRecord, touched: Touched, execution: Execution): number {
+    let races = 0;
     for (let cpu = 0; cpu < CPUS; cpu++) {
       if (!touched.includes(SEATS[cpu] as number)) continue;
       if (record.choice < Choice.device && execution.cpuOf(record.choice) === cpu) continue;
@@ -329,10 +333,11 @@ export class Dpor implements Strategy {
           come = last >= 0;
           const past = this.#pastOf(last);
           const found = this.#dependentOn(things, past);
-          this.#racesOf(found, this.#events.length, coming, past, past, things, execution);
+          races += this.#racesOf(found, this.#events.length, coming, past, past, things, execution);
         }
       }
     }
+    return races;
   }
 
   /** What is known behind event @e, or of nothing where there is none. */
@@ -350,7 +355,7 @@ export class Dpor implements Strategy {
     return process < clock.length && (clock[process] as number) > e;
   }
 
-  /** The races of the event that comes next with those @found to depend on it, latest first. */
+  /** The races of the event that comes next with those @found to depend on it, latest first. Return: how many. */
   #racesOf(
     found: readonly number[],
     index: number,
@@ -359,8 +364,10 @@ export class Dpor implements Strategy {
     reach: Int32Array,
     touched: Touched,
     execution: Execution,
-  ): void {
-    const known = past.slice();
+  ): number {
+    const known = new Int32Array(this.#last.length);
+    join(known, past);
+    let races = 0;
     let before = -1;
     for (const e of found) {
       if (e === before || this.#happensBefore(e, known)) continue;
@@ -368,11 +375,11 @@ export class Dpor implements Strategy {
       // It can come before that only by coming before the interrupt.
       if (this.#interrupted(e, record)) continue;
       if (!this.#canComeFirst(e, record, found, execution)) continue;
-      // What a checkpoint has brought is gone through again, and was counted then.
-      if (index >= this.#branch) this.#races++;
+      races++;
       this.#reverse(e, index, record, reach, touched);
       join(known, (this.#events[e] as Event).clock);
     }
+    return races;
   }
 
   /** Is @e what the step's own context has done inside an interrupt or a preemption before? */

@@ -29,6 +29,8 @@ export interface Lab {
   /** Look for the failure of a run in controlled mode. */
   searchFailure(race: string, run: RunResult, options: SearchOptions): Promise<SearchResult>;
   listExperiments(): Promise<readonly RaceSpec[]>;
+  /** The races of the module at @path. */
+  listRaces(path: string): Promise<readonly { readonly race: RaceSpec; readonly refusal: string | null }[]>;
   /** The stress suites by name. */
   listSuites(): Promise<ReadonlyMap<string, RaceSpec>>;
   /** Every case of a suite in turn; `seconds` is the time of all of them. */

@@ -1,6 +1,7 @@
 /** `list [what]`: what there is to run, and to run it on. */
 import { type Command, Option } from 'commander';
 import type { Case, RaceSpec } from '../lab/race.js';
+import { isPath } from '../lab/race-path.js';
 import { FLUSH_ARCHITECTURES, verdictOf } from '../mm/flush-architectures.js';
 import { hasColour } from '../report/output.js';
 import { table } from '../report/table.js';
@@ -21,14 +22,18 @@ export function addListCommand(program: Command, context: CommandContext): void 
     .command('list')
     .argument(
       '[what]',
-      `${KINDS.join(', ')} (default: all of them), or ${TABLES.join(', ')}: flush_dcache_page() on each`,
+      `${KINDS.join(', ')} (default: all of them), ${TABLES.join(', ')}: flush_dcache_page() on each, or a race module: ./FILE`,
     )
-    .summary('what there is: experiments, stress suites, cores, kernels, patches')
+    .summary('what there is: experiments, stress suites, cores, kernels, patches, races of a module')
     .description(
-      'Show the experiments and the stress suites with their cases, the cores, the kernel versions and the patches.',
+      'Show the experiments and the stress suites with their cases, the cores, the kernel versions and the patches; or the races of a module.',
     )
     .addOption(new Option('--json', 'one JSON object a line'))
     .action(async (what: string | undefined, options: { json?: boolean }) => {
+      if (what !== undefined && isPath(what)) {
+        await listModule(context.host, what, options.json === true);
+        return;
+      }
       const kinds = what === undefined ? KINDS : [kindOf(what)];
       const lab = await context.host.lab();
       for (const kind of kinds) {
@@ -37,6 +42,15 @@ export function addListCommand(program: Command, context: CommandContext): void 
         else context.host.stdout.write(`${kinds.length > 1 ? `${kind}:\n` : ''}${toTable(context.host, kind, rows)}\n`);
       }
     });
+}
+
+/** The races of a module by path; of one that is not valid, why. */
+async function listModule(host: Host, path: string, json: boolean): Promise<void> {
+  for (const { race, refusal } of await (await host.lab()).listRaces(path)) {
+    const row = refusal === null ? raceToJson('race', race) : { kind: 'race', id: race.id, refused: refusal };
+    const text = refusal === null ? experimentText([race]) : `${race.id}\n  not valid: ${refusal}\n`;
+    host.stdout.write(json ? `${JSON.stringify(row)}\n` : text);
+  }
 }
 
 function kindOf(what: string): Kind {
@@ -60,9 +74,13 @@ const claims = (one: Case): string => [one.outcome].flat().join(' or ');
 
 function toJson(kind: Kind, row: RaceSpec | CatalogueRow): object {
   if (kind !== 'experiments' && kind !== 'suites') return { kind: KIND_OF_ROW[kind], ...row };
-  const { id, title, source, spec, machine, cases } = row as RaceSpec;
-  return { kind: kind === 'suites' ? 'suite' : 'experiment', id, title, source, spec, machine, cases };
+  return raceToJson(kind === 'suites' ? 'suite' : 'experiment', row as RaceSpec);
 }
+
+const raceToJson = (kind: string, { id, title, source, spec, machine, cases }: RaceSpec): object => ({
+  kind,
+  ...{ id, title, source, spec, machine, cases },
+});
 
 const KIND_OF_ROW = { cores: 'core', kernels: 'kernel', patches: 'patch', architectures: 'architecture' } as const;
 
@@ -96,7 +114,11 @@ function toTable(host: Host, kind: Kind, rows: readonly (RaceSpec | CatalogueRow
 function experimentText(races: readonly RaceSpec[]): string {
   return races
     .map(({ id, title, source, spec, cases }) => {
-      const lines = [id, `  ${title}`, `  from ${source}${spec.length > 0 ? `; shows ${spec.join(', ')}` : ''}`];
+      const origin = [
+        ...(source === '' ? [] : [`from ${source}`]),
+        ...(spec.length > 0 ? [`shows ${spec.join(', ')}`] : []),
+      ].join('; ');
+      const lines = [id, ...(title === id ? [] : [`  ${title}`]), ...(origin === '' ? [] : [`  ${origin}`])];
       const nameLength = Math.max(0, ...cases.map((one) => one.name.length));
       for (const one of cases) lines.push(`    ${one.name.padEnd(nameLength)}  ${claims(one)}`);
       return `${lines.join('\n')}\n`;

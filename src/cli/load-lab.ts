@@ -5,6 +5,7 @@ export async function loadLab(): Promise<Lab> {
   const { run, runCases, listExperiments } = await import('../lab/run.js');
   const { explore } = await import('../explore/explore.js');
   const { searchFailure } = await import('../explore/search.js');
+  const { listRaces } = await import('../lab/modules.js');
   const { listSuites, stress } = await import('../lab/stress.js');
   const { CORES, KERNELS, PATCHES } = await import('../lab/catalogue.js');
   return {
@@ -13,6 +14,7 @@ export async function loadLab(): Promise<Lab> {
     explore,
     searchFailure,
     listExperiments,
+    listRaces,
     listSuites,
     stress,
     cores: CORES,

@@ -3,9 +3,10 @@ import { z } from 'zod';
 import { configureRace, machineSpecOf } from '../lab/configure.js';
 import { loadRace, moduleUrl } from '../lab/modules.js';
 import type { RaceSpec } from '../lab/race.js';
+import { isPath } from '../lab/race-path.js';
 import { explorerHash, modelHash, sourceHash } from '../lab/source-hash.js';
 import { type ExploreOptions, STATES_MAX, STEPS_MAX } from './explore.js';
-import { isPath, raceName } from './race-name.js';
+import { raceName } from './race-name.js';
 import { count, machine } from './schemas.js';
 
 const shard = z.strictObject({ index: z.number().int().positive(), count: z.number().int().positive() });

@@ -1,10 +1,8 @@
 /** How a file, or another thread, names a race that explore() was given. */
-import { isAbsolute, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { moduleOf, type RaceSpec } from '../lab/race.js';
+import { isPath } from '../lab/race-path.js';
 import { UsageError } from '../shared/errors.js';
-
-export const isPath = (race: string): boolean =>
-  /^\.|\.[cm]?[jt]s(#[a-z0-9-]+)?$/.test(race) || race.includes('\\') || isAbsolute(race);
 
 export function raceName(race: string | RaceSpec): string {
   if (typeof race === 'string') return isPath(race) ? resolve(race) : race;

@@ -13,6 +13,7 @@ import { closest } from './closest.js';
 import { oneOf } from './configure.js';
 import { probeModule } from './module-probe.js';
 import { importForRaces, moduleOf, type RaceSpec, refusalOf } from './race.js';
+import { isPath } from './race-path.js';
 
 export interface LoadedRace {
   readonly race: RaceSpec;
@@ -48,9 +49,7 @@ export async function loadRace(name: string | RaceSpec): Promise<LoadedRace> {
     if (file === null) throw new UsageError(`race "${name.id}" was not made by race(); export default race({...})`);
     return { race: name, url: withId(await runnable(file), name.id) };
   }
-  if (/\.[cm]?[jt]s(#[a-z0-9-]+)?$/.test(name) || name.includes('\\') || name.startsWith('.') || name.startsWith('/')) {
-    return await importRace(resolve(name));
-  }
+  if (isPath(name)) return await importRace(resolve(name));
   if (experimentIds().includes(name)) return await importRace(builtFile('experiments', `${name}.js`));
   const all = await loadExperiments();
   const byRow = all.find((l) => l.race.spec.includes(name));
@@ -80,9 +79,28 @@ const isRace = (value: unknown): value is RaceSpec =>
     refusalOf(value) !== null ||
     (typeof (value as RaceSpec).id === 'string' && (value as RaceSpec).threads !== undefined));
 
-/** @path: of a module; with `#id` behind it, of one of the races that it exports. */
-async function importRace(path: string): Promise<LoadedRace> {
-  const [file, id = null] = path.split('#') as [string, string?];
+/** A race that a module exports, and why it is refused if it is not valid. */
+export interface ListedRace {
+  readonly race: RaceSpec;
+  readonly refusal: string | null;
+}
+
+/** All races of a module, or with `#id` behind its path that one. Throws UsageError when it does not load, or there is none. */
+export async function listRaces(path: string): Promise<ListedRace[]> {
+  const [file, id] = resolve(path).split('#') as [string, string?];
+  const { found } = await importModule(file);
+  if (id !== undefined && !found.some((race) => race.id === id)) await importRace(resolve(path));
+  return found.filter((race) => id === undefined || race.id === id).map((race) => ({ race, refusal: refusalOf(race) }));
+}
+
+interface ImportedModule {
+  readonly url: URL;
+  readonly module: Readonly<Record<string, unknown>>;
+  /** Its races, valid or not. */
+  readonly found: readonly RaceSpec[];
+}
+
+async function importModule(file: string): Promise<ImportedModule> {
   if (!existsSync(file) || !statSync(file).isFile()) {
     throw new UsageError(`no race module at ${file}; give the path of a .js or .ts file, or an experiment's id`);
   }
@@ -96,10 +114,17 @@ async function importRace(path: string): Promise<LoadedRace> {
     throw new UsageError(`race module ${basename(file)} does not load: ${await whyNot(error)}; mend it and run again`);
   }
   const found = [...new Set([module.default, ...Object.values(module)].filter(isRace))];
-  const name = basename(file);
   if (found.length === 0) {
-    throw new UsageError(`race module ${name} has no race: it must "export default race({...})"`);
+    throw new UsageError(`race module ${basename(file)} has no race: it must "export default race({...})"`);
   }
+  return { url, module, found };
+}
+
+/** @path: of a module; with `#id` behind it, of one of the races that it exports. */
+async function importRace(path: string): Promise<LoadedRace> {
+  const [file, id = null] = path.split('#') as [string, string?];
+  const { url, module, found } = await importModule(file);
+  const name = basename(file);
   const choices = found
     .filter((r) => refusalOf(r) === null)
     .map((r) => `${name}#${r.id}`)

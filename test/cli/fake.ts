@@ -62,6 +62,10 @@ export class FakeLab implements Lab {
     return this.experiments;
   }
 
+  async listRaces(): Promise<readonly []> {
+    return [];
+  }
+
   async listSuites(): Promise<ReadonlyMap<string, RaceSpec>> {
     return new Map([
       ['kmap', { ...UNUSED, id: 'stress-kmap', spec: [] }],

@@ -83,6 +83,30 @@ export const bad = race({ id: 'bad', shared: { x: 0.5 }, threads: [inc, inc] });
     ]);
   });
 
+  it('is listed with the others, with what is wrong', async () => {
+    const { status, stdout } = await murphy('list', file);
+    expect(status).toBe(0);
+    expect(stdout).toMatch(/^good$/m);
+    expect(stdout).toContain('bad\n  not valid: race bad: shared variable "x" must hold whole numbers');
+    const [bad, good] = (await murphy('list', '--json', file)).stdout
+      .trim()
+      .split('\n')
+      .map((row) => JSON.parse(row));
+    expect([good, bad]).toMatchObject([
+      { kind: 'race', id: 'good' },
+      { kind: 'race', id: 'bad', refused: expect.any(String) },
+    ]);
+    expect((await murphy('list', `${file}#good`)).stdout).toMatch(/^good\n/);
+    expect(await murphy('list', `${file}#ugly`)).toMatchObject({
+      status: 2,
+      stderr: expect.stringContaining('has no race "ugly"; it has wrong.mjs#good'),
+    });
+    expect(await murphy('list', join(folder, 'nowhere.ts'))).toMatchObject({
+      status: 2,
+      stderr: expect.stringContaining('no race module at'),
+    });
+  });
+
   it('does not keep race() from throwing elsewhere', () => {
     expect(() => race({ id: 'bad', threads: [] })).toThrow(UsageError);
   });

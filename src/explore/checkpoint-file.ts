@@ -4,71 +4,77 @@
  */
 import { closeSync, existsSync, fsyncSync, openSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { crc32, deflateRawSync, inflateRawSync } from 'node:zlib';
-import { z } from 'zod';
+import type { z } from 'zod';
 import { OUTCOMES } from '../lab/types.js';
 import { UsageError } from '../shared/errors.js';
 import { hex8 } from '../shared/types.js';
 import { differenceOf, type Search, searchSchema } from './identity.js';
-import { count, hash, wrongIn, wrongInText } from './schemas.js';
+import { count, hash, schema, wrongIn, wrongInText } from './schemas.js';
 import type { Standing } from './standing.js';
 
 export const CHECKPOINT_VERSION = 2;
 
-const words = z.array(z.number().int());
+const words = schema((z) => z.array(z.number().int()));
 
-const failure = z.looseObject({ outcome: z.enum(OUTCOMES), message: z.string(), execution: count });
+const failure = schema((z) => z.looseObject({ outcome: z.enum(OUTCOMES), message: z.string(), execution: count() }));
 
-const found = z.strictObject({
-  signature: z.string(),
-  failure,
-  count,
-  schedule: words,
-  prescribed: count,
-  preemptions: count,
-  steps: count,
-  rounds: count.default(0),
-  traceHash: z.number().int(),
-  memoryHash: z.number().int(),
-  trace: words,
-});
-
-const standing = z.strictObject({
-  begun: count,
-  executions: count,
-  abandoned: count,
-  seconds: z.number().nonnegative(),
-  points: count,
-  exhausted: z.boolean(),
-  failingExecutions: count,
-  decisionsMost: count,
-  stepsMost: count,
-  handovers: z.number().int(),
-  diverged: z.boolean(),
-  failures: z.array(found),
-  dmesg: z.array(z.string()),
-  strategy: z.unknown(),
-  /** Visited states: the words of their hashes, and what each has cost of the bound, both in base 64. */
-  table: z.strictObject({ hashes: z.base64(), costs: z.base64() }).nullable(),
-});
-
-const checkpointFile = z.strictObject({
-  murphy: z.literal('checkpoint'),
-  version: z.literal(CHECKPOINT_VERSION),
-  /** CRC-32 of `content` as it stands in the file. */
-  checksum: hash,
-  content: z.strictObject({
-    search: searchSchema,
-    /** A part for each job; null where none has come to its first checkpoint. */
-    parts: z.array(standing.nullable()).min(1),
+const found = schema((z) =>
+  z.strictObject({
+    signature: z.string(),
+    failure: failure(),
+    count: count(),
+    schedule: words(),
+    prescribed: count(),
+    preemptions: count(),
+    steps: count(),
+    rounds: count().default(0),
+    traceHash: z.number().int(),
+    memoryHash: z.number().int(),
+    trace: words(),
   }),
-});
+);
+
+const standing = schema((z) =>
+  z.strictObject({
+    begun: count(),
+    executions: count(),
+    abandoned: count(),
+    seconds: z.number().nonnegative(),
+    points: count(),
+    exhausted: z.boolean(),
+    failingExecutions: count(),
+    decisionsMost: count(),
+    stepsMost: count(),
+    handovers: z.number().int(),
+    diverged: z.boolean(),
+    failures: z.array(found()),
+    dmesg: z.array(z.string()),
+    strategy: z.unknown(),
+    /** Visited states: the words of their hashes, and what each has cost of the bound, both in base 64. */
+    table: z.strictObject({ hashes: z.base64(), costs: z.base64() }).nullable(),
+  }),
+);
+
+const checkpointFile = schema((z) =>
+  z.strictObject({
+    murphy: z.literal('checkpoint'),
+    version: z.literal(CHECKPOINT_VERSION),
+    /** CRC-32 of `content` as it stands in the file. */
+    checksum: hash(),
+    content: z.strictObject({
+      search: searchSchema(),
+      /** A part for each job; null where none has come to its first checkpoint. */
+      parts: z.array(standing().nullable()).min(1),
+    }),
+  }),
+);
 
 export interface Checkpoint {
   readonly search: Search;
   readonly parts: readonly (Standing | null)[];
 }
 
-type StandingText = z.infer<typeof standing>;
+type StandingText = z.infer<ReturnType<typeof standing>>;
 
 const WORDS = 3;
 
@@ -165,7 +171,7 @@ export function readCheckpoint(file: string): Checkpoint {
   }
   const from = text.indexOf('"content":') + '"content":'.length;
   const damaged = hex8(crc32(text.slice(from, text.lastIndexOf('}')))) !== data.checksum;
-  const parsed = checkpointFile.safeParse(data);
+  const parsed = checkpointFile().safeParse(data);
   if (!parsed.success) throw bad(`${damaged ? 'it is damaged: ' : ''}${wrongIn(parsed.error)}`);
   if (damaged) throw bad('it is damaged: its checksum is not that of its content');
   const { content } = parsed.data;

@@ -1,5 +1,5 @@
 /** What a search follows from. Parts of one search, before and after a checkpoint or in several shards, have all of it in common. */
-import { z } from 'zod';
+import type { z } from 'zod';
 import { configureRace, machineSpecOf } from '../lab/configure.js';
 import { loadRace, moduleUrl } from '../lab/modules.js';
 import type { RaceSpec } from '../lab/race.js';
@@ -7,36 +7,38 @@ import { isPath } from '../lab/race-path.js';
 import { explorerHash, modelHash, sourceHash } from '../lab/source-hash.js';
 import { type ExploreOptions, STATES_MAX, STEPS_MAX } from './explore.js';
 import { raceName } from './race-name.js';
-import { count, machine } from './schemas.js';
+import { count, machine, schema } from './schemas.js';
 
-const shard = z.strictObject({ index: z.number().int().positive(), count: z.number().int().positive() });
+const shard = schema((z) => z.strictObject({ index: z.number().int().positive(), count: z.number().int().positive() }));
 
-export const searchSchema = z.strictObject({
-  race: z.string().min(1),
-  experiment: z.string(),
-  /** Of the race module with its imports, of the model, of the explorer, and of the module of a user's strategy. */
-  sourceHash: z.string(),
-  modelHash: z.string(),
-  explorerHash: z.string(),
-  strategyHash: z.string().nullable(),
-  machine,
-  seed: count,
-  stepsMax: z.number().int().positive(),
-  strategy: z.string(),
-  preemptions: count.nullable(),
-  delays: count.nullable(),
-  states: z.boolean(),
-  statesMax: count,
-  shuffle: z.boolean(),
-  uniform: z.boolean(),
-  depth: count,
-  stepsExpected: count,
-  rounds: count.nullable().default(null),
-  wanted: z.string().nullable(),
-  shard,
-});
+export const searchSchema = schema((z) =>
+  z.strictObject({
+    race: z.string().min(1),
+    experiment: z.string(),
+    /** Of the race module with its imports, of the model, of the explorer, and of the module of a user's strategy. */
+    sourceHash: z.string(),
+    modelHash: z.string(),
+    explorerHash: z.string(),
+    strategyHash: z.string().nullable(),
+    machine: machine(),
+    seed: count(),
+    stepsMax: z.number().int().positive(),
+    strategy: z.string(),
+    preemptions: count().nullable(),
+    delays: count().nullable(),
+    states: z.boolean(),
+    statesMax: count(),
+    shuffle: z.boolean(),
+    uniform: z.boolean(),
+    depth: count(),
+    stepsExpected: count(),
+    rounds: count().nullable().default(null),
+    wanted: z.string().nullable(),
+    shard: shard(),
+  }),
+);
 
-export type Search = z.infer<typeof searchSchema>;
+export type Search = z.infer<ReturnType<typeof searchSchema>>;
 
 /** What the search of explore(@race, @options) follows from. */
 export async function searchOf(race: string | RaceSpec, options: ExploreOptions): Promise<Search> {

@@ -1,45 +1,49 @@
 /** Results of the shards of one search, joined into one: what the whole search has come to. */
-import { z } from 'zod';
+import type { z } from 'zod';
 import { OUTCOMES, type Outcome } from '../lab/types.js';
 import { UsageError } from '../shared/errors.js';
 import { differenceOf, searchSchema } from './identity.js';
-import { count, wrongIn, wrongInText } from './schemas.js';
+import { count, schema, wrongIn, wrongInText } from './schemas.js';
 import { joinStats } from './standing.js';
 
-const failure = z.object({
-  signature: z.string(),
-  count,
-  outcome: z.enum(OUTCOMES),
-  message: z.string(),
-  preemptions: count,
-  replay: z.string().nullable(),
-  reproduced: z.boolean().optional(),
-});
+const failure = schema((z) =>
+  z.object({
+    signature: z.string(),
+    count: count(),
+    outcome: z.enum(OUTCOMES),
+    message: z.string(),
+    preemptions: count(),
+    replay: z.string().nullable(),
+    reproduced: z.boolean().optional(),
+  }),
+);
 
 /** What `explore --json` prints; the properties that are not joined go on as they are in the first shard. */
-const shardResult = z.looseObject({
-  experiment: z.string(),
-  mode: z.literal('controlled'),
-  outcome: z.enum(OUTCOMES),
-  claimed: z.array(z.enum(OUTCOMES)).nullable(),
-  executions: count,
-  abandoned: count,
-  exhausted: z.boolean(),
-  seconds: z.number().nonnegative(),
-  points: count,
-  failingExecutions: count,
-  decisionsMost: count,
-  stepsMost: count,
-  handovers: z.number().int(),
-  diverged: z.boolean(),
-  interrupted: z.boolean(),
-  stats: z.record(z.string(), z.number()),
-  failures: z.array(failure),
-  search: searchSchema,
-});
+const shardResult = schema((z) =>
+  z.looseObject({
+    experiment: z.string(),
+    mode: z.literal('controlled'),
+    outcome: z.enum(OUTCOMES),
+    claimed: z.array(z.enum(OUTCOMES)).nullable(),
+    executions: count(),
+    abandoned: count(),
+    exhausted: z.boolean(),
+    seconds: z.number().nonnegative(),
+    points: count(),
+    failingExecutions: count(),
+    decisionsMost: count(),
+    stepsMost: count(),
+    handovers: z.number().int(),
+    diverged: z.boolean(),
+    interrupted: z.boolean(),
+    stats: z.record(z.string(), z.number()),
+    failures: z.array(failure()),
+    search: searchSchema(),
+  }),
+);
 
-export type ShardResult = z.infer<typeof shardResult>;
-type ShownFailure = z.infer<typeof failure>;
+export type ShardResult = z.infer<ReturnType<typeof shardResult>>;
+type ShownFailure = z.infer<ReturnType<typeof failure>>;
 
 /** A result and the file it came from. */
 export interface Source {
@@ -75,7 +79,7 @@ export function parseResults(file: string, text: string): Source[] {
     } catch {
       throw bad(wrongInText(text));
     }
-    const parsed = shardResult.safeParse(data);
+    const parsed = shardResult().safeParse(data);
     if (parsed.success) return { file, result: parsed.data };
     throw bad(wrongIn(parsed.error));
   });

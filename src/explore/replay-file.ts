@@ -2,7 +2,7 @@
 import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join, relative, resolve, sep } from 'node:path';
 import { crc32 } from 'node:zlib';
-import { z } from 'zod';
+import type { z } from 'zod';
 import { exactMachine, machineSpecOf } from '../lab/configure.js';
 import { loadRace } from '../lab/modules.js';
 import type { RaceSpec } from '../lab/race.js';
@@ -15,41 +15,43 @@ import { type Divergence, divergenceOf, SAME_EACH_TIME, stepsText } from './dive
 import type { ExploreOptions, ExploreResult } from './explore.js';
 import { explore } from './explore.js';
 import { raceName } from './race-name.js';
-import { count, hash, machine, wrongIn, wrongInText } from './schemas.js';
+import { count, hash, machine, schema, wrongIn, wrongInText } from './schemas.js';
 import { signatureOf } from './signature.js';
 import type { Found } from './standing.js';
 
 export const REPLAY_VERSION = 3;
 
-const replayFile = z.strictObject({
-  murphy: z.literal('replay'),
-  version: z.literal(REPLAY_VERSION),
-  /** What finds the race again: an experiment's id, or a path; in the file relative to it. */
-  race: z.string().min(1),
-  experiment: z.string(),
-  /** Of the race module with its imports, and of the model. */
-  sourceHash: z.string(),
-  modelHash: z.string(),
-  machine,
-  seed: count,
-  stepsMax: z.number().int().positive(),
-  /** How often loops of cpu_relax() went round before they waited. */
-  rounds: count.default(0),
-  /** Choices, decision by decision; after the last the present context goes on. */
-  schedule: z.array(z.number().int().min(0).max(1023)),
-  outcome: z.enum(OUTCOMES),
-  signature: z.string(),
-  message: z.string(),
-  preemptions: count,
-  steps: count,
-  traceHash: hash,
-  memoryHash: hash,
-  /** Of each step a byte, see divergence.ts; files of before do not have it. */
-  trace: z.base64().optional(),
-  checksum: hash.optional(),
-});
+const replayFile = schema((z) =>
+  z.strictObject({
+    murphy: z.literal('replay'),
+    version: z.literal(REPLAY_VERSION),
+    /** What finds the race again: an experiment's id, or a path; in the file relative to it. */
+    race: z.string().min(1),
+    experiment: z.string(),
+    /** Of the race module with its imports, and of the model. */
+    sourceHash: z.string(),
+    modelHash: z.string(),
+    machine: machine(),
+    seed: count(),
+    stepsMax: z.number().int().positive(),
+    /** How often loops of cpu_relax() went round before they waited. */
+    rounds: count().default(0),
+    /** Choices, decision by decision; after the last the present context goes on. */
+    schedule: z.array(z.number().int().min(0).max(1023)),
+    outcome: z.enum(OUTCOMES),
+    signature: z.string(),
+    message: z.string(),
+    preemptions: count(),
+    steps: count(),
+    traceHash: hash(),
+    memoryHash: hash(),
+    /** Of each step a byte, see divergence.ts; files of before do not have it. */
+    trace: z.base64().optional(),
+    checksum: hash().optional(),
+  }),
+);
 
-export type ReplayFile = Omit<z.infer<typeof replayFile>, 'checksum'>;
+export type ReplayFile = Omit<z.infer<ReturnType<typeof replayFile>>, 'checksum'>;
 
 /** CRC-32 of everything but `race`, whatever the order and the layout: a path may be mended by hand. */
 function checksumOf({ race: _, checksum: __, ...rest }: { race?: unknown; checksum?: unknown }): string {
@@ -180,7 +182,7 @@ export function readReplay(file: string, race?: string): ReplayFile {
     );
   }
   const damaged = data.checksum !== checksumOf(data);
-  const parsed = replayFile.safeParse(data);
+  const parsed = replayFile().safeParse(data);
   if (!parsed.success) throw bad(`${damaged ? 'it is damaged: ' : ''}${wrongIn(parsed.error)}`);
   const { checksum: _, ...recorded } = parsed.data;
   const { race: named, experiment, schedule, stepsMax } = recorded;

@@ -13,6 +13,7 @@ const isClean = (c: Case): boolean => [c.outcome].flat().includes('clean');
 /** Fixes with so many schedules that only the long run goes through all of them; another case of each is always gone through. */
 const MANY_SCHEDULES = [
   '2009-09-kmap-atomic-alias-lost-store (2.6.31, cortex-a9)',
+  '2009-09-kmap-atomic-alias-lost-store (2.6.32, vivt-shared)',
   '2010-03-dma-speculative-fill-stale-bytes (2.6.34, outer cache)',
   '2010-03-dma-speculative-fill-stale-bytes (2.6.33, arm11mpcore)',
 ];

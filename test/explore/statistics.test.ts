@@ -71,7 +71,12 @@ function expectHits(hits: number, executions: number, p: number): void {
 const sum = (values: Iterable<number>): number => [...values].reduce((a, b) => a + b, 0);
 
 describe.each([
-  ['a uniform random walk', 'tree', { uniform: true }, ['interrupted', 'lost-update', 'behind-lock']],
+  [
+    'a uniform random walk',
+    'tree',
+    { uniform: true },
+    ['interrupted', 'lost-update', ...(LONG ? ['behind-lock'] : [])],
+  ],
   ['a random walk', 'tree-sparse', {}, ['interrupted', 'lost-update']],
 ] as const)('%s', (_, enumerated, options, races) => {
   it.each(races)(
@@ -92,8 +97,8 @@ describe('PCT', () => {
     ['interrupted', 2, 8, 32],
     ['interrupted', 3, 8, 32],
     ['lost-update', 3, 7, 2],
-    ['behind-lock', 3, 9, 2],
-  ])(
+    ...(LONG ? ([['behind-lock', 3, 9, 2]] as const) : []),
+  ] as const)(
     '%s at depth %i: makes each execution as often as its definition says',
     async (id, depth, steps, contexts) => {
       const all = await counts(id, 'pct-all', { depth, stepsExpected: steps, seed: contexts });

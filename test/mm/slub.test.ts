@@ -10,6 +10,7 @@ import { GFP_KERNEL } from '../../src/mm/page_alloc.js';
 import { type Cache, PageSlab, virt_to_head_page } from '../../src/mm/slab-common.js';
 import { slabinfoRow } from '../../src/mm/slabinfo.js';
 import { get_node, partialOf } from '../../src/mm/slub/cache.js';
+import { alloc_debug_processing } from '../../src/mm/slub/debug.js';
 import { kmem_cache_destroy, kmem_cache_shrink } from '../../src/mm/slub/shrink.js';
 import { calculate_sizes, type SizeParameters, slub_debug_flags } from '../../src/mm/slub/sizes.js';
 import { proc_slabinfo, slabinfo } from '../../src/mm/slub/slabinfo.js';
@@ -27,7 +28,7 @@ import {
   ksize,
 } from '../../src/mm/slub.js';
 import { list_next } from '../../src/shared/list.js';
-import { struct_page } from '../../src/shared/structs/page.js';
+import { PG_slab, struct_page } from '../../src/shared/structs/page.js';
 import { type Vaddr, vaddr } from '../../src/shared/types.js';
 import { localMachine } from '../machine.js';
 
@@ -322,6 +323,164 @@ describe('the checks of SLUB', () => {
     expect(k.load32(vaddr(track + 16))).toBe(0);
     kfree(k, a);
     expect(k.load32(vaddr(track + 16))).not.toBe(0);
+  });
+});
+
+/** Two objects of one slab, and where SLUB has what. */
+interface Slab {
+  readonly k: Kernel;
+  readonly s: Cache;
+  readonly other: Cache;
+  readonly page: Page;
+  readonly a: Vaddr;
+  readonly b: Vaddr;
+}
+
+/** What is spoilt, what then meets it, what 2.6.30 says of it, and how 2.6.22 begins. */
+const SPOILT: readonly (readonly [
+  what: string,
+  letters: string,
+  spoil: (slab: Slab) => void,
+  meet: (slab: Slab) => void,
+  later: readonly string[],
+  old: RegExp,
+])[] = [
+  [
+    'the padding behind an object',
+    'FZPU',
+    ({ k, s, a }) => k.store8(vaddr(a + cacheWord(k, s, 'size') - 1), 0),
+    ({ k, s, a }) => kmem_cache_free(k, s, a),
+    ['BUG own: Object padding overwritten', 'FIX own: Restoring'],
+    /^\*\*\* SLUB own: Object padding check fails@/,
+  ],
+  [
+    'the padding that aligns an object',
+    'FP',
+    ({ k, a }) => k.store8(vaddr(a + 63), 0),
+    ({ k, s, a }) => kmem_cache_free(k, s, a),
+    ['BUG own: Alignment padding overwritten', 'FIX own: Restoring'],
+    /^\*\*\* SLUB own: Alignment padding check fails@/,
+  ],
+  [
+    'the free pointer of an object in use',
+    'FZPU',
+    ({ k, s, a }) => k.store32(vaddr(a + cacheWord(k, s, 'offset')), a + 8),
+    ({ k, s, a }) => kmem_cache_free(k, s, a),
+    ['BUG own: Freepointer corrupt'],
+    /^\*\*\* SLUB own: Freepointer corrupt@/,
+  ],
+  [
+    'the head of the free chain',
+    'FZPU',
+    ({ k, page, a }) => k.write(page, struct_page.freelist, a + 8),
+    ({ k, s, a }) => kmem_cache_free(k, s, a),
+    ['BUG own: Freepointer corrupt', 'FIX own: Freelist cleared'],
+    /^SLUB: own slab 0x\w+ freepointer 0x\w+ corrupted\.$/,
+  ],
+  [
+    'a free pointer on the chain',
+    'FZPU',
+    ({ k, s, page }) => {
+      const first = k.read(page, struct_page.freelist);
+      k.store32(vaddr(first + cacheWord(k, s, 'offset')), first + 8);
+    },
+    ({ k, s, a }) => kmem_cache_free(k, s, a),
+    ['BUG own: Freechain corrupt', 'BUG own: Wrong object count. Counter is 2', 'FIX own: Object count adjusted.'],
+    /^\*\*\* SLUB own: Freechain corrupt@/,
+  ],
+  [
+    'the count of objects in use',
+    'FZPU',
+    ({ k, page }) => k.write(page, struct_page.inuse, 3),
+    ({ k, s, a }) => kmem_cache_free(k, s, a),
+    ['BUG own: Wrong object count. Counter is 3 but counted were 2', 'FIX own: Object count adjusted.'],
+    /^slab own: page 0x\w+ wrong object count\. counter is 3 but counted were 2$/,
+  ],
+  [
+    'a count that no slab can have',
+    'FZPU',
+    ({ k, page }) => k.write(page, struct_page.inuse, 200),
+    ({ k, s, a }) => kmem_cache_free(k, s, a),
+    ['BUG own: inuse 200 > max', 'FIX own: Object at 0x'],
+    /^SLUB: own Inuse 200 > max \d+ in slab page @/,
+  ],
+  [
+    'the flag of a slab',
+    'FZPU',
+    ({ k, page }) => k.write(page, struct_page.flags, k.read(page, struct_page.flags) & ~(1 << PG_slab)),
+    ({ k, s, a }) => kmem_cache_free(k, s, a),
+    ['BUG own: Not a valid slab page', 'FIX own: Object at 0x'],
+    /^SLUB: own Not a valid slab page @/,
+  ],
+  [
+    'the first free object, for one that is none',
+    'FZPU',
+    ({ k, page, a }) => k.write(page, struct_page.freelist, a + 8),
+    ({ k, s }) => kmem_cache_alloc(k, s, GFP_KERNEL),
+    ['BUG own: Freelist Pointer check fails', 'FIX own: Marking all objects used'],
+    /^\*\*\* SLUB own: Freelist Pointer check fails@/,
+  ],
+  [
+    'whose slab it is',
+    'FZPU',
+    ({ k, page, other }) => k.write(page, struct_page.slab, other),
+    ({ k, s, a }) => kmem_cache_free(k, s, a),
+    ['BUG own: page slab pointer corrupt.', 'FIX own: Object at 0x'],
+    /^slab_free own\(\d+\): object at 0x\w+ belongs to slab other$/,
+  ],
+  [
+    'that it is a slab of somebody',
+    'FZPU',
+    ({ k, page }) => k.write(page, struct_page.slab, 0),
+    ({ k, s, a }) => kmem_cache_free(k, s, a),
+    ['SLUB <none>: no slab for object 0x', 'FIX own: Object at 0x'],
+    /^slab_free : no slab\(NULL\) for object 0x\w+\.$/,
+  ],
+];
+
+describe.each(SPOILT)('the checks of SLUB, where somebody has spoilt %s', (_, letters, spoil, meet, later, old) => {
+  const slab = (kernel: string): Slab => {
+    const k = machine({ kernel, slubDebug: letters });
+    const s = kmem_cache_create(k, 'own', 62, 0, 0);
+    const other = kmem_cache_create(k, 'other', 62, 0, 0);
+    const [a, b] = [kmem_cache_alloc(k, s, GFP_KERNEL), kmem_cache_alloc(k, s, GFP_KERNEL)];
+    return { k, s, other, page: virt_to_head_page(k, a), a, b };
+  };
+  const said = (kernel: string, spoils: boolean): string[] => {
+    const it = slab(kernel);
+    if (spoils) spoil(it);
+    meet(it);
+    kmem_cache_free(it.k, it.s, it.b);
+    return log(it.k);
+  };
+
+  it('say so in the words of the version, and nothing where nobody has', () => {
+    const lines = said('2.6.30', true).filter((line) => /^(BUG|FIX|SLUB)/.test(line));
+    expect(lines.slice(0, later.length)).toEqual(later.map((text) => expect.stringContaining(text)));
+    expect(said('2.6.22', true)[0]).toMatch(old);
+    expect([...said('2.6.30', false), ...said('2.6.22', false)]).toEqual([]);
+  });
+});
+
+describe('an object that is in use', () => {
+  it.each(['2.6.22', '2.6.30'])('is not given out again by %s, and what is free is', (kernel) => {
+    const k = machine({ kernel, slubDebug: 'FZPU,kmalloc' });
+    const [a, free] = [__kmalloc(k, 64, GFP_KERNEL), __kmalloc(k, 64, GFP_KERNEL)];
+    kfree(k, free);
+    const s = kmallocCache(k, 64);
+    const page = virt_to_head_page(k, a);
+    expect(alloc_debug_processing(k, s, page, free)).toBe(true);
+    expect(log(k)).toEqual([]);
+    expect(alloc_debug_processing(k, s, page, a)).toBe(false);
+    const already = log(k).filter((line) => /already allocated|Marking all/.test(line));
+    expect(already).toEqual(
+      kernel === '2.6.30'
+        ? ['BUG kmalloc-64: Object already allocated', 'FIX kmalloc-64: Marking all objects used']
+        : [
+            expect.stringMatching(/^SLUB: kmalloc-64 Object 0x\w+@0x\w+ already allocated\.$/),
+            expect.stringContaining('Marking all objects used.'),
+          ],
+    );
   });
 });
 

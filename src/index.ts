@@ -271,6 +271,7 @@ export {
   kzalloc,
   objectsPerSlab,
   slabinfo,
+  validate_slab_cache,
 } from './mm/kmalloc.js';
 export { kmap, kmap_atomic, kunmap, kunmap_atomic } from './mm/kmap.js';
 export { kswapd, kswapd_stop } from './mm/kswapd.js';

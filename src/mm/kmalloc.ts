@@ -6,6 +6,7 @@ import type { Kernel } from '../cpu/kernel.js';
 import { CallFunction } from '../cpu/smp.js';
 import { Ev } from '../cpu/tracer.js';
 import { data_race } from '../shared/access.js';
+import { UsageError } from '../shared/errors.js';
 import type { SymbolSpec } from '../shared/kernel-base.js';
 import { layoutStructs, type StructConfig, type Structs } from '../shared/structs/configured.js';
 import { NULL, type Ptr, ptr, type Vaddr, vaddr } from '../shared/types.js';
@@ -28,6 +29,7 @@ import * as slab from './slab.js';
 import type { Cache, CacheCounters } from './slab-common.js';
 import { flush_cpu_slab, kmem_cache_destroy as slubDestroy, kmem_cache_shrink as slubShrink } from './slub/shrink.js';
 import { proc_slabinfo, slabinfo as slabinfoOfSlub } from './slub/slabinfo.js';
+import { validate_slab_cache as slubValidate } from './slub/validate.js';
 import * as slub from './slub.js';
 import { memset } from './string.js';
 
@@ -138,6 +140,18 @@ export function kmem_cache_shrink(k: Kernel, s: Cache): number {
   const left = isSlab(k) ? slabShrink(k, slabCache(s)) : slubShrink(k, s);
   kasan_enable_current(k);
   return left;
+}
+
+/**
+ * Have every object of a cache of SLUB looked at: /sys/slab/CACHE/validate. Context: process, interrupts on. Return: how many slabs were on lists.
+ * Errors: SLAB has no such file.
+ */
+export function validate_slab_cache(k: Kernel, s: Cache): number {
+  if (isSlab(k)) throw new UsageError('validate_slab_cache() is SLUB\'s: the machine has slab: "slab"; leave that out');
+  kasan_disable_current(k);
+  const slabs = slubValidate(k, ptr<'kmem_cache'>(s));
+  kasan_enable_current(k);
+  return slabs;
 }
 
 /** Give up a cache. Context: process, may sleep. Errors: a message, or WARN, when objects are still allocated. */

@@ -4,7 +4,7 @@ import type { MachineConfig } from '../../src/cpu/config.js';
 import { Control } from '../../src/cpu/hw.js';
 import type { Kernel } from '../../src/cpu/kernel.js';
 import { readLog } from '../../src/cpu/printk.js';
-import { slabinfo as slabinfoOfKernel } from '../../src/mm/kmalloc.js';
+import { slabinfo as slabinfoOfKernel, validate_slab_cache } from '../../src/mm/kmalloc.js';
 import { lowmem_page_address, type Page } from '../../src/mm/page.js';
 import { GFP_KERNEL } from '../../src/mm/page_alloc.js';
 import { type Cache, PageSlab, virt_to_head_page } from '../../src/mm/slab-common.js';
@@ -459,6 +459,52 @@ describe.each(SPOILT)('the checks of SLUB, where somebody has spoilt %s', (_, le
     expect(lines.slice(0, later.length)).toEqual(later.map((text) => expect.stringContaining(text)));
     expect(said('2.6.22', true)[0]).toMatch(old);
     expect([...said('2.6.30', false), ...said('2.6.22', false)]).toEqual([]);
+  });
+});
+
+describe('the file validate of SLUB', () => {
+  const RED = /^(BUG own: Redzone overwritten|\*\*\* SLUB own: Redzone (Active|Inactive)@)/;
+  /** A full slab and a partial one, and what is free. */
+  const prepared = (kernel: string, letters: string) => {
+    const k = machine({ kernel, slubDebug: letters });
+    const s = kmem_cache_create(k, 'own', 64, 0, 0);
+    const { objectsPerSlab } = countCache(k, s);
+    const objects = Array.from({ length: objectsPerSlab + 2 }, () => kmem_cache_alloc(k, s, GFP_KERNEL));
+    const last = objects.at(-1) as Vaddr;
+    kmem_cache_free(k, s, last);
+    return { k, s, inUse: objects[0] as Vaddr, free: last };
+  };
+
+  it.each(['2.6.22', '2.6.30'])(
+    'has all objects of %s looked at, in use and free, and ends at the first of a slab',
+    (kernel) => {
+      const { k, s, inUse, free } = prepared(kernel, 'FZPU');
+      expect(validate_slab_cache(k, s)).toBe(2);
+      expect(log(k)).toEqual([]);
+      for (const object of [inUse, inUse + k.read(s, k.structs.kmem_cache.size), free])
+        k.store8(vaddr(object + 64), 0x11);
+      expect(validate_slab_cache(k, s)).toBe(2);
+      // What is found is mended: the next look comes to the next one of that slab, and then there is none.
+      for (const found of [2, 3, 3]) {
+        expect(log(k).filter((line) => RED.test(line))).toHaveLength(found);
+        validate_slab_cache(k, s);
+      }
+    },
+  );
+
+  it('finds no full slab that nobody keeps on a list, and counts', () => {
+    const { k, s, inUse } = prepared('2.6.30', 'FZP');
+    k.store8(vaddr(inUse + 64), 0x11);
+    expect(validate_slab_cache(k, s)).toBe(1);
+    expect(log(k)).toEqual([]);
+    k.write(get_node(k, s), k.structs.kmem_cache_node.nr_partial, 3);
+    validate_slab_cache(k, s);
+    expect(log(k)).toEqual(['SLUB own: 1 partial slabs counted but counter=3']);
+  });
+
+  it('is not there with SLAB', () => {
+    const { k } = localMachine('arm926', { slab: 'slab' });
+    expect(() => validate_slab_cache(k, 0 as never)).toThrow(/SLUB's.*leave that out/);
   });
 });
 

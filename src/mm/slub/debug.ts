@@ -120,7 +120,7 @@ function checkPoison(k: Kernel, at: At, object: Vaddr): boolean {
   ]);
 }
 
-function check_slab(k: Kernel, at: At): boolean {
+export function check_slab(k: Kernel, at: At): boolean {
   const { s, c, page } = at;
   if ((k.read(page, struct_page.flags) & (1 << PG_slab)) === 0) {
     reportsOf(k).notASlab(k, at);
@@ -141,7 +141,7 @@ function check_slab(k: Kernel, at: At): boolean {
 }
 
 /** Is @search on the free chain of the page? The chain is mended where it is broken. Context: slab lock held. */
-function on_freelist(k: Kernel, at: At, search: Vaddr): boolean {
+export function on_freelist(k: Kernel, at: At, search: Vaddr): boolean {
   const { s, c, page } = at;
   let nr = 0;
   let fp = vaddr(k.read(page, struct_page.freelist));

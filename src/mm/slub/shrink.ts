@@ -55,7 +55,7 @@ export function flush_cpu_slab(k: Kernel, s: number): void {
 }
 
 /** Every CPU's slab of the cache goes back to the lists. Context: process, interrupts on. */
-function flush_all(k: Kernel, s: Cache): void {
+export function flush_all(k: Kernel, s: Cache): void {
   if (k.structs.smp) {
     on_each_cpu(k, CallFunction.flush_cpu_slab, s, 0);
     return;

@@ -158,6 +158,7 @@ function dmaRulesOf(config: MachineConfig): DmaRules {
 const dmaOptions = (config: MachineConfig): DmaOptions => ({
   rules: dmaRulesOf(config),
   every: config.lockdepMode === 'continue',
+  leaks: checksOf(config.check).includes('leak'),
   stack: callers,
 });
 

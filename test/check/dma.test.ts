@@ -6,6 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { atLeast, DMA_RULES, type DmaError, type DmaRules } from '../../src/check/dma/rules.js';
 import type { MachineConfig } from '../../src/cpu/config.js';
 import { Device } from '../../src/cpu/device.js';
+import { Control, Stage } from '../../src/cpu/hw.js';
 import type { Kernel } from '../../src/cpu/kernel.js';
 import { type Checker, type CheckerReport, checkersOf, deviceChecker } from '../../src/lab/checkers.js';
 import { dma_alloc_coherent, dma_free_coherent } from '../../src/mm/arm/dma-coherent.js';
@@ -40,7 +41,7 @@ function watched(rules: DmaRules = '2.6.30', options: Partial<MachineConfig> = {
     ...options,
   });
   const reports: CheckerReport[] = [];
-  const [checker] = checkersOf(k, (report) => reports.push(report));
+  const checker = checkersOf(k, (report) => reports.push(report)).find(({ name }) => name === 'dma');
   if (checker === undefined) throw new Error('no checker');
   checker.restart();
   const arena = k.words.buffer as SharedArrayBuffer;
@@ -480,6 +481,35 @@ describe('dma-debug: rules that changed', () => {
     const w = watched('2.6.30', { lockdepMode: 'linux' });
     for (let i = 0; i < 3; i++) dma.dma_unmap_single(w.k, w.k.__pa(w.addr), 256, DMA_FROM_DEVICE);
     expect(w.kinds()).toEqual(['not-allocated']);
+  });
+});
+
+describe('what is mapped at the end of an execution', () => {
+  /** @stage: when it is mapped. @undo: and unmapped by a thread. */
+  const left = (check: string, rules: DmaRules, stage: number, undo: boolean): CheckerReport[] => {
+    const { k, reports, checker, addr } = watched(rules, { check });
+    k.hw[Control.stage] = stage;
+    const bus = dma.dma_map_single(k, addr, 60, DMA_TO_DEVICE);
+    if (atLeast(rules, '4.9')) dma.dma_mapping_error(k, bus);
+    k.hw[Control.stage] = Stage.threads;
+    if (undo) dma.dma_unmap_single(k, bus, 60, DMA_TO_DEVICE);
+    k.hw[Control.stage] = Stage.setup;
+    checker.end();
+    return reports;
+  };
+
+  it.each(DMA_RULES)('is pending by the rules of %s where leaks are asked for, and a thread has mapped it', (rules) => {
+    const [report, ...more] = left('dma,leak', rules, Stage.threads, false);
+    expect(more).toEqual([]);
+    expect(report).toMatchObject({ checker: 'dma', kind: 'pending' });
+    expect(report?.headline).toContain('has pending DMA allocations while released from device [count=1]');
+    expect(report?.lines.some((line) => line.startsWith("(Murphy's own check"))).toBe(rules === '2.6.30');
+  });
+
+  it.each(DMA_RULES)('is none of its business by the rules of %s otherwise', (rules) => {
+    expect(left('dma,leak', rules, Stage.threads, true)).toEqual([]);
+    expect(left('dma,leak', rules, Stage.setup, false)).toEqual([]);
+    expect(left('dma', rules, Stage.threads, false)).toEqual([]);
   });
 });
 

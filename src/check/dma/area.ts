@@ -32,6 +32,8 @@ export const Entry = {
   checked: 7,
   addr: 8,
   stack: 9,
+  /** 1: made while the threads ran, not by setup(). */
+  byThreads: 10,
   words: 16,
 } as const;
 

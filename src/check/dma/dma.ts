@@ -41,6 +41,8 @@ export interface DmaOptions {
   readonly rules: DmaRules;
   /** all_errors: not only the first of the execution. */
   readonly every: boolean;
+  /** Is what the threads leave mapped an error? */
+  readonly leaks: boolean;
   /** Functions that the worker is in, innermost first. */
   readonly stack: () => readonly string[];
   readonly onReport?: (report: DmaReport) => void;
@@ -336,7 +338,12 @@ export class DmaChecker implements DmaWatch, Tracer {
     this.#rowStack = 0;
   }
 
-  end(): void {}
+  /** Nobody will unmap it any more: as if the driver let go of its device. */
+  end(): void {
+    if (!this.#options.leaks) return;
+    const left = this.area.entries().filter((at) => this.area.word(at, Entry.byThreads) === 1);
+    this.#pending(left, atLeast(this.#rules, '4.9') ? [] : [ours]);
+  }
 
   get headline(): string {
     return this.area.headline;
@@ -413,6 +420,7 @@ export class DmaChecker implements DmaWatch, Tracer {
         0,
         told.addr,
         stack,
+        this.#k.hw[Control.stage] === Stage.threads ? 1 : 0,
       ];
       for (const [field, value] of fields.entries()) this.area.set(at, field, value);
     }
@@ -594,13 +602,16 @@ export class DmaChecker implements DmaWatch, Tracer {
 
   /** The driver lets go of its device. Source: dma_debug_device_change(), Linux 4.9. */
   unbound(): void {
-    const left = this.area.entries();
+    if (atLeast(this.#rules, '4.9')) this.#pending(this.area.entries(), []);
+  }
+
+  #pending(left: readonly number[], more: readonly string[]): void {
     const [first] = left;
-    if (first === undefined || !atLeast(this.#rules, '4.9')) return;
+    if (first === undefined) return;
     const word = (field: number): number => this.area.word(first, field);
     const details = `[device address=${address(word(Entry.bus))}] [size=${word(Entry.size)} bytes] [mapped with ${directionName(word(Entry.direction))}] [mapped as ${typeName(word(Entry.type), this.#rules)}]`;
     const text = `device driver has pending DMA allocations while released from device [count=${left.length}]`;
-    this.#error('pending', text, first, [`One of leaked entries details: ${details}`]);
+    this.#error('pending', text, first, [...more, `One of leaked entries details: ${details}`]);
   }
 
   leftOver(): string[] {

@@ -649,7 +649,8 @@ export class DmaChecker implements DmaWatch, Tracer {
     const stack = this.stack();
     const lines = [
       '------------[ cut here ]------------',
-      `WARNING: at lib/dma-debug.c ${stack[0] ?? ''}()`,
+      // No function runs at the end of an execution.
+      `WARNING: at lib/dma-debug.c ${stack[0] ?? 'dma_debug_device_change'}()`,
       `NULL NULL: ${headline}`,
       ...more,
       `Pid: ${k.slot}, comm: thread${k.slot} Not tainted ${k.config.kernel} #1`,

@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { WaitKind } from '../../src/cpu/hw.js';
 import { Softirq } from '../../src/cpu/irq.js';
@@ -256,10 +257,26 @@ describe('events of the kernel in ftrace text', () => {
     ['d.h.', { irqsOff: true, irq: 1, preempt: 0x10000 }],
     ['..s.', { preempt: 0x100 }],
     ['..s2', { preempt: 0x102 }],
+    ['..s.', { irq: 1, preempt: 0x100 }],
+    ['d.h.', { irqsOff: true, what: Ev.irqEnter, irq: 1 }],
+    ['d.H.', { irqsOff: true, what: Ev.irqExit, irq: 1, preempt: 0x100 }],
     ['d.H1', { irqsOff: true, irq: 1, preempt: 0x10101 }],
   ])('have the flags %s', (flags, change) => {
     const one = e1.execution.events[0] as TraceEvent;
     expect(flagsOf({ ...one, irqsOff: false, irq: 0, preempt: 0, ...change })).toBe(flags);
+  });
+
+  it('are those of a handler, and of the soft interrupt that runs as it ends', async () => {
+    const file = fileURLToPath(new URL('../fixtures/races/races.ts', import.meta.url));
+    const { execution } = await failing(`${file}#bottom-half`, { check: 'races' });
+    const lines = linesOf(toFtrace(execution));
+    const flags = (from: string, to: string): Set<string> => {
+      const first = lines.findIndex((line) => line.includes(from));
+      const last = lines.findIndex((line, i) => i > first && line.includes(to));
+      return new Set(lines.slice(first, last + 1).map((line) => line.slice(29, 33)));
+    };
+    expect(flags(' irq_handler_entry: ', ' softirq_raise: ')).toEqual(new Set(['d.h.']));
+    expect(flags(' softirq_entry: ', ' softirq_exit: ')).toEqual(new Set(['..s.']));
   });
 
   it('have seconds and microseconds, and the legend of the columns above them', () => {

@@ -12,7 +12,7 @@ import { Ev } from '../../cpu/tracer.js';
 import { causeOf, stepText } from '../../explore/explain/columns.js';
 import { Recorded, type TraceEvent } from '../../lab/recorder.js';
 import { showGfp } from '../../mm/gfp.js';
-import { PREEMPT_MASK, SOFTIRQ_OFFSET } from '../../shared/irqflags.js';
+import { HARDIRQ_MASK, PREEMPT_MASK, SOFTIRQ_OFFSET } from '../../shared/irqflags.js';
 import { versionCode } from '../../shared/version.js';
 import { type Execution, Frames, taskOf, timesOf } from './execution.js';
 
@@ -42,10 +42,12 @@ function header(entries: number, cpus: number): string[] {
   ];
 }
 
-/** In which interrupt: hard, soft, hard while soft. */
-function interruptOf({ irq, preempt }: TraceEvent): string {
+/** In which interrupt: hard, soft, hard while soft. Soft ones that run as a handler ends are in no hard one any more. */
+function interruptOf({ what, preempt }: TraceEvent): string {
   const soft = (preempt & SOFTIRQ_OFFSET) !== 0;
-  if (irq > 0) return soft ? 'H' : 'h';
+  // irq_enter() comes after the one event, irq_exit() before the other.
+  const hard = (preempt & HARDIRQ_MASK) !== 0 || what === Ev.irqEnter || what === Ev.irqExit;
+  if (hard) return soft ? 'H' : 'h';
   return soft ? 's' : '.';
 }
 

@@ -117,6 +117,20 @@ function compose(b: Bits, era: '2.5.53' | '2.6.22' | '4.10') {
 
 export type Gfp = ReturnType<typeof compose>;
 
+/** GFP_KERNEL of 2.6.22 to 2.6.35, which races have as a constant. */
+export const GFP_KERNEL_2_6 = 0xd0;
+const RECLAIM_4_10 = BITS_4_10.__GFP_DIRECT_RECLAIM | BITS_4_10.__GFP_KSWAPD_RECLAIM;
+
+/**
+ * The mask that a race means by the constants GFP_KERNEL and GFP_HIGHUSER on 4.x, where their bits are I/O and filesystems without reclaim: no mask
+ * of that kernel. It would not sleep, and nobody would ask whether it may.
+ */
+export function gfpOfVersion(k: KernelBase, gfp_mask: number): number {
+  if ((gfp_mask & (GFP_KERNEL_2_6 | RECLAIM_4_10)) !== GFP_KERNEL_2_6 || k.LINUX_VERSION_CODE < LINUX_4_4)
+    return gfp_mask;
+  return (gfp_mask & ~GFP_KERNEL_2_6) | gfp(k).GFP_KERNEL;
+}
+
 const GFP_2_5_53: Gfp = compose(BITS_2_5_53, '2.5.53');
 const GFP_2_6_22: Gfp = compose(BITS_2_6_22, '2.6.22');
 const GFP_4_10: Gfp = compose(BITS_4_10, '4.10');

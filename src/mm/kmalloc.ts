@@ -12,7 +12,7 @@ import { layoutStructs, type StructConfig, type Structs } from '../shared/struct
 import { NULL, type Ptr, ptr, type Vaddr, vaddr } from '../shared/types.js';
 import { KERNEL_VERSION } from '../shared/version.js';
 import { address_space_init_once } from './filemap.js';
-import { gfp } from './gfp.js';
+import { gfp, gfpOfVersion } from './gfp.js';
 import {
   kasan_disable_current,
   kasan_enable_current,
@@ -78,6 +78,7 @@ const anyCache = (s: SlabCache): Cache => ptr<'kmem_cache'>(s);
  * Return:  a linear address; NULL when there is none. For no bytes ZERO_SIZE_PTR with SLUB, an object with SLAB.
  */
 export function kmalloc<T extends string = never>(k: Kernel, size: number, gfp_mask: number): Ptr<T> {
+  gfp_mask = gfpOfVersion(k, gfp_mask);
   kasan_disable_current(k);
   const block = isSlab(k) ? slab.__kmalloc(k, size, gfp_mask) : slub.__kmalloc(k, size, gfp_mask);
   kasan_enable_current(k);
@@ -173,6 +174,7 @@ export function kmem_cache_zalloc(k: Kernel, s: Cache, flags: number): Vaddr {
 /** An object of the cache. Context: any if @flags do not allow to sleep, else process. Return: NULL without memory. */
 export function kmem_cache_alloc(k: Kernel, s: Cache, flags: number): Vaddr {
   s = ptr<'kmem_cache'>(s);
+  flags = gfpOfVersion(k, flags);
   kasan_disable_current(k);
   const object = isSlab(k) ? slab.kmem_cache_alloc(k, slabCache(s), flags) : slub.kmem_cache_alloc(k, s, flags);
   kasan_enable_current(k);

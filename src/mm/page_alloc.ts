@@ -13,7 +13,7 @@ import { BUG_ON } from '../shared/bug.js';
 import { PG_reserved, struct_page } from '../shared/structs/page.js';
 import { NULL, ptr, type Vaddr, vaddr } from '../shared/types.js';
 import { LINUX_2_6, LINUX_4_4 } from '../shared/version.js';
-import { gfp } from './gfp.js';
+import { gfp, gfpOfVersion } from './gfp.js';
 import { page_address } from './highmem.js';
 import { kasan_alloc_pages, kasan_free_pages, kasan_put_page } from './kasan.js';
 import { debug_check_no_locks_freed_page } from './lockdep.js';
@@ -32,7 +32,7 @@ export { warn_alloc } from './page_alloc/linux-4.12.js';
 export { drain_local_pages, drainZone, pagesOnCpuLists } from './page_alloc/pcp.js';
 export { clear_highpage, clear_page } from './page_alloc/prep.js';
 
-/** Masks of 2.6.22 to 2.6.35 as constants; code for any version asks gfp(). Source: include/linux/gfp.h, Linux 2.6.30. */
+/** Masks of 2.6.22 to 2.6.35 as constants, which stand for those of 4.x there: see gfpOfVersion(). Code for any version asks gfp(). Source: include/linux/gfp.h, Linux 2.6.30. */
 export const __GFP_HIGHMEM = 0x02;
 export const __GFP_WAIT = 0x10;
 export const __GFP_IO = 0x40;
@@ -64,6 +64,7 @@ function allocOfVersion(k: Kernel, gfp_mask: number, order: number): Page {
 
 /** See __alloc_pages_nodemask(). Return: NULL too for an order that no block has. Source: include/linux/gfp.h, Linux 2.6.22. */
 export function alloc_pages(k: Kernel, gfp_mask: number, order: number): Page {
+  gfp_mask = gfpOfVersion(k, gfp_mask);
   if (order >= MAX_ORDER) return NULL;
   return __alloc_pages_nodemask(k, gfp_mask, order);
 }

@@ -4,7 +4,7 @@
 import type { Kernel } from '../cpu/kernel.js';
 import { WARN_ON_ONCE } from '../shared/bug.js';
 import { NULL, type Vaddr, vaddr } from '../shared/types.js';
-import { gfp, gfpflags_allow_blocking } from './gfp.js';
+import { gfp, gfpflags_allow_blocking, gfpOfVersion } from './gfp.js';
 import { kfree, kmalloc } from './kmalloc.js';
 import { is_vmalloc_addr } from './vmalloc/vm-struct.js';
 import { __vmalloc, vfree } from './vmalloc.js';
@@ -20,6 +20,7 @@ const COSTLY = PAGE_SIZE << 3;
  * Errors:  WARN_ON_ONCE for a mask that page tables do not obey. __GFP_NORETRY and __GFP_NOFAIL of the caller are not supported.
  */
 export function kvmalloc(k: Kernel, size: number, flags: number): Vaddr {
+  flags = gfpOfVersion(k, flags);
   const { GFP_KERNEL, __GFP_NOWARN, __GFP_NORETRY, __GFP_REPEAT } = gfp(k);
   const odd = k.patched.mp ? !gfpflags_allow_blocking(k, flags) : (flags & GFP_KERNEL) !== GFP_KERNEL;
   WARN_ON_ONCE(k, odd, 'mm/util.c kvmalloc_node()');

@@ -10,7 +10,7 @@ import { atomic_set } from '../shared/atomic.js';
 import { UsageError } from '../shared/errors.js';
 import { NULL, ptr, type Vaddr, vaddr } from '../shared/types.js';
 import { KERNEL_VERSION, LINUX_2_6 } from '../shared/version.js';
-import { gfp } from './gfp.js';
+import { gfp, gfpOfVersion } from './gfp.js';
 import {
   kasan_disable_current,
   kasan_enable_current,
@@ -84,7 +84,7 @@ function vmapEraOf(k: Kernel, what: string): VmapEra {
 
 /** @size bytes of virtually contiguous memory for which @gfp_mask holds as far as the version lets it. Return: NULL without memory or room. */
 export function __vmalloc(k: Kernel, size: number, gfp_mask: number, prot = k.arch.PAGE_KERNEL(k)): Vaddr {
-  return __vmalloc_node(k, eraOf(k), size, 1, gfp_mask, prot);
+  return __vmalloc_node(k, eraOf(k), size, 1, gfpOfVersion(k, gfp_mask), prot);
 }
 
 function __vmalloc_node(

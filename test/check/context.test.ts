@@ -25,7 +25,8 @@ import {
   kmem_cache_free,
 } from '../../src/mm/kmalloc.js';
 import { kmap, kunmap } from '../../src/mm/kmap.js';
-import { alloc_page } from '../../src/mm/page_alloc.js';
+import { alloc_page, GFP_KERNEL } from '../../src/mm/page_alloc.js';
+import { kvmalloc } from '../../src/mm/util.js';
 import { VM_ALLOC } from '../../src/mm/vmalloc/vm-struct.js';
 import {
   __vmalloc,
@@ -322,6 +323,51 @@ describe('dma_free_coherent() of ARM', () => {
       expect(call(kernel, 'masked')).toEqual([expect.stringContaining('dma_free_coherent()')]);
       expect(call(kernel, 'lock')).toEqual([]);
     }
+  });
+});
+
+describe('GFP_KERNEL as a constant, which is that of 2.6.31', () => {
+  const asks: readonly (readonly [string, (k: Kernel, cache: Vaddr, gfp_mask: number) => unknown])[] = [
+    ['kmalloc()', (k, _, mask) => kmalloc(k, 32, mask)],
+    ['alloc_page()', (k, _, mask) => alloc_page(k, mask)],
+    ['kmem_cache_alloc()', (k, cache, mask) => kmem_cache_alloc(k, cache as never, mask)],
+  ];
+
+  it.each(asks)('is that of 4.12 there to %s, and may sleep', (what, act) => {
+    const call = (mask: (k: Kernel) => number): Call => ({
+      what,
+      prepare: CALLS.object.prepare,
+      act: (k, cache) => act(k, cache, mask(k)),
+    });
+    for (const kernel of ['2.6.31', '4.12']) {
+      expect(
+        saidOf(
+          kernel,
+          call(() => GFP_KERNEL),
+          'lock',
+        ),
+      ).toBe('sleeps');
+      expect(
+        saidOf(
+          kernel,
+          call((k) => gfp(k).GFP_ATOMIC),
+          'lock',
+        ),
+      ).toBe('');
+      expect(
+        saidOf(
+          kernel,
+          call((k) => gfp(k).GFP_KERNEL & ~gfp(k).__GFP_DIRECT_RECLAIM & ~gfp(k).__GFP_WAIT),
+          'lock',
+        ),
+      ).toBe('');
+    }
+  });
+
+  it('is a mask that kvmalloc() and page tables know there', () => {
+    const call: Call = { what: 'kvmalloc()', prepare: nothing, act: (k) => kvmalloc(k, 4096, GFP_KERNEL) };
+    expect(saidOf('4.12', call, 'process')).toBe('');
+    expect(watched('4.12', (k) => void __vmalloc(k, 4096, GFP_KERNEL))).toEqual([]);
   });
 });
 

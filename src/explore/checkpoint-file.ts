@@ -163,7 +163,7 @@ export function readCheckpoint(file: string): Checkpoint {
   if (data?.murphy !== 'checkpoint') {
     throw bad(typeof data?.murphy === 'string' ? `it is a ${data.murphy} file` : 'it is some other JSON');
   }
-  if (data.version === undefined) throw bad('it says no version');
+  if (typeof data.version !== 'number') throw bad('it says no version');
   if (data.version !== CHECKPOINT_VERSION) {
     throw new UsageError(
       `${file} is a checkpoint of version ${String(data.version)}; this is version ${CHECKPOINT_VERSION}: begin again without --resume`,

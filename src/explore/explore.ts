@@ -166,6 +166,8 @@ export interface ExploreResult {
 }
 
 export const STEPS_MAX = 20_000;
+/** Each step has its place in memory from the beginning, for each thread. */
+const STEPS_MOST = 4_000_000;
 export const STATES_MAX = 4_000_000;
 const WHOLE: Shard = { index: 1, count: 1 };
 const POLL_MS = 100;
@@ -342,6 +344,9 @@ async function layOut(race: RaceSpec, module: string, options: PartOptions): Pro
   const chosen = claimingCase(race, config, options, true);
   const claimed = claimOf(chosen);
   const stepsMax = options.stepsMax ?? race.stepsMax ?? STEPS_MAX;
+  if (!(Number.isInteger(stepsMax) && stepsMax > 0 && stepsMax <= STEPS_MOST)) {
+    throw new UsageError(`stepsMax must be a whole number from 1 to ${STEPS_MOST}, not ${stepsMax}`);
+  }
   const strategy = await strategyOf(options, config.seed);
   const made = await makeStrategy(strategy);
   checkAbilities(made, strategy, options);

@@ -175,7 +175,7 @@ export function readReplay(file: string, race?: string): ReplayFile {
   if (data?.murphy !== 'replay') {
     throw bad(typeof data?.murphy === 'string' ? `it is a ${data.murphy as string} file` : 'it is some other JSON');
   }
-  if (data.version === undefined) throw bad('it says no version');
+  if (typeof data.version !== 'number') throw bad('it says no version');
   if (data.version !== REPLAY_VERSION) {
     throw new UsageError(
       `${file} is a replay file of version ${String(data.version)}; this is version ${REPLAY_VERSION}: record it again`,

@@ -34,6 +34,18 @@ describe('two threads of five times lock, increment, unlock', () => {
   );
 });
 
+describe('a state', () => {
+  it.each([
+    ['pending', 'interrupt lines', ['a-a', 'a-b', 'b-a', 'b-b']],
+    ['softirq', 'soft interrupts', ['a-a', 'a-b', 'b-a', 'b-b']],
+    ['buffered', 'stores that have not reached memory', ['b-a', 'b-b', 'c-a', 'c-b']],
+  ])('has what only the hardware knows (%s: %s)', async (id, _, endings) => {
+    const result = await explore(races(`hardware-states.ts#${id}`), { states: true, keepGoing: true });
+    expect([result.error, result.exhausted]).toEqual([null, true]);
+    expect(result.failures.map((f) => f.failure.message).sort()).toEqual(endings);
+  });
+});
+
 /** Threads of chance steps over three variables, which end in `check` with all that memory holds. */
 function program(prng: Prng): string {
   const variable = (): string => 'abc'[prng.below(3)] as string;

@@ -87,6 +87,7 @@ describe('a replay file', () => {
     const good = await e1();
     const bad: [object, RegExp][] = [
       [{ ...good, version: 1 }, /of version 1; this is version 3/],
+      [{ ...good, version: '3' }, /says no version/],
       [{ ...good, machine: { ...good.machine, pkmapSlots: 'many' } }, /"machine.pkmapSlots"/],
       [{ ...good, machine: { ...good.machine, wheels: 4 } }, /wheels/],
       [{ ...good, traceHash: 'short' }, /"traceHash"/],
@@ -102,6 +103,9 @@ describe('a replay file', () => {
     });
     await expect(replay({ ...good, machine: { ...good.machine, kernel: '9.9' } })).rejects.toThrow(
       /unknown kernel "9.9"/,
+    );
+    await expect(replay({ ...good, stepsMax: 2 ** 31 })).rejects.toThrow(
+      'stepsMax must be a whole number from 1 to 4000000, not 2147483648',
     );
   });
 });

@@ -7,13 +7,22 @@ import { builtFile } from './modules.js';
 
 const IMPORT = /(?:\bfrom|\bimport)\s*\(?\s*['"](\.[^'"]+)['"]/g;
 const SOURCE_MAP = /^\/\/# sourceMappingURL=.*$/gm;
+/** What a bundle says of the names of the files that it was made of. */
+const PART = /^\/\/ .+\.[cm]?[jt]s$/gm;
+const DEFAULT = /^ {2}(\w+_default) as default,?$/m;
 
-/** Code without what differs from one checkout of the library to another. */
+/** Code without what differs from one checkout of the library to another, or with the name of its file. */
 const portable = (code: string): string =>
-  code
+  unnamed(code)
     .replace(SOURCE_MAP, '')
     .replaceAll(pathToFileURL(builtFile('src', 'index.js')).href, '#murphy')
     .trimEnd();
+
+function unnamed(code: string): string {
+  const name = DEFAULT.exec(code)?.[1];
+  const parts = code.replace(PART, '//');
+  return name === undefined ? parts : parts.replaceAll(new RegExp(`\\b${name}\\b`, 'g'), 'default_');
+}
 
 /** The module and the modules that it imports by relative path, the library aside; each once. */
 function filesOf(file: string, seen: Set<string>): Set<string> {

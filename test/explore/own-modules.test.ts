@@ -155,6 +155,10 @@ describe('a replay file that is not where its module is any more', () => {
     expect(stderr).toContain('; say where it is: --race PATH');
     const named = await murphy('replay', file, '--race', other);
     expect([named.status, named.stdout.split(':')[0]]).toEqual([0, 'reproduced']);
+    const renamed = join(folder, 'other', 'by-another-name.mts');
+    renameSync(other, renamed);
+    expect(await replay(readReplay(file, renamed))).toMatchObject({ reproduced: true, sourceChanged: false });
+    renameSync(renamed, other);
     const wrong = await murphy('replay', file, '--race', written('none.mjs', ''));
     expect(wrong).toMatchObject({ status: 2, stderr: expect.stringContaining('none.mjs has no race') });
   });

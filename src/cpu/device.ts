@@ -97,9 +97,14 @@ export class Device {
   /** One word of memory. On a machine with an I/O page directory addresses are those of the bus, and caches are looked into. */
   read32(pa: Paddr): number {
     this.point(Point.Dma, pa);
-    if (this.config.iommu) return this.#translating().read32(pa);
+    if (this.config.iommu) return this.#knows(this.#translating().read32(pa));
     const value = this.#memory.read32(pa) >>> 0;
     if (this.#tracer !== null) this.#tracer.event(Ev.dmaRead, pa, value, 0, 0);
+    return this.#knows(value);
+  }
+
+  #knows(value: number): number {
+    this.footprint?.observe(value);
     return value;
   }
 
@@ -149,7 +154,7 @@ export class Device {
    */
   snoopingRead32(pa: Paddr, index: number): number {
     this.point(Point.Dma, pa);
-    return this.#adapter().read32(pa, index) >>> 0;
+    return this.#knows(this.#adapter().read32(pa, index) >>> 0);
   }
 
   snoopingWrite32(pa: Paddr, index: number, value: number): void {

@@ -88,6 +88,17 @@ export const KNOWN: Readonly<Record<string, Programme>> = {
     ),
     devices: [[op('raise')]],
   },
+  'a device has read a word before a CPU stores it, or after': {
+    ...programme(
+      [
+        [0, [op('load')]],
+        [1, [op('pageStore', 2), op('load')]],
+      ],
+      [],
+      { core: 'vivt-shared' },
+    ),
+    devices: [[op('pageLoad', 2), op('pageLoad')]],
+  },
   'a handler wakes a queue on a CPU that idles': programme(
     [
       [0, [op('load')]],

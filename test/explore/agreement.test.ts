@@ -17,7 +17,7 @@ import {
   prepare,
   TOO_LARGE,
 } from './programmes/agreement.js';
-import { PROFILES, type ProfileName, programmes } from './programmes/arbitrary.js';
+import { ALL_PROFILES, PROFILES, type ProfileName, programmes } from './programmes/arbitrary.js';
 import { KNOWN } from './programmes/known.js';
 
 const long = Number(process.env.MURPHY_LONG ?? 0);
@@ -34,7 +34,7 @@ beforeAll(prepare);
 afterAll(cleanUp);
 
 describe('the strategies that exhaust the schedules agree about random programmes', () => {
-  it.each(Object.keys(PROFILES) as ProfileName[])(
+  it.each(Object.keys(long > 0 ? ALL_PROFILES : PROFILES) as ProfileName[])(
     'of %s',
     async (profile) => {
       let compared = 0;

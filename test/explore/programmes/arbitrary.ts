@@ -97,10 +97,47 @@ export const PROFILES = {
     opsMax: 2,
   }),
 } as const;
-export type ProfileName = keyof typeof PROFILES;
+
+/** More of the kernel, for the long run. */
+const MORE_PROFILES = {
+  nested: two({
+    thread: fc.oneof(
+      word,
+      simple('raise', 'netTx', 'raise', 'leave'),
+      nested(fc.oneof(word, simple('raise')), 'bhOff', 'if'),
+    ),
+    irq: fc.oneof(
+      simple('raise', 'netTx', 'softirq'),
+      nested(fc.oneof(word, simple('raise')), 'irqsOn', 'irqsOn', 'trylock'),
+    ),
+    crowded: true,
+  }),
+  sleepers: two({
+    thread: fc.oneof(
+      nested(fc.oneof(word, simple('timeout'), nested(word, 'mutexTry', 'lock')), 'mutex', 'mutexTry'),
+      simple('complete', 'completion', 'timeout'),
+      word,
+    ),
+    irq: fc.oneof(word, simple('complete'), nested(word, 'mutexTry')),
+    crowded: true,
+    opsMax: 2,
+  }),
+  calls: two({
+    thread: fc.oneof(
+      simple('call', 'raise', 'sync', 'giveUp'),
+      word,
+      nested(fc.oneof(word, simple('call')), 'preemptOff', 'rcu', 'irqRead', 'irqWrite'),
+    ),
+    irq: fc.oneof(word, nested(word, 'rcu', 'read', 'irqWrite')),
+    crowded: true,
+    opsMax: 2,
+  }),
+} as const;
+export const ALL_PROFILES = { ...PROFILES, ...MORE_PROFILES };
+export type ProfileName = keyof typeof ALL_PROFILES;
 
 export function programmes(name: ProfileName): fc.Arbitrary<Programme> {
-  const profile: Profile = PROFILES[name];
+  const profile: Profile = ALL_PROFILES[name];
   const list = (op: fc.Arbitrary<Op>, maxLength: number): fc.Arbitrary<Op[]> =>
     fc.array(op, { minLength: 1, maxLength });
   const machine = fc.record({

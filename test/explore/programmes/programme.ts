@@ -7,6 +7,7 @@
 
 import { CacheOp } from '../../../src/cpu/cpu-cache.js';
 import type { Device } from '../../../src/cpu/device.js';
+import { CallFunction, smp_call_function_many } from '../../../src/cpu/smp.js';
 import {
   alloc_page,
   GFP_KERNEL,
@@ -20,28 +21,52 @@ import {
   type RaceSpec,
   race,
   raise_softirq,
+  rcu_read_lock,
+  rcu_read_unlock,
   report,
   ringDoorbell,
   Softirq,
+  schedule_timeout,
+  synchronize_rcu,
   type Vaddr,
 } from '../../../src/index.js';
 import { atomic_cmpxchg, atomic_inc_return, atomic_xchg } from '../../../src/shared/atomic.js';
-import { local_irq_restore, local_irq_save, preempt_disable, preempt_enable } from '../../../src/shared/irqflags.js';
+import {
+  local_irq_disable,
+  local_irq_enable,
+  local_irq_restore,
+  local_irq_save,
+  preempt_disable,
+  preempt_enable,
+} from '../../../src/shared/irqflags.js';
+import { jiffies } from '../../../src/shared/jiffies.js';
+import { type Mutex, mutex_init, mutex_lock, mutex_trylock, mutex_unlock } from '../../../src/shared/mutex.js';
 import { Point } from '../../../src/shared/point.js';
 import { cpu_relax, waitUntil } from '../../../src/shared/spin.js';
 import {
   read_lock,
+  read_lock_irqsave,
   read_unlock,
+  read_unlock_irqrestore,
   spin_lock,
   spin_lock_irqsave,
   spin_trylock,
   spin_unlock,
   spin_unlock_irqrestore,
   write_lock,
+  write_lock_irqsave,
   write_unlock,
+  write_unlock_irqrestore,
 } from '../../../src/shared/spinlock.js';
 import type { Paddr } from '../../../src/shared/types.js';
-import { wait_event, wake_up } from '../../../src/shared/wait.js';
+import {
+  type Completion,
+  complete,
+  init_completion,
+  wait_event,
+  wait_for_completion,
+  wake_up,
+} from '../../../src/shared/wait.js';
 
 /** What a context does: one object per operation. */
 export interface Op {
@@ -74,7 +99,22 @@ export interface Op {
     | 'clean'
     | 'invalidate'
     | 'ring'
-    | 'bell';
+    | 'bell'
+    | 'mutex'
+    | 'mutexTry'
+    | 'irqRead'
+    | 'irqWrite'
+    | 'rcu'
+    | 'irqsOn'
+    | 'if'
+    | 'call'
+    | 'sync'
+    | 'timeout'
+    | 'complete'
+    | 'completion'
+    | 'giveUp'
+    | 'leave'
+    | 'netTx';
   /** Word, lock, line or register, by number. */
   readonly at: number;
   /** What is stored, compared with or raised. */
@@ -99,7 +139,8 @@ export const CPUS = 2;
 /** Words of page contents that operations name: three of them share two cache lines. */
 export const PAGE_OFFSETS = [0, 4, 32];
 
-const SHARED = { w: Array.from({ length: WORDS }, () => 0) };
+/** With a mutex and a completion in words of their own. */
+const SHARED = { w: Array.from({ length: WORDS }, () => 0), mutex: [0, 0, 0, 0], done: [0, 0, 0, 0] };
 type K = Kernel<typeof SHARED, 'l[2]' | 'r' | 'q'>;
 
 const RESULTS = 16;
@@ -272,13 +313,97 @@ function caching(k: K, op: Op, local: Local): boolean {
   }
 }
 
+const mutexOf = (k: K): Mutex => k.at('mutex', 0) as unknown as Mutex;
+const completionOf = (k: K): Completion => k.at('done', 0) as unknown as Completion;
+
+/** Whoever does this ends before its other operations. */
+class Leave extends Error {}
+
+function sections(k: K, op: Op, local: Local): boolean {
+  switch (op.do) {
+    case 'mutex':
+      mutex_lock(k, mutexOf(k));
+      body(k, op, local);
+      mutex_unlock(k, mutexOf(k));
+      return true;
+    case 'mutexTry':
+      if (!mutex_trylock(k, mutexOf(k))) local.acc = mix(local.acc, 1);
+      else {
+        body(k, op, local);
+        mutex_unlock(k, mutexOf(k));
+      }
+      return true;
+    case 'irqRead': {
+      const flags = read_lock_irqsave(k, k.rwlocks.r);
+      body(k, op, local);
+      read_unlock_irqrestore(k, k.rwlocks.r, flags);
+      return true;
+    }
+    case 'irqWrite': {
+      const flags = write_lock_irqsave(k, k.rwlocks.r);
+      body(k, op, local);
+      write_unlock_irqrestore(k, k.rwlocks.r, flags);
+      return true;
+    }
+    case 'rcu':
+      rcu_read_lock(k as Kernel);
+      body(k, op, local);
+      rcu_read_unlock(k as Kernel);
+      return true;
+    case 'irqsOn':
+      local_irq_enable(k);
+      body(k, op, local);
+      local_irq_disable(k);
+      return true;
+    case 'if':
+      if (k.load(k.at('w', op.at)) === op.value) body(k, op, local);
+      return true;
+    default:
+      return false;
+  }
+}
+
+function calling(k: K, op: Op, local: Local): boolean {
+  switch (op.do) {
+    case 'call':
+      smp_call_function_many(k as Kernel, CallFunction.race, 0, 0);
+      return true;
+    case 'sync':
+      synchronize_rcu(k as Kernel);
+      return true;
+    case 'timeout':
+      schedule_timeout(k as Kernel, 1);
+      local.acc = mix(local.acc, jiffies(k));
+      return true;
+    case 'complete':
+      complete(k, completionOf(k));
+      return true;
+    case 'completion':
+      wait_for_completion(k, completionOf(k));
+      return true;
+    case 'giveUp':
+      for (let rounds = 0; rounds < 2 && k.load(k.at('w', op.at)) === 0; rounds++) cpu_relax(k);
+      return true;
+    case 'leave':
+      if (k.load(k.at('w', op.at)) === op.value) throw new Leave();
+      return true;
+    case 'netTx':
+      raise_softirq(k as Kernel, Softirq.NET_TX);
+      return true;
+    default:
+      return false;
+  }
+}
+
 function step(k: K, op: Op, local: Local): void {
   const known =
     plain(k, op, local) ||
     locking(k, op, local) ||
     masking(k, op, local) ||
     signalling(k, op, local) ||
-    caching(k, op, local);
+    caching(k, op, local) ||
+    sections(k, op, local) ||
+    calling(k, op, local);
   if (!known) throw new Error(`a CPU does no ${op.do}`);
 }
 
@@ -308,7 +433,11 @@ function deviceStep(d: Device, op: Op, local: Local): void {
 
 function runAll(k: K, ops: readonly Op[], name: string, line: number): number {
   const local = { name, line, acc: 0 };
-  for (const op of ops) step(k, op, local);
+  try {
+    for (const op of ops) step(k, op, local);
+  } catch (error) {
+    if (!(error instanceof Leave)) throw error;
+  }
   return local.acc;
 }
 
@@ -369,6 +498,8 @@ export function raceOf(id: string, p: Programme): RaceSpec {
     rwlocks: ['r'],
     queues: ['q'],
     setup(k) {
+      mutex_init(k, mutexOf(k));
+      init_completion(k, completionOf(k));
       k.vars.page = alloc_page(k as Kernel, GFP_KERNEL);
       k.vars.bus = page_to_phys(k as Kernel, k.vars.page as Page);
       for (let i = 0; i < PAGE_OFFSETS.length; i++) k.memory.write32((k.vars.bus + PAGE_OFFSETS[i]!) as Paddr, 100 + i);
@@ -396,6 +527,7 @@ export function raceOf(id: string, p: Programme): RaceSpec {
         const word = k.at('w', 0);
         k.store(word, k.load(word) + 16);
       },
+      [Softirq.NET_TX]: (k) => k.store(k.at('w', 2), k.load(k.at('w', 0)) * 3 + k.load(k.at('w', 1)) + 1),
     },
     ...(p.forbidden === undefined ? {} : { invariant: forbids(p.forbidden) }),
     devices: p.devices.map((ops, i) => (d: Device) => {

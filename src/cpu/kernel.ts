@@ -28,7 +28,7 @@ import type { RwLock, SpinLock } from '../shared/spinlock.js';
 import type { Structs } from '../shared/structs/configured.js';
 import type { Paddr, Ptr, Vaddr } from '../shared/types.js';
 import { versionCode } from '../shared/version.js';
-import { TASK_RUNNING, type WaitQueueHead } from '../shared/wait.js';
+import type { WaitQueueHead } from '../shared/wait.js';
 import type { ArchOps } from './arch.js';
 import type { MachineConfig } from './config.js';
 import type { DCache } from './dcache.js';
@@ -967,7 +967,10 @@ export class Kernel<S extends object = object, E extends string = never> impleme
   currentState(): number {
     const index = this.#index(this.current);
     const state = this.words[index] as number;
-    if (state !== TASK_RUNNING) this.footprint?.touch(Space.word, index, false);
+    if (this.footprint !== null) {
+      this.footprint.touch(Space.word, index, false);
+      this.footprint.observe(state);
+    }
     return state;
   }
 

@@ -57,3 +57,14 @@ describe('dpor goes as far with a checker as without', () => {
     },
   );
 });
+
+describe('what the kernel looks at without a step of its own', () => {
+  it.each([1, 2, 3, 4])('is seen by dpor: whether a task that might sleep has been woken (order %i)', async (seed) => {
+    const file = join(packageRoot(), 'test', 'explore', 'races', 'nested-sleep.ts');
+    const { exhausted, error, executions, failures } = await explore(file, {
+      ...{ strategy: 'dpor', keepGoing: true, shuffle: true, seed },
+    });
+    expect([error, exhausted, executions]).toEqual([null, true, 2]);
+    expect(failures.map((f) => [f.failure.outcome, f.count])).toEqual([['warn', 1]]);
+  });
+});
